@@ -1,0 +1,17 @@
+"""Watch a model's inputs, outputs, latency and errors from beside it, and tell Prometheus.
+
+The pipeline, in the order to read it:
+
+1. `event`      what a prediction event is, and how one is refused
+2. `decode`     bytes (JSON, NDJSON, columnar, MessagePack) to validated columns
+3. `bins`       columns to bin numbers; `sketch` does the same for latency
+4. `reference`  the profile that live traffic is compared with: built from data, or learned
+5. `window`     counts per bin over the last 5 minutes, hour and day
+6. `drift`      counts to PSI, KL, JS, KS and the significance threshold
+7. `monitor`    the one owner of all that state, a model at a time
+8. `collector`  its readings to Prometheus exposition; `metrics` is the catalogue
+9. `listen`, `web`  the way in (loopback) and the way out (read-only)
+10. `app`, `cli`    put together and started
+"""
+
+__version__ = "0.1.0"
