@@ -1,0 +1,158 @@
+"""Bins: which of a feature's bins a value falls in.
+
+Every feature has a `missing` bin, always its last. A numeric value `x` is in bin `i` where
+`edges[i-1] < x <= edges[i]`; the outer bins are open. A category that the reference does not list is `other`.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import repeat
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Category = str | bool | int | float | None
+
+_UNLISTED = -1
+
+
+def category_text(value: str | bool | int | float) -> str:
+    """Return the category that a value stands for: `true` and `false`, a number's shortest text, or the text itself.
+
+    >>> [category_text(v) for v in ("visa", True, 1, 1.0, 0.5)]
+    ['visa', 'true', '1', '1', '0.5']
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e16:
+        return str(int(value))
+    return repr(value)
+
+
+class NumericBins:
+    """Bins of a numeric feature between strictly increasing, finite inner `edges`; an infinite value is in an outer bin."""
+
+    def __init__(self, edges: Sequence[float] | Floats) -> None:
+        self.edges: Floats = np.asarray(edges, dtype=np.float64)
+        # NaN sorts behind the +Inf put last, so that `missing` costs no extra step.
+        self._upper = np.append(self.edges, np.inf)
+
+    @property
+    def size(self) -> int:
+        """Number of bins, `missing` included."""
+        return len(self.edges) + 2
+
+    def index(self, values: Floats) -> Indices:
+        """Return the bin of each value; NaN is missing."""
+        return self._upper.searchsorted(values, side="left")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The `bin` label of each bin."""
+        return (*_numbered(self.size - 1), "missing")
+
+    @cached_property
+    def ranges(self) -> tuple[str, ...]:
+        """The `range` label of each bin, for people."""
+        marks = ["-Inf", *_distinct_texts(self.edges), "+Inf"]
+        pairs = [f"({low}, {high}]" for low, high in zip(marks, marks[1:], strict=False)]
+        pairs[-1] = pairs[-1][:-1] + ")"
+        return (*pairs, "missing")
+
+
+class CategoricalBins:
+    """Bins of a categorical feature: one for each of `categories`, then `other`, then `missing`."""
+
+    def __init__(self, categories: Sequence[str]) -> None:
+        self.categories = tuple(categories)
+        self._other = len(self.categories)
+        self._table: dict[Category, int] = {name: i for i, name in enumerate(self.categories)}
+        self._table[None] = self._other + 1
+
+    @property
+    def size(self) -> int:
+        """Number of bins, `other` and `missing` included."""
+        return len(self.categories) + 2
+
+    def index(self, values: Iterable[Category]) -> Indices:
+        """Return the bin of each value; `None` and NaN are missing."""
+        values = values if isinstance(values, list | tuple) else list(values)
+        found = np.fromiter(map(self._table.get, values, repeat(_UNLISTED)), np.intp, len(values))
+        for i in np.flatnonzero(found == _UNLISTED):
+            found[i] = self._unlisted(values[i])
+        return found
+
+    def _unlisted(self, value: str | bool | int | float) -> int:
+        if isinstance(value, str):
+            return self._other
+        if value != value:
+            return self._other + 1
+        return self._table.get(category_text(value), self._other)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The `bin` label of each bin."""
+        return (*_numbered(len(self.categories)), "other", "missing")
+
+    @cached_property
+    def ranges(self) -> tuple[str, ...]:
+        """The `range` label of each bin, for people."""
+        return (*self.categories, "other", "missing")
+
+
+Bins = NumericBins | CategoricalBins
+
+
+def quantile_edges(values: Floats, bins: int) -> Floats:
+    """Choose inner edges for at most `bins` quantile bins, from values without NaN.
+
+    Ties collapse. With at most `bins` distinct values each gets a bin of its own, between empty bins for
+    what lies below and above, so that a constant that changes is seen.
+    """
+    finite = values[np.isfinite(values)]
+    distinct = np.unique(finite)
+    if distinct.size > bins:
+        shares = np.arange(1, bins) / bins
+        return np.unique(np.quantile(finite, shares, method="inverted_cdf"))
+    if distinct.size == 0:
+        return distinct
+    return _edges_around(distinct)
+
+
+def _edges_around(distinct: Floats) -> Floats:
+    low, high = distinct[:-1], distinct[1:]
+    middle = low / 2 + high / 2
+    middle = np.where((low <= middle) & (middle < high), middle, low)
+    first, last = distinct[0], distinct[-1]
+    if distinct.size > 1:
+        margin = float(np.min(high / 2 - low / 2))
+    else:
+        margin = 0.5 if first.is_integer() else abs(first) * 1e-6
+    limit = np.finfo(np.float64).max
+    below = max(min(first - margin, np.nextafter(first, -np.inf)), -limit)
+    above = min(last + margin, limit)
+    return np.unique(np.concatenate(([below], middle, [above])))
+
+
+def top_categories(values: Iterable[str], most: int) -> tuple[str, ...]:
+    """Return the `most` common categories, commonest first, ties in alphabetical order."""
+    names, counts = np.unique(np.asarray(list(values), dtype=object), return_counts=True)
+    order = sorted(range(len(names)), key=lambda i: (-counts[i], names[i]))
+    return tuple(str(names[i]) for i in order[:most])
+
+
+def _numbered(count: int) -> list[str]:
+    width = max(2, len(str(count - 1)))
+    return [f"{i:0{width}d}" for i in range(count)]
+
+
+def _distinct_texts(edges: Floats) -> list[str]:
+    for digits in range(6, 17):
+        texts = [f"{edge:.{digits}g}" for edge in edges]
+        if len(set(texts)) == len(texts):
+            return texts
+    return [repr(float(edge)) for edge in edges]

@@ -1,0 +1,173 @@
+"""Validated events, as rows or as columns, to a Batch."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from msgspec import UNSET
+from msgspec.structs import astuple
+
+from sidecar.bins import Floats
+from sidecar.event import PREDICTION, PROBABILITY, Batch, Event, Key, Schema
+from sidecar.schema import ABSENT
+
+_FLOAT64 = np.dtype("<f8")
+
+
+class Misfit(Exception):
+    """The columns of a body do not fit together."""
+
+    def __init__(self, path: str, reason: str, *, events: int) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+        self.events = events
+
+
+class OutOfBounds(Exception):
+    """A column holds a number that an event may not carry: its rows are to be looked at one by one."""
+
+
+def batch_of_events(events: Sequence[Event]) -> Batch:
+    """Turn events of one type into columns."""
+    schema = events[0].schema
+    features, predictions, probabilities, latencies, errors = zip(*map(astuple, events), strict=True)
+    if None in features:
+        present = [feature is not None for feature in features]
+        features, predictions, probabilities = (
+            tuple(value for value, keep in zip(column, present, strict=True) if keep)
+            for column in (features, predictions, probabilities)
+        )
+    names, columns = _input_names(schema), list(zip(*map(astuple, features), strict=True))
+    inputs: dict[str, Any] = dict(zip(names, columns, strict=False))
+    outputs = {PREDICTION: predictions, PROBABILITY: probabilities}
+    rows = len(features)
+    return Batch(
+        schema=schema,
+        events=len(events),
+        errors=sum(errors),
+        latency_seconds=_present_seconds(np.array(latencies, dtype=np.float64)),
+        rows=rows,
+        numeric=_matrix([_column(key, inputs, outputs) for key in schema.numeric], rows),
+        categorical=[_column(key, inputs, outputs) or () for key in schema.categorical],
+        unknown=sum(value is not ABSENT for value in chain.from_iterable(columns[len(names) :])),
+    )
+
+
+def batch_of_columns(body: Any) -> Batch:
+    """Turn a decoded columnar body into a Batch.
+
+    Raises Misfit where columns differ in length, OutOfBounds where a number is one that no event may carry.
+    """
+    schema: Schema = body.schema
+    columns = body.columns
+    names, values = _input_names(schema), astuple(columns.features)
+    rows = _common_length(columns, names, values)
+    inputs: dict[str, Any] = dict(zip(names, values, strict=False))
+    outputs = {PREDICTION: columns.prediction, PROBABILITY: columns.probability}
+    numeric = _matrix([_column(key, inputs, outputs) for key in schema.numeric], rows)
+    latency = _numbers(columns.latency_ms, rows)
+    probability = _numbers(columns.probability, rows)
+    if np.isinf(numeric).any() or ((latency < 0) | np.isinf(latency)).any():
+        raise OutOfBounds
+    if ((probability < 0) | (probability > 1)).any():
+        raise OutOfBounds
+    return Batch(
+        schema=schema,
+        events=rows,
+        errors=sum(columns.error or ()),
+        latency_seconds=_present_seconds(latency),
+        rows=rows,
+        numeric=numeric,
+        categorical=[_column(key, inputs, outputs) or (None,) * rows for key in schema.categorical],
+        unknown=rows * sum(value is not ABSENT for value in values[len(names) :]),
+    )
+
+
+def rows_of_columns(columns: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Turn the columns of a body, decoded without types, back into events, for errors that name one of them.
+
+    Raises Misfit where they differ in length or are no columns at all.
+    """
+    features = columns.get("features") or {}
+    if not isinstance(features, dict):
+        raise Misfit("$.columns.features", "expected an object of columns", events=1)
+    named = [(f"$.columns.features.{name}", _values(column)) for name, column in features.items()]
+    others = [name for name in columns if name != "features"]
+    named += [(f"$.columns.{name}", _values(columns[name])) for name in others]
+    for path, column in named:
+        if column is None:
+            raise Misfit(path, "expected a list, or a buffer of little-endian float64", events=1)
+    rows = _one_length([(path, len(column or ())) for path, column in named])
+    feature_lists = dict(zip(features, (column for _, column in named), strict=False))
+    other_lists = dict(zip(others, (column for _, column in named[len(features) :]), strict=True))
+    for i in range(rows):
+        row = {name: column[i] for name, column in other_lists.items() if column}
+        row["features"] = {name: column[i] for name, column in feature_lists.items() if column}
+        if row.get("error") is None:
+            row.pop("error", None)
+        yield row
+
+
+def _values(column: Any) -> list[Any] | None:
+    if isinstance(column, bytes):
+        if len(column) % _FLOAT64.itemsize:
+            return None
+        return [None if value != value else value for value in np.frombuffer(column, _FLOAT64).tolist()]
+    return column if isinstance(column, list) else None
+
+
+def _input_names(schema: Schema) -> list[str]:
+    return [key.name for key in (*schema.numeric, *schema.categorical) if key.role == "input"]
+
+
+def _column(key: Key, inputs: dict[str, Any], outputs: dict[Key, Any]) -> Any:
+    column = inputs.get(key.name) if key.role == "input" else outputs[key]
+    return None if column is UNSET else column
+
+
+def _common_length(columns: Any, names: list[str], values: Sequence[Any]) -> int:
+    named = [(f"$.columns.features.{name}", column) for name, column in zip(names, values, strict=False)]
+    named += [
+        (f"$.columns.{name}", getattr(columns, name))
+        for name in ("prediction", "probability", "latency_ms", "error")
+    ]
+    lengths = []
+    for path, column in named:
+        if isinstance(column, memoryview):
+            if column.nbytes % _FLOAT64.itemsize:
+                raise Misfit(path, "expected a buffer of little-endian float64", events=1)
+            lengths.append((path, column.nbytes // _FLOAT64.itemsize))
+        elif column is not None and column is not UNSET:
+            lengths.append((path, len(column)))
+    return _one_length(lengths)
+
+
+def _one_length(lengths: list[tuple[str, int]]) -> int:
+    rows = max((length for _, length in lengths), default=0)
+    for path, length in lengths:
+        if length != rows:
+            raise Misfit(path, f"has {length} values where another column has {rows}", events=rows)
+    return rows
+
+
+def _matrix(columns: Sequence[Any], rows: int) -> Floats:
+    if columns and all(isinstance(column, tuple) for column in columns):
+        return np.array(columns, dtype=np.float64)
+    matrix = np.empty((len(columns), rows))
+    for i, column in enumerate(columns):
+        matrix[i] = _numbers(column, rows)
+    return matrix
+
+
+def _numbers(column: Any, rows: int) -> Floats:
+    if column is None:
+        return np.full(rows, np.nan)
+    if isinstance(column, memoryview):
+        return np.frombuffer(column, _FLOAT64)
+    return np.array(column, dtype=np.float64)
+
+
+def _present_seconds(milliseconds: Floats) -> Floats:
+    return np.asarray(milliseconds[~np.isnan(milliseconds)] / 1000)

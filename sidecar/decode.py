@@ -1,0 +1,285 @@
+"""Bytes to validated events.
+
+A whole body is validated in one call, by types made from the schema of each model. Only when that call refuses the
+body are its events looked at one by one, to refuse the bad ones and keep the rest.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import msgspec
+
+from sidecar.columns import Misfit, OutOfBounds, batch_of_columns, batch_of_events, rows_of_columns
+from sidecar.event import Batch, Event, Form, Refusal, Refusals, Schema, TooManyEvents, Unreadable
+from sidecar.schema import columns_type, event_type, grown
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_COLUMNS_FIRST = re.compile(rb'\s*\{\s*"columns"')
+_MESSAGE = re.compile(r"(?P<reason>.*?)(?: - at `(?P<path>\$.*)`)?", re.DOTALL)
+_PASSED_OVER = msgspec.Raw(b"null")
+_INFINITE = (float("inf"), float("-inf"))
+
+
+@dataclass(slots=True)
+class Decoded:
+    """The good events of a body, as rows or as one batch of columns, and the refused ones."""
+
+    events: list[Event] = field(default_factory=list)
+    batch: Batch | None = None
+    refusals: Refusals = field(default_factory=Refusals)
+
+    @property
+    def accepted(self) -> int:
+        """Number of good events."""
+        return len(self.events) + (self.batch.events if self.batch else 0)
+
+
+class Decoder:
+    """Decode bodies for one or more models, whose schemas may grow as unlisted features come up.
+
+    `features` limits the inputs a model can learn, `string_length` is in characters.
+    """
+
+    def __init__(
+        self, schemas: Iterable[Schema], *, events_per_body: int, string_length: int, features: int
+    ) -> None:
+        self._schemas = {schema.model: schema for schema in schemas}
+        self._events_per_body = events_per_body
+        self._string_length = string_length
+        self._features = features
+        self._types: dict[Schema, tuple[Any, Any]] = {}
+        self._build()
+
+    def schema(self, model: str) -> Schema:
+        """Return the schema that a model's events are decoded by now."""
+        return self._schemas[model]
+
+    def update(self, schema: Schema) -> None:
+        """Decode a model's events by another schema from now on."""
+        self._schemas[schema.model] = schema
+        self._build()
+
+    def _build(self) -> None:
+        made = {
+            schema: self._types.get(schema)
+            or (
+                event_type(schema, string_length=self._string_length),
+                columns_type(schema, string_length=self._string_length),
+            )
+            for schema in self._schemas.values()
+        }
+        self._types = made
+        self._event = reduce(or_, (event for event, _ in made.values()))
+        body = reduce(or_, (columns for _, columns in made.values()))
+        self._one = msgspec.json.Decoder(self._event)
+        self._many = msgspec.json.Decoder(list[self._event])  # type: ignore[name-defined]
+        self._columns_json = msgspec.json.Decoder(body)
+        self._columns_msgpack = msgspec.msgpack.Decoder(body)
+
+    def decode(self, body: bytes, form: Form) -> Decoded:
+        """Decode a body; raises Unreadable or TooManyEvents, and then nothing of it is to be counted."""
+        if not body:
+            raise Unreadable("the body is empty")
+        if form is Form.MSGPACK:
+            decoded = self._columnar(body, self._columns_msgpack.decode, msgspec.msgpack.decode)
+        elif form is Form.NDJSON:
+            decoded = self._lines(body)
+        elif body.lstrip()[:1] == b"[":
+            decoded = self._array(body)
+        elif _COLUMNS_FIRST.match(body):
+            decoded = self._columnar(body, self._columns_json.decode, msgspec.json.decode)
+        else:
+            decoded = self._object(body)
+        self._limit(decoded.accepted + decoded.refusals.total)
+        return decoded
+
+    def _object(self, body: bytes) -> Decoded:
+        try:
+            return Decoded([self._one.decode(body)])
+        except msgspec.ValidationError:
+            pass
+        except _UNREADABLE as error:
+            raise Unreadable(str(error)) from error
+        if _is_columnar(body):
+            return self._columnar(body, self._columns_json.decode, msgspec.json.decode)
+        return self._each_text([body])
+
+    def _array(self, body: bytes) -> Decoded:
+        try:
+            return Decoded(self._many.decode(body))
+        except msgspec.ValidationError:
+            pass
+        except _UNREADABLE as error:
+            raise Unreadable(str(error)) from error
+        try:
+            texts = msgspec.json.decode(body, type=list[msgspec.Raw])
+        except _UNREADABLE as error:
+            raise Unreadable(str(error)) from error
+        self._limit(len(texts))
+        return self._each_text([bytes(text) for text in texts])
+
+    def _lines(self, body: bytes) -> Decoded:
+        try:
+            events: list[Event] = self._one.decode_lines(body)
+        except _UNREADABLE:
+            lines = [line for line in body.split(b"\n") if line.strip()]
+            self._limit(len(lines))
+            decoded = self._each_text(lines)
+            if decoded.refusals.by_kind.get("unreadable") == len(lines):
+                raise Unreadable(decoded.refusals.first[0].reason) from None
+            return decoded
+        if not events:
+            raise Unreadable("the body is empty")
+        return Decoded(events)
+
+    def _columnar(self, body: bytes, typed: Callable[[bytes], Any], loose: Callable[[bytes], Any]) -> Decoded:
+        """Decode a columnar body, column by column, or row by row where a column is refused."""
+        decoded = Decoded()
+        try:
+            decoded.batch = batch_of_columns(typed(body))
+        except Misfit as misfit:
+            _refuse_body(decoded, misfit)
+        except (msgspec.ValidationError, OutOfBounds) as error:
+            try:
+                document = loose(body)
+            except _UNREADABLE as unreadable:
+                raise Unreadable(str(unreadable)) from unreadable
+            return self._rows_of(document, _refusal(0, str(error)))
+        except _UNREADABLE as error:
+            raise Unreadable(str(error)) from error
+        return decoded
+
+    def _rows_of(self, document: Any, refusal: Refusal) -> Decoded:
+        decoded = Decoded()
+        columns = document.get("columns") if isinstance(document, dict) else None
+        if not isinstance(columns, dict):
+            path = "$.columns" if isinstance(document, dict) else "$"
+            _refuse_body(decoded, Misfit(path, "expected an object of columns", events=1))
+            return decoded
+        if "model" in columns:
+            what = "one model a body: name it beside the columns"
+            _refuse_body(decoded, Misfit("$.columns.model", what, events=1))
+            return decoded
+        model = {"model": document["model"]} if "model" in document else {}
+        try:
+            rows = [model | row for row in rows_of_columns(columns)]
+        except Misfit as misfit:
+            _refuse_body(decoded, misfit)
+            return decoded
+        if not rows:
+            decoded.refusals.add(refusal)
+            return decoded
+        self._limit(len(rows))
+        return self._each(rows, lambda row: row)
+
+    def _each_text(self, texts: Sequence[bytes]) -> Decoded:
+        return self._each(texts, msgspec.json.decode, self._one.decode)
+
+    def _each(
+        self,
+        items: Sequence[Any],
+        loose: Callable[[Any], Any],
+        typed: Callable[[Any], Event] | None = None,
+    ) -> Decoded:
+        """Validate events one by one; `loose` decodes one without types, `typed` with."""
+        decoded = Decoded()
+        for index, item in enumerate(items):
+            try:
+                decoded.events.append(self._one_event(item, loose, typed))
+            except msgspec.ValidationError as error:
+                decoded.refusals.add(self._explain(_refusal(index, str(error))))
+            except _UNREADABLE as error:
+                decoded.refusals.add(Refusal(index, "$", str(error), "unreadable"))
+        return decoded
+
+    def _one_event(self, item: Any, loose: Callable[[Any], Any], typed: Callable[[Any], Event] | None) -> Event:
+        if typed is not None:
+            try:
+                return typed(item)
+            except msgspec.ValidationError as error:
+                if "out of range" in str(error):
+                    raise
+        row = self._acquaint(loose(item))
+        bare = isinstance(row, dict) and row.get("features") is None and row.get("error") is True
+        if bare:
+            row = row | {"features": {}}
+        event: Event = msgspec.convert(row, self._event)
+        for name, value in row["features"].items():
+            if isinstance(value, float) and value in _INFINITE:
+                raise msgspec.ValidationError(f"Expected a finite number - at `$.features.{name}`")
+        if event.latency_ms in _INFINITE:
+            raise msgspec.ValidationError("Expected a finite number - at `$.latency_ms`")
+        if bare:
+            event.features = None
+        return event
+
+    def _acquaint(self, row: Any) -> Any:
+        """Give the schema of a row's model what is new in it, and return the row with ignored values passed over."""
+        if not isinstance(row, dict) or not isinstance(row.get("features"), dict):
+            return row
+        model = row.get("model", next(iter(self._schemas)) if len(self._schemas) == 1 else None)
+        schema = self._schemas.get(model) if isinstance(model, str) else None
+        if schema is None:
+            return row
+        new = grown(schema, row, features=self._features)
+        if new != schema:
+            self.update(new)
+        passed_over = dict.fromkeys(row["features"].keys() & set(new.ignored), _PASSED_OVER)
+        nulls = {name for name, value in row["features"].items() if value is None} if new.learning else ()
+        features = {name: value for name, value in row["features"].items() if name not in nulls}
+        return row | {"features": features | passed_over}
+
+    def _explain(self, refusal: Refusal) -> Refusal:
+        """Say in words of the wire what a wrong `model` looks like from inside."""
+        if "required field `model`" in refusal.reason:
+            reason = f"required, because there are several: {self._model_names()}"
+            return Refusal(refusal.index, "$.model", reason, "unknown_model")
+        if refusal.path == "$.model":
+            return Refusal(
+                refusal.index, "$.model", f"{refusal.reason}; there is: {self._model_names()}", "unknown_model"
+            )
+        return refusal
+
+    def _model_names(self) -> str:
+        return ", ".join(self._schemas)
+
+    def _limit(self, events: int) -> None:
+        if events > self._events_per_body:
+            raise TooManyEvents(f"the body holds more than {self._events_per_body} events")
+
+
+def batches(events: Sequence[Event]) -> list[Batch]:
+    """Turn events of any models into columns, a batch for each schema, in the order the schemas first come up."""
+    by_type: dict[type, list[Event]] = {}
+    for event in events:
+        by_type.setdefault(type(event), []).append(event)
+    return [batch_of_events(group) for group in by_type.values()]
+
+
+def _refuse_body(decoded: Decoded, misfit: Misfit) -> None:
+    decoded.refusals.add(Refusal(0, misfit.path, misfit.reason), events=max(1, misfit.events))
+
+
+def _refusal(index: int, message: str) -> Refusal:
+    match = _MESSAGE.fullmatch(message)
+    assert match  # the pattern takes any text
+    reason, path = match["reason"], match["path"] or "$"
+    missing = re.fullmatch(r"Object missing required field `(\w+)`", reason)
+    if missing and missing[1] == "features":
+        return Refusal(index, f"{path}.features", "required unless error is true")
+    return Refusal(index, path, reason)
+
+
+def _is_columnar(body: bytes) -> bool:
+    """Tell whether a JSON value is an object with columns and without features; raises Unreadable."""
+    try:
+        keys = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        return False
+    except _UNREADABLE as error:
+        raise Unreadable(str(error)) from error
+    return "columns" in keys and "features" not in keys

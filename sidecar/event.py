@@ -1,0 +1,108 @@
+"""The wire: what a body of prediction events holds, and how one of them is refused."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from sidecar.bins import Category, Floats
+
+MOST_ERRORS = 10
+"""Refusals told in an answer; all are counted."""
+
+
+class Form(Enum):
+    """How a body is written, by its media type."""
+
+    JSON = "application/json"
+    NDJSON = "application/x-ndjson"
+    MSGPACK = "application/x-msgpack"
+
+
+class Unreadable(Exception):
+    """The body is not what its form says; nothing of it is counted."""
+
+
+class TooManyEvents(Exception):
+    """The body holds more events than the limit; nothing of it is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One refused event: its index in the body, the path of the field, the reason for people, the kind for metrics."""
+
+    index: int
+    path: str
+    reason: str
+    kind: str = "invalid"
+
+
+@dataclass(slots=True)
+class Refusals:
+    """The refused events of one body: the first few in full, all of them in numbers."""
+
+    first: list[Refusal] = field(default_factory=list)
+    by_kind: dict[str, int] = field(default_factory=dict)
+    total: int = 0
+
+    def add(self, refusal: Refusal, *, events: int = 1) -> None:
+        """Count a refusal that stands for one or more events."""
+        if len(self.first) < MOST_ERRORS:
+            self.first.append(refusal)
+        self.by_kind[refusal.kind] = self.by_kind.get(refusal.kind, 0) + events
+        self.total += events
+
+
+class Key(NamedTuple):
+    """A feature (role `input`) or `prediction` or `probability` (role `output`) of a model."""
+
+    role: str
+    name: str
+
+
+PREDICTION = Key("output", "prediction")
+PROBABILITY = Key("output", "probability")
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What the events of a model carry: the columns of a Batch in order, inputs before outputs.
+
+    `ignored` are names of features that events are known to carry and the reference is not. While `learning`,
+    names that come up are added to the columns.
+    """
+
+    model: str
+    numeric: tuple[Key, ...] = ()
+    categorical: tuple[Key, ...] = ()
+    ignored: tuple[str, ...] = ()
+    learning: bool = False
+
+
+class Event(Protocol):
+    """An event as decoded. Its type is made from a Schema; the attributes are in the order of `astuple`."""
+
+    schema: ClassVar[Schema]
+    features: Any
+    prediction: Category
+    probability: float | None
+    latency_ms: float | None
+    error: bool
+
+
+@dataclass(slots=True)
+class Batch:
+    """Validated events of one model as columns, in the order of its schema.
+
+    `events` counts all of them; the columns leave out `events - rows` error events that came without features.
+    `numeric` has the shape `(len(schema.numeric), rows)`, NaN is missing; `latency_seconds` holds those that were
+    given; `unknown` counts values of ignored features.
+    """
+
+    schema: Schema
+    events: int
+    errors: int
+    latency_seconds: Floats
+    rows: int
+    numeric: Floats
+    categorical: list[tuple[Category, ...] | list[Category]]
+    unknown: int

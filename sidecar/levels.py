@@ -1,0 +1,37 @@
+"""Levels: how far drift has gone, in the words that alerts and people use."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidecar.bins import Floats
+from sidecar.config import Thresholds
+
+LEVELS = ("none", "moderate", "significant", "critical")
+UNKNOWN = "unknown"
+"""Said where a window holds fewer than `min_samples`: neither drift nor none."""
+
+
+def level_indices(
+    psi: Floats,
+    threshold: Floats,
+    samples: NDArray[np.int64],
+    thresholds: Sequence[Thresholds],
+    *,
+    min_samples: int,
+) -> NDArray[np.int64]:
+    """Return the index into LEVELS for each PSI, shape `(..., F)`, or -1 where there are too few samples.
+
+    `none < moderate <= significant <= critical` by `thresholds`, one for each feature; a level above none needs
+    `psi > threshold`, the smallest significant PSI.
+    """
+    steps = np.array([(t.moderate, t.significant, t.critical) for t in thresholds]).reshape(-1, 3).T
+    reached = sum((psi >= step).astype(np.int64) for step in steps)
+    significant = np.where(psi > threshold, reached, 0)
+    return np.asarray(np.where(samples >= min_samples, significant, -1))
+
+
+def level_name(index: int) -> str:
+    """Return the word for an index of `level_indices`."""
+    return UNKNOWN if index < 0 else LEVELS[index]

@@ -1,0 +1,213 @@
+"""Monitor: the one owner of the state of all models, fed with bodies and read by everyone.
+
+Single-threaded: events of small bodies wait until there are enough of them to count together, or someone reads.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import numpy as np
+from msgspec.structs import replace
+
+from sidecar.comparison import Comparison
+from sidecar.config import Config, ModelConfig
+from sidecar.decode import Decoded, Decoder, batches
+from sidecar.event import Batch, Event, Form, Schema, TooManyEvents, Unreadable
+from sidecar.learn import Learner
+from sidecar.metrics import DROP_REASONS, REJECT_REASONS
+from sidecar.reference.profile import Profile
+from sidecar.schema import learning_schema
+from sidecar.traffic import Traffic
+
+_FLUSH_AT = 256
+
+
+class Model:
+    """One model: its traffic, and either the comparison with its reference or the learning of one."""
+
+    def __init__(self, config: ModelConfig, profile: Profile | None, *, now: float) -> None:
+        self.config = config
+        self.traffic = Traffic(config.latency, config.windows, now=now)
+        self.unknown = 0
+        self.learner: Learner | None = None
+        self.comparison: Comparison | None = None
+        self._set_reference(profile, now=now)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.config.name
+
+    def schema(self) -> Schema:
+        """Return the schema to begin to decode this model's events by."""
+        return self.comparison.schema if self.comparison else learning_schema(self.name)
+
+    def observe(self, batch: Batch, *, now: float, wall: datetime) -> None:
+        """Count a batch of this model's events; the last one to be learned from ends the learning."""
+        self.traffic.observe(batch, now=now)
+        self.unknown += batch.unknown
+        if self.learner is not None:
+            used = self.learner.add(batch)
+            if not self.learner.complete:
+                return
+            self._finish_learning(self.learner, now=now, wall=wall)
+            batch = rows_from(batch, used)
+        assert self.comparison is not None  # for the type checker
+        self.comparison.observe(fitted(batch, self.comparison.schema), now=now)
+
+    def reconfigure(self, config: ModelConfig, profile: Profile | None, *, now: float) -> None:
+        """Go on with another configuration and reference, keeping the counts that still mean the same."""
+        before, self.config = self.config, config
+        if self.traffic.bounds != config.latency.bounds() or self.traffic.windows != config.windows:
+            self.traffic = Traffic(config.latency, config.windows, now=now)
+        if profile is None and before.reference is None and before.learn == config.learn:
+            profile = self.comparison.profile if self.comparison else None
+            if profile is None:
+                return
+        same = self.comparison is not None and profile is not None
+        if same and self.comparison.windows == config.windows and self.comparison.profile == profile:
+            self.comparison.judge(config.drift)
+        else:
+            self._set_reference(profile, now=now)
+
+    def _finish_learning(self, learner: Learner, *, now: float, wall: datetime) -> None:
+        profile = learner.profile(model=self.name, model_version=self.config.version, created=wall)
+        self._set_reference(profile, now=now)
+
+    def _set_reference(self, profile: Profile | None, *, now: float) -> None:
+        if profile is None:
+            self.learner, self.comparison = Learner(self.config.learn), None
+        else:
+            config = self.config
+            self.learner = None
+            self.comparison = Comparison(config.name, profile, config.drift, config.windows, now=now)
+
+
+class Monitor:
+    """Take bodies of events, keep the state of every model.
+
+    `now` is in seconds of a clock that never goes back; `start` says what time of day `now` was at the beginning.
+    """
+
+    def __init__(
+        self, config: Config, profiles: Mapping[str, Profile | None], *, now: float, start: datetime
+    ) -> None:
+        self._epoch = start - timedelta(seconds=now)
+        self.models = {model.name: Model(model, profiles[model.name], now=now) for model in config.models}
+        self._decoder = self._make_decoder(config)
+        self._waiting: list[Event] = []
+        self.events: dict[str, int] = {}
+        self.rejected: dict[tuple[str, str], int] = {}
+        self.dropped: dict[tuple[str, str], int] = {}
+
+    def _make_decoder(self, config: Config) -> Decoder:
+        limits = config.limits
+        return Decoder(
+            [model.schema() for model in self.models.values()],
+            events_per_body=limits.events_per_body,
+            string_length=limits.string_length,
+            features=limits.features,
+        )
+
+    def wall(self, now: float) -> datetime:
+        """Return the time of day at `now`."""
+        return self._epoch + timedelta(seconds=now)
+
+    def open_transport(self, transport: str) -> None:
+        """Begin to export the counters of a transport, from zero."""
+        self.events.setdefault(transport, 0)
+        for reason in REJECT_REASONS:
+            self.rejected.setdefault((transport, reason), 0)
+        for reason in DROP_REASONS:
+            self.dropped.setdefault((transport, reason), 0)
+
+    def submit(self, body: bytes, form: Form, *, transport: str, now: float) -> Decoded:
+        """Count the events of a body; refused ones are counted as such and told in the result.
+
+        Raises Unreadable or TooManyEvents where nothing of the body was counted.
+        """
+        try:
+            decoded = self._decoder.decode(body, form)
+        except Unreadable:
+            self.reject(transport, "unreadable")
+            raise
+        except TooManyEvents:
+            self.reject(transport, "too_many_events")
+            raise
+        self.events[transport] += decoded.accepted
+        for reason, count in decoded.refusals.by_kind.items():
+            self.reject(transport, reason, count)
+        if decoded.batch is not None:
+            self.flush(now=now)
+            self._observe(decoded.batch, now=now)
+        self._waiting += decoded.events
+        if len(self._waiting) >= _FLUSH_AT:
+            self.flush(now=now)
+        return decoded
+
+    def reject(self, transport: str, reason: str, count: int = 1) -> None:
+        """Count events, or a body that stands for one, as refused."""
+        self.rejected[transport, reason] += count
+
+    def drop(self, transport: str, reason: str, count: int = 1) -> None:
+        """Count events, or a body that stands for one, as lost."""
+        self.dropped[transport, reason] += count
+
+    def flush(self, *, now: float) -> None:
+        """Count the events that wait. To be called before reading, and about every second."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for batch in batches(waiting):
+                self._observe(batch, now=now)
+
+    def _observe(self, batch: Batch, *, now: float) -> None:
+        model = self.models[batch.schema.model]
+        model.observe(batch, now=now, wall=self.wall(now))
+        if batch.schema.learning and model.comparison is not None:
+            self._decoder.update(model.schema())
+
+    def reconfigure(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float) -> None:
+        """Go on with another configuration. The caller has checked it: nothing here is refused."""
+        self.flush(now=now)
+        models: dict[str, Model] = {}
+        for model_config in config.models:
+            name = model_config.name
+            if name in self.models:
+                models[name] = self.models[name]
+                models[name].reconfigure(model_config, profiles[name], now=now)
+            else:
+                models[name] = Model(model_config, profiles[name], now=now)
+        self.models = models
+        learned_so_far = {name: self._decoder.schema(name) for name, m in models.items() if m.learner and m.learner.rows}
+        self._decoder = self._make_decoder(config)
+        for schema in learned_so_far.values():
+            self._decoder.update(schema)
+
+
+def rows_from(batch: Batch, first: int) -> Batch:
+    """Return the rows of a batch from `first` on, without what is counted for the batch as a whole."""
+    return Batch(
+        schema=batch.schema,
+        events=0,
+        errors=0,
+        latency_seconds=batch.latency_seconds[:0],
+        rows=batch.rows - first,
+        numeric=batch.numeric[:, first:],
+        categorical=[column[first:] for column in batch.categorical],
+        unknown=0,
+    )
+
+
+def fitted(batch: Batch, schema: Schema) -> Batch:
+    """Return the batch with the columns of `schema`: missing where it has none, without those that are not there."""
+    made_by = batch.schema
+    if made_by.numeric == schema.numeric and made_by.categorical == schema.categorical:
+        return batch
+    numbers = dict(zip(made_by.numeric, batch.numeric, strict=True))
+    texts = dict(zip(made_by.categorical, batch.categorical, strict=True))
+    missing = np.full(batch.rows, np.nan)
+    numeric = [numbers.get(key, missing) for key in schema.numeric]
+    batch.numeric = np.array(numeric).reshape(len(numeric), batch.rows)
+    batch.categorical = [texts.get(key, (None,) * batch.rows) for key in schema.categorical]
+    batch.schema = schema
+    return batch

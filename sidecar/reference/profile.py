@@ -1,0 +1,187 @@
+"""The reference profile: a small JSON file of bins and counts for every feature and output."""
+
+import hashlib
+import math
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from sidecar.bins import Bins, CategoricalBins, NumericBins
+
+Role = Literal["input", "output"]
+OUTPUTS = ("prediction", "probability")
+
+
+class ProfileError(Exception):
+    """A reference profile, or the data to build one from, cannot be used; the message says why in one sentence."""
+
+
+class _Feature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    name: str
+    role: Role = "input"
+    counts: tuple[int, ...]
+    missing: int
+    design_effect: float = 1.0
+
+
+class NumericProfile(_Feature, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="numeric"):
+    """A numeric feature: inner `edges`, a count for each bin between them, and plain statistics of the finite values."""
+
+    edges: tuple[float, ...]
+    min: float | None = None
+    max: float | None = None
+    mean: float | None = None
+    std: float | None = None
+
+    def bins(self) -> NumericBins:
+        """Return the bins that live values are counted in."""
+        return NumericBins(self.edges)
+
+    def bin_counts(self) -> tuple[int, ...]:
+        """Return the reference count of every bin, in the order of `bins()`."""
+        return (*self.counts, self.missing)
+
+
+class CategoricalProfile(_Feature, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="categorical"):
+    """A categorical feature: its most common `categories`, a count for each, and one for all `other` values."""
+
+    categories: tuple[str, ...]
+    other: int
+
+    def bins(self) -> CategoricalBins:
+        """Return the bins that live values are counted in."""
+        return CategoricalBins(self.categories)
+
+    def bin_counts(self) -> tuple[int, ...]:
+        """Return the reference count of every bin, in the order of `bins()`."""
+        return (*self.counts, self.other, self.missing)
+
+
+FeatureProfile = NumericProfile | CategoricalProfile
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """A reference: where it came from and a profile of every feature and output."""
+
+    version: Literal[1] = 1
+    model: str = ""
+    model_version: str = ""
+    source: str = ""
+    created: datetime
+    rows: int
+    window_rows: int = 0
+    features: tuple[FeatureProfile, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """First 8 hexadecimal digits of the SHA-256 over names, roles, bins and counts."""
+        content = [
+            [f.role, f.name, f.edges if isinstance(f, NumericProfile) else f.categories, f.bin_counts()]
+            for f in self.features
+        ]
+        return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:8]
+
+    @property
+    def inputs(self) -> tuple[FeatureProfile, ...]:
+        """Profiles of the model's inputs."""
+        return tuple(f for f in self.features if f.role == "input")
+
+    def output(self, name: str) -> FeatureProfile | None:
+        """Return the profile of `prediction` or `probability`, or None."""
+        return next((f for f in self.features if f.role == "output" and f.name == name), None)
+
+
+def all_bins(profile: Profile) -> list[Bins]:
+    """Return the bins of every feature, in the order of the profile."""
+    return [feature.bins() for feature in profile.features]
+
+
+def load(path: Path) -> Profile:
+    """Read and check a profile; raises ProfileError with the file, the place and what is wrong."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ProfileError(f"{path}: {error.strerror or error}") from error
+    return parse(content, source=str(path))
+
+
+def parse(content: bytes, *, source: str) -> Profile:
+    """Decode and check the JSON of a profile; `source` names it in errors."""
+    try:
+        document = msgspec.json.decode(content)
+        fingerprint = document.pop("fingerprint", None) if isinstance(document, dict) else None
+        profile = msgspec.convert(document, Profile)
+        check(profile)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise ProfileError(f"{source}: not a reference profile: {error}") from error
+    except ProfileError as error:
+        raise ProfileError(f"{source}: {error}") from error
+    if fingerprint is not None and fingerprint != profile.fingerprint:
+        raise ProfileError(
+            f"{source}: fingerprint is {fingerprint!r} but the content has {profile.fingerprint!r}: edited by hand?"
+        )
+    return profile
+
+
+def dump(profile: Profile) -> bytes:
+    """Encode a profile as JSON, indented and in a stable order, so that two of them can be compared by eye."""
+    document = msgspec.to_builtins(profile)
+    ordered = {"version": document.pop("version"), "fingerprint": profile.fingerprint} | document
+    ordered["created"] = profile.created.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    features = ordered.pop("features")
+    head = msgspec.json.format(msgspec.json.encode(ordered), indent=2).removesuffix(b"\n}")
+    lines = b",\n".join(b"    " + msgspec.json.format(msgspec.json.encode(f), indent=0) for f in features)
+    return head + b',\n  "features": [\n' + lines + b"\n  ]\n}\n"
+
+
+def save(profile: Profile, path: Path) -> None:
+    """Write a profile, replacing the file in one step."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_bytes(dump(profile))
+    beside.replace(path)
+
+
+def check(profile: Profile) -> None:
+    """Refuse a profile whose parts contradict each other."""
+    if not profile.features:
+        raise ProfileError("it has no features")
+    seen: set[tuple[str, str]] = set()
+    for feature in profile.features:
+        where = f"{feature.role} {feature.name!r}"
+        if (feature.role, feature.name) in seen:
+            raise ProfileError(f"{where} is there twice")
+        seen.add((feature.role, feature.name))
+        if not feature.name:
+            raise ProfileError("a feature has no name")
+        if feature.role == "output" and feature.name not in OUTPUTS:
+            raise ProfileError(f"{where}: an output is named prediction or probability")
+        if feature.name == "probability" and feature.role == "output" and isinstance(feature, CategoricalProfile):
+            raise ProfileError(f"{where}: a probability is numeric")
+        _check_bins(feature, where)
+        counts = feature.bin_counts()
+        if min(counts) < 0:
+            raise ProfileError(f"{where}: a count is negative")
+        if sum(counts) != profile.rows:
+            raise ProfileError(f"{where}: counts add up to {sum(counts)}, not to the {profile.rows} rows")
+        if not (math.isfinite(feature.design_effect) and feature.design_effect >= 1):
+            raise ProfileError(f"{where}: design_effect is {feature.design_effect}, not a number of at least 1")
+    if profile.rows < 1:
+        raise ProfileError("it was built from no rows")
+
+
+def _check_bins(feature: FeatureProfile, where: str) -> None:
+    if isinstance(feature, NumericProfile):
+        expected = len(feature.edges) + 1
+        if any(not math.isfinite(edge) for edge in feature.edges):
+            raise ProfileError(f"{where}: an edge is not finite")
+        if any(low >= high for low, high in zip(feature.edges, feature.edges[1:], strict=False)):
+            raise ProfileError(f"{where}: edges do not increase")
+    else:
+        expected = len(feature.categories)
+        if len(set(feature.categories)) != expected:
+            raise ProfileError(f"{where}: a category is there twice")
+    if len(feature.counts) != expected:
+        raise ProfileError(f"{where}: {len(feature.counts)} counts for {expected} bins")

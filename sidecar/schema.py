@@ -1,0 +1,129 @@
+"""From a schema to the types that msgspec decodes events into.
+
+Field names come from users, so the generated structs have names of their own and rename them on the wire.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from sidecar.event import PREDICTION, PROBABILITY, Key, Schema
+
+ABSENT = msgspec.Raw(b"")
+"""What an ignored feature holds where the event does not carry it."""
+
+MOST_IGNORED = 1000
+"""Ignored names that are remembered, and so counted, for each model; others are passed over without a count."""
+
+_Probability = Annotated[float, Meta(ge=0, le=1)] | None
+_Milliseconds = Annotated[float, Meta(ge=0)] | None
+
+
+def event_type(schema: Schema, *, string_length: int) -> Any:
+    """Return the type of one event; the schema is its class attribute `schema`."""
+    category = Annotated[str, Meta(max_length=string_length)] | bool | int | float | None
+    features = _features(schema, number=float | None, category=category)
+    fields = [
+        ("features", features),
+        ("prediction", _prediction(schema, number=float | None, category=category, undecided=None), None),
+        ("probability", _Probability, None),
+        ("latency_ms", _Milliseconds, None),
+        ("error", bool, False),
+    ]
+    return msgspec.defstruct(
+        "Event", fields, tag_field="model", tag=schema.model, eq=False, gc=False, namespace={"schema": schema}
+    )
+
+
+def columns_type(schema: Schema, *, string_length: int) -> Any:
+    """Return the type of a columnar body; numeric columns may be buffers of little-endian float64 in MessagePack."""
+    category = list[Annotated[str, Meta(max_length=string_length)] | bool | int | float | None]
+    number = list[float | None] | memoryview
+    columns = msgspec.defstruct(
+        "Columns",
+        [
+            ("features", _features(schema, number=number, category=category, default=msgspec.UNSET)),
+            ("prediction", _prediction(schema, number=number, category=category, undecided=list[None]) | None, None),
+            ("probability", list[_Probability] | memoryview | None, None),
+            ("latency_ms", list[_Milliseconds] | memoryview | None, None),
+            ("error", list[bool] | None, None),
+        ],
+        forbid_unknown_fields=True,
+        eq=False,
+    )
+    return msgspec.defstruct(
+        "Body",
+        [("columns", columns)],
+        tag_field="model",
+        tag=schema.model,
+        eq=False,
+        namespace={"schema": schema},
+    )
+
+
+def _features(schema: Schema, *, number: Any, category: Any, default: Any = None) -> Any:
+    kinds = [(number, schema.numeric), (category, schema.categorical)]
+    if default is msgspec.UNSET:
+        kinds = [(kind | msgspec.UnsetType, keys) for kind, keys in kinds]
+    named = [(key.name, kind, default) for kind, keys in kinds for key in keys if key.role == "input"]
+    named += [(name, msgspec.Raw, ABSENT) for name in schema.ignored]
+    return msgspec.defstruct(
+        "Features",
+        [(f"f{i}", kind, value) for i, (_, kind, value) in enumerate(named)],
+        rename={f"f{i}": name for i, (name, _, _) in enumerate(named)},
+        forbid_unknown_fields=len(schema.ignored) < MOST_IGNORED,
+        eq=False,
+        gc=False,
+    )
+
+
+def _prediction(schema: Schema, *, number: Any, category: Any, undecided: Any) -> Any:
+    if PREDICTION in schema.numeric:
+        return number
+    if PREDICTION not in schema.categorical and schema.learning:
+        return undecided
+    return category
+
+
+def grown(schema: Schema, row: dict[str, Any], *, features: int) -> Schema:
+    """Return the schema with what is new in an event: columns while it is learning, else ignored names.
+
+    The first value of a feature decides its kind; None decides nothing. Past `features` inputs, and for values
+    that are no scalars, names are ignored.
+    """
+    numeric, categorical, ignored = list(schema.numeric), list(schema.categorical), list(schema.ignored)
+    inputs = {key.name for key in (*numeric, *categorical) if key.role == "input"}
+    known = inputs | set(ignored)
+    values = row.get("features")
+    for name, value in values.items() if isinstance(values, dict) else ():
+        if name in known:
+            continue
+        if schema.learning and len(inputs) < features and isinstance(value, str | bool | int | float):
+            inputs.add(name)
+            columns = categorical if isinstance(value, str | bool) else numeric
+            columns.append(Key("input", name))
+        elif not (schema.learning and value is None and len(inputs) < features) and len(ignored) < MOST_IGNORED:
+            ignored.append(name)
+    prediction = row.get("prediction")
+    if schema.learning and PREDICTION not in (*numeric, *categorical):
+        if isinstance(prediction, str | bool):
+            categorical.append(PREDICTION)
+        elif isinstance(prediction, int | float):
+            numeric.append(PREDICTION)
+    return Schema(
+        model=schema.model,
+        numeric=_inputs_first(numeric),
+        categorical=_inputs_first(categorical),
+        ignored=tuple(ignored),
+        learning=schema.learning,
+    )
+
+
+def _inputs_first(keys: list[Key]) -> tuple[Key, ...]:
+    return tuple(sorted(keys, key=lambda key: key.role != "input"))
+
+
+def learning_schema(model: str) -> Schema:
+    """Return the schema to begin to learn a model with; a probability is always a number."""
+    return Schema(model=model, numeric=(PROBABILITY,), learning=True)

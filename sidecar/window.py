@@ -1,0 +1,83 @@
+"""Sliding windows over counts: rings of panes with a running total.
+
+Reading a window costs the same however long it is. Time is an argument, in seconds of any clock that never goes back.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidecar.bins import Indices
+
+PANES = 60
+"""Panes a window. The newest is being filled, so a window covers between 59/60 and all of its length."""
+
+
+class Windows:
+    """Count indices in `[0, size)` over windows of `lengths` seconds, and since the start.
+
+    Counts wait in one array and are folded into the rings when a pane ends or someone reads, so that adding
+    costs the same for one window as for ten.
+    """
+
+    def __init__(self, size: int, lengths: Sequence[float], *, now: float) -> None:
+        self.size = size
+        self._pane_seconds = [length / PANES for length in lengths]
+        self._pane = [int(now // seconds) for seconds in self._pane_seconds]
+        self._rings = [np.zeros((PANES, size), dtype=np.uint32) for _ in lengths]
+        self._in_window = np.zeros((len(lengths), size), dtype=np.int64)
+        self._ever = np.zeros(size, dtype=np.int64)
+        self._waiting = np.zeros(size, dtype=np.int64)
+        self._pane_ends = self._next_end()
+
+    def add(self, indices: Indices, *, now: float) -> None:
+        """Count each of `indices` once."""
+        if now >= self._pane_ends:
+            self._advance(now)
+        if indices.size * 8 < self.size:
+            np.add.at(self._waiting, indices, 1)
+        else:
+            self._waiting += np.bincount(indices, minlength=self.size)
+
+    def add_counts(self, start: int, counts: NDArray[np.int64], *, now: float) -> None:
+        """Add `counts` to the places from `start` on."""
+        if now >= self._pane_ends:
+            self._advance(now)
+        self._waiting[start : start + counts.size] += counts
+
+    def counts(self, *, now: float) -> NDArray[np.int64]:
+        """Return the counts in each window, shape `(windows, size)`. A view: valid until the next call."""
+        self._advance(now)
+        return self._in_window
+
+    def ever(self) -> NDArray[np.int64]:
+        """Return the counts since the start, shape `(size,)`. A view: valid until the next call."""
+        self._fold()
+        return self._ever
+
+    def _fold(self) -> None:
+        waiting = self._waiting
+        if not waiting.any():
+            return
+        for ring, pane in zip(self._rings, self._pane, strict=True):
+            ring[pane % PANES] += waiting.astype(np.uint32)
+        self._in_window += waiting
+        self._ever += waiting
+        waiting[:] = 0
+
+    def _advance(self, now: float) -> None:
+        self._fold()
+        for i, (ring, seconds) in enumerate(zip(self._rings, self._pane_seconds, strict=True)):
+            newest = max(int(now // seconds), self._pane[i])
+            first = max(self._pane[i] + 1, newest - PANES + 1)
+            for pane in range(first, newest + 1):
+                expired = ring[pane % PANES]
+                self._in_window[i] -= expired
+                expired[:] = 0
+            self._pane[i] = newest
+        self._pane_ends = self._next_end()
+
+    def _next_end(self) -> float:
+        ends = ((pane + 1) * seconds for pane, seconds in zip(self._pane, self._pane_seconds, strict=True))
+        return min(ends, default=float("inf"))
