@@ -6,7 +6,7 @@ Every feature has a `missing` bin, always its last. A numeric value `x` is in bi
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import repeat
+from itertools import pairwise, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ def category_text(value: str | bool | int | float) -> str:
 
 
 class NumericBins:
-    """Bins of a numeric feature between strictly increasing, finite inner `edges`; an infinite value is in an outer bin."""
+    """Bins of a numeric feature between strictly increasing, finite inner `edges`; infinite values are in the outer."""
 
     def __init__(self, edges: Sequence[float] | Floats) -> None:
         self.edges: Floats = np.asarray(edges, dtype=np.float64)
@@ -59,7 +59,7 @@ class NumericBins:
     def ranges(self) -> tuple[str, ...]:
         """The `range` label of each bin, for people."""
         marks = ["-Inf", *_distinct_texts(self.edges), "+Inf"]
-        pairs = [f"({low}, {high}]" for low, high in zip(marks, marks[1:], strict=False)]
+        pairs = [f"({low}, {high}]" for low, high in pairwise(marks)]
         pairs[-1] = pairs[-1][:-1] + ")"
         return (*pairs, "missing")
 
@@ -86,10 +86,10 @@ class CategoricalBins:
             found[i] = self._unlisted(values[i])
         return found
 
-    def _unlisted(self, value: str | bool | int | float) -> int:
+    def _unlisted(self, value: Category) -> int:
         if isinstance(value, str):
             return self._other
-        if value != value:
+        if value is None or value != value:
             return self._other + 1
         return self._table.get(category_text(value), self._other)
 

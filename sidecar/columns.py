@@ -130,8 +130,7 @@ def _column(key: Key, inputs: dict[str, Any], outputs: dict[Key, Any]) -> Any:
 def _common_length(columns: Any, names: list[str], values: Sequence[Any]) -> int:
     named = [(f"$.columns.features.{name}", column) for name, column in zip(names, values, strict=False)]
     named += [
-        (f"$.columns.{name}", getattr(columns, name))
-        for name in ("prediction", "probability", "latency_ms", "error")
+        (f"$.columns.{name}", getattr(columns, name)) for name in ("prediction", "probability", "latency_ms", "error")
     ]
     lengths = []
     for path, column in named:

@@ -84,7 +84,7 @@ class Comparison:
         columns = (*batch.numeric, *batch.categorical)
         indices = np.empty((len(self.bins), batch.rows), dtype=np.intp)
         for i, (bins, start, column) in enumerate(zip(self.bins, self.starts, columns, strict=True)):
-            indices[i] = bins.index(column)  # type: ignore[arg-type]
+            indices[i] = bins.index(column)
             indices[i] += start
         self._windows.add(indices.ravel(), now=now)
         self.out_of_range += ((batch.numeric < self._low) | (batch.numeric > self._high)).sum(axis=1)

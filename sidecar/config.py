@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,9 +27,7 @@ class Duration:
             raise ValueError(f"{text!r} is not a duration such as 30s, 5m, 1h30m or 1d")
         self.text = text
         units = ("y", "w", "d", "h", "m", "s", "ms")
-        self.seconds = float(
-            sum(int(n) * self._UNITS[u] for n, u in zip(match.groups(), units, strict=True) if n)
-        )
+        self.seconds = float(sum(int(n) * self._UNITS[u] for n, u in zip(match.groups(), units, strict=True) if n))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Duration) and self.seconds == other.seconds
@@ -207,7 +206,7 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[object] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, str) and key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is there twice", key_node.start_mark
@@ -302,12 +301,22 @@ def _check_windows(model: ModelConfig, at: str, allow: Any) -> None:
 
 def _check_latency(latency: LatencyConfig, at: str, allow: Any) -> None:
     buckets = latency.buckets
-    rising = all(low < high for low, high in zip(buckets, buckets[1:], strict=False))
+    rising = all(low < high for low, high in pairwise(buckets))
     positive = all(math.isfinite(bound) and bound > 0 for bound in buckets)
-    allow(rising and positive and 1 <= len(buckets) <= 100, f"{at}.buckets", buckets, "1 to 100 rising bounds above 0")
+    allow(
+        rising and positive and 1 <= len(buckets) <= 100,
+        f"{at}.buckets",
+        buckets,
+        "1 to 100 rising bounds above 0",
+    )
     for i, slo in enumerate(latency.slos):
         allow(0 < slo.target < 1, f"{at}.slos[{i}].target", slo.target, "a share between 0 and 1")
-        allow(math.isfinite(slo.seconds) and slo.seconds > 0, f"{at}.slos[{i}].seconds", slo.seconds, "more than 0")
+        allow(
+            math.isfinite(slo.seconds) and slo.seconds > 0,
+            f"{at}.slos[{i}].seconds",
+            slo.seconds,
+            "more than 0",
+        )
 
 
 def _check_drift(drift: DriftConfig, at: str, allow: Any) -> None:

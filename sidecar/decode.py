@@ -5,7 +5,7 @@ body are its events looked at one by one, to refuse the bad ones and keep the re
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -44,9 +44,7 @@ class Decoder:
     `features` limits the inputs a model can learn, `string_length` is in characters.
     """
 
-    def __init__(
-        self, schemas: Iterable[Schema], *, events_per_body: int, string_length: int, features: int
-    ) -> None:
+    def __init__(self, schemas: Iterable[Schema], *, events_per_body: int, string_length: int, features: int) -> None:
         self._schemas = {schema.model: schema for schema in schemas}
         self._events_per_body = events_per_body
         self._string_length = string_length
@@ -240,7 +238,10 @@ class Decoder:
             return Refusal(refusal.index, "$.model", reason, "unknown_model")
         if refusal.path == "$.model":
             return Refusal(
-                refusal.index, "$.model", f"{refusal.reason}; there is: {self._model_names()}", "unknown_model"
+                refusal.index,
+                "$.model",
+                f"{refusal.reason}; there is: {self._model_names()}",
+                "unknown_model",
             )
         return refusal
 

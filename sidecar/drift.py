@@ -6,6 +6,7 @@ Bins of all features lie end to end on the last axis; `starts` (shape `(F,)`) sa
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,12 @@ from sidecar.bins import Floats, Indices
 Counts = NDArray[np.int64]
 
 
-def per_feature(values: NDArray[np.generic], starts: Indices) -> NDArray[np.generic]:
+def per_feature(values: NDArray[Any], starts: Indices) -> NDArray[Any]:
     """Sum the bins of each feature: shape `(..., bins)` to `(..., F)`."""
     return np.asarray(np.add.reduceat(values, starts, axis=-1))
 
 
-def _per_bin(values: NDArray[np.generic], starts: Indices, bins: int) -> NDArray[np.generic]:
+def _per_bin(values: NDArray[Any], starts: Indices, bins: int) -> NDArray[Any]:
     return np.repeat(values, np.diff(starts, append=bins), axis=-1)
 
 
@@ -44,12 +45,12 @@ def live_shares(counts: Counts, reference: Floats, starts: Indices) -> Floats:
 
 
 def psi_terms(live: Floats, reference: Floats) -> Floats:
-    """What each bin adds to the PSI: `(q_i - r_i) ln(q_i / r_i)`, never negative."""
+    """Return what each bin adds to the PSI: `(q_i - r_i) ln(q_i / r_i)`, never negative."""
     return np.asarray((live - reference) * np.log(live / reference))
 
 
 def psi(live: Floats, reference: Floats, starts: Indices) -> Floats:
-    """Population stability index, `sum (q_i - r_i) ln(q_i / r_i)`: >= 0, zero on itself, symmetric.
+    """Return the population stability index, `sum (q_i - r_i) ln(q_i / r_i)`: >= 0, zero on itself, symmetric.
 
     Siddiqi, *Credit Risk Scorecards* (2006); it is Jeffreys' divergence.
 
@@ -61,9 +62,9 @@ def psi(live: Floats, reference: Floats, starts: Indices) -> Floats:
 
 
 def kl_divergence(live: Floats, reference: Floats, starts: Indices) -> Floats:
-    """Kullback-Leibler divergence of live from reference, `sum q_i ln(q_i / r_i)`, in nats: >= 0, zero on itself.
+    """Return the Kullback-Leibler divergence of live from reference, `sum q_i ln(q_i / r_i)`, in nats.
 
-    Kullback and Leibler (1951).
+    >= 0, zero on itself. Kullback and Leibler (1951).
 
     >>> r = np.array([0.5, 0.5]); q = np.array([0.9, 0.1])
     >>> kl_divergence(q, r, np.array([0])).round(6)
@@ -74,9 +75,10 @@ def kl_divergence(live: Floats, reference: Floats, starts: Indices) -> Floats:
 
 
 def js_divergence(live: Floats, reference: Floats, starts: Indices) -> Floats:
-    """Jensen-Shannon divergence, base 2: `1/2 sum q_i log2(q_i/m_i) + 1/2 sum r_i log2(r_i/m_i)`, `m = (q + r)/2`.
+    """Return the Jensen-Shannon divergence, base 2.
 
-    In [0, 1]; the divergence, not its square root. Lin, *Divergence Measures Based on the Shannon Entropy* (1991).
+    `1/2 sum q_i log2(q_i/m_i) + 1/2 sum r_i log2(r_i/m_i)`, `m = (q + r)/2`. In [0, 1]; the divergence,
+    not its square root. Lin, *Divergence Measures Based on the Shannon Entropy* (1991).
 
     >>> r = np.array([0.5, 0.5]); q = np.array([0.9, 0.1])
     >>> js_divergence(q, r, np.array([0])).round(6)
@@ -88,7 +90,7 @@ def js_divergence(live: Floats, reference: Floats, starts: Indices) -> Floats:
 
 
 def ks_statistic(live: Counts, reference: Counts, starts: Indices, present: NDArray[np.bool_]) -> Floats:
-    """Largest difference of the two cumulative shares at the bin edges, from counts, without smoothing.
+    """Return the largest difference of the two cumulative shares at the bin edges, from counts, without smoothing.
 
     `present` (shape `(bins,)`) is False for bins to leave out, such as `missing`. A lower bound of the
     Kolmogorov-Smirnov statistic of the values themselves; NaN where live or reference has no present value.
@@ -122,7 +124,7 @@ def significance_factor(bins: int, *, alpha: float, design_effect: float = 1.0) 
     return chi2_isf(alpha, bins - 1) * design_effect
 
 
-def psi_threshold(factor: Floats, samples: NDArray[np.generic], reference_samples: NDArray[np.generic]) -> Floats:
+def psi_threshold(factor: Floats, samples: NDArray[Any], reference_samples: NDArray[Any]) -> Floats:
     """Return the smallest significant PSI, `factor * (1/N + 1/M)`; infinite where there are no samples."""
     with np.errstate(divide="ignore"):
         return np.asarray(factor * (1 / samples + 1 / reference_samples), dtype=np.float64)

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
 
 from sidecar.bins import Category, Floats
 
@@ -78,15 +80,15 @@ class Schema:
     learning: bool = False
 
 
-class Event(Protocol):
-    """An event as decoded. Its type is made from a Schema; the attributes are in the order of `astuple`."""
+class Event(msgspec.Struct, eq=False, gc=False):
+    """An event as decoded, by a subclass that is made from a Schema. An error event may come without features."""
 
     schema: ClassVar[Schema]
     features: Any
-    prediction: Category
-    probability: float | None
-    latency_ms: float | None
-    error: bool
+    prediction: Any = None
+    probability: float | None = None
+    latency_ms: float | None = None
+    error: bool = False
 
 
 @dataclass(slots=True)

@@ -97,9 +97,7 @@ class Learner:
                 wanted = _wanted(key)
                 texts[wanted.column] = column
                 known = (text for text in column if text is not None and text != _OTHER_TEXT)
-                specs.append(
-                    FeatureSpec(wanted, CategoricalBins(top_categories(known, self._settings.categories)))
-                )
+                specs.append(FeatureSpec(wanted, CategoricalBins(top_categories(known, self._settings.categories))))
         specs.sort(key=lambda spec: spec.wanted.role)
         counting = Counting(specs, window_rows=block_rows(WINDOW_ROWS, self.rows))
         counting.add({**columns, **texts})

@@ -25,9 +25,7 @@ _REFERENCE = ("model", "reference")
 _BIN = ("model", "reference", "role", "feature", "bin", "range")
 _LOSS = ("transport", "reason")
 
-PREDICTIONS = Metric(
-    "model_predictions_total", "counter", _MODEL, "Prediction events counted, errors included."
-)
+PREDICTIONS = Metric("model_predictions_total", "counter", _MODEL, "Prediction events counted, errors included.")
 PREDICTION_ERRORS = Metric(
     "model_prediction_errors_total", "counter", _MODEL, "Prediction events whose error flag was set."
 )
@@ -76,9 +74,7 @@ SIGNIFICANCE_FACTOR = Metric(
     "Multiply by (1/N + 1/M), N live and M reference samples, to get the smallest significant PSI.",
 )
 
-BIN_OBSERVATIONS = Metric(
-    "model_bin_observations_total", "counter", _BIN, "Events by bin of the reference profile."
-)
+BIN_OBSERVATIONS = Metric("model_bin_observations_total", "counter", _BIN, "Events by bin of the reference profile.")
 BIN_REFERENCE_RATIO = Metric(
     "model_bin_reference_ratio", "gauge", _BIN, "Smoothed share of the reference in this bin; sums to 1."
 )
@@ -90,7 +86,10 @@ REFERENCE_INFO = Metric(
 )
 REFERENCE_SAMPLES = Metric("model_reference_samples", "gauge", _REFERENCE, "Rows the reference was built from.")
 REFERENCE_CREATED = Metric(
-    "model_reference_created_timestamp_seconds", "gauge", _REFERENCE, "When the reference was built, Unix time."
+    "model_reference_created_timestamp_seconds",
+    "gauge",
+    _REFERENCE,
+    "When the reference was built, Unix time.",
 )
 OUT_OF_RANGE = Metric(
     "model_out_of_range_total",

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
-from msgspec.structs import replace
 
 from sidecar.comparison import Comparison
 from sidecar.config import Config, ModelConfig
@@ -64,9 +63,9 @@ class Model:
             profile = self.comparison.profile if self.comparison else None
             if profile is None:
                 return
-        same = self.comparison is not None and profile is not None
-        if same and self.comparison.windows == config.windows and self.comparison.profile == profile:
-            self.comparison.judge(config.drift)
+        current = self.comparison
+        if current is not None and current.windows == config.windows and current.profile == profile:
+            current.judge(config.drift)
         else:
             self._set_reference(profile, now=now)
 
@@ -89,9 +88,7 @@ class Monitor:
     `now` is in seconds of a clock that never goes back; `start` says what time of day `now` was at the beginning.
     """
 
-    def __init__(
-        self, config: Config, profiles: Mapping[str, Profile | None], *, now: float, start: datetime
-    ) -> None:
+    def __init__(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float, start: datetime) -> None:
         self._epoch = start - timedelta(seconds=now)
         self.models = {model.name: Model(model, profiles[model.name], now=now) for model in config.models}
         self._decoder = self._make_decoder(config)
@@ -178,7 +175,9 @@ class Monitor:
             else:
                 models[name] = Model(model_config, profiles[name], now=now)
         self.models = models
-        learned_so_far = {name: self._decoder.schema(name) for name, m in models.items() if m.learner and m.learner.rows}
+        learned_so_far = {
+            name: self._decoder.schema(name) for name, m in models.items() if m.learner and m.learner.rows
+        }
         self._decoder = self._make_decoder(config)
         for schema in learned_so_far.values():
             self._decoder.update(schema)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from sidecar.event import PREDICTION, PROBABILITY, Key, Schema
+from sidecar.event import PREDICTION, PROBABILITY, Event, Key, Schema
 
 ABSENT = msgspec.Raw(b"")
 """What an ignored feature holds where the event does not carry it."""
@@ -24,7 +24,7 @@ def event_type(schema: Schema, *, string_length: int) -> Any:
     """Return the type of one event; the schema is its class attribute `schema`."""
     category = Annotated[str, Meta(max_length=string_length)] | bool | int | float | None
     features = _features(schema, number=float | None, category=category)
-    fields = [
+    fields: list[tuple[str, Any, Any] | tuple[str, Any]] = [
         ("features", features),
         ("prediction", _prediction(schema, number=float | None, category=category, undecided=None), None),
         ("probability", _Probability, None),
@@ -32,7 +32,7 @@ def event_type(schema: Schema, *, string_length: int) -> Any:
         ("error", bool, False),
     ]
     return msgspec.defstruct(
-        "Event", fields, tag_field="model", tag=schema.model, eq=False, gc=False, namespace={"schema": schema}
+        "Event", fields, bases=(Event,), tag_field="model", tag=schema.model, namespace={"schema": schema}
     )
 
 
@@ -44,7 +44,11 @@ def columns_type(schema: Schema, *, string_length: int) -> Any:
         "Columns",
         [
             ("features", _features(schema, number=number, category=category, default=msgspec.UNSET)),
-            ("prediction", _prediction(schema, number=number, category=category, undecided=list[None]) | None, None),
+            (
+                "prediction",
+                _prediction(schema, number=number, category=category, undecided=list[None]) | None,
+                None,
+            ),
             ("probability", list[_Probability] | memoryview | None, None),
             ("latency_ms", list[_Milliseconds] | memoryview | None, None),
             ("error", list[bool] | None, None),

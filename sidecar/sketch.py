@@ -48,7 +48,7 @@ def quantile(counts: NDArray[np.int64], q: ArrayLike) -> Floats:
 
 
 def mean(counts: NDArray[np.int64]) -> Floats:
-    """Estimate the mean, in seconds, from counts of shape `(..., SIZE)`, within RELATIVE_ERROR; NaN where there are none."""
+    """Estimate the mean, in seconds, from counts of shape `(..., SIZE)`, within RELATIVE_ERROR; NaN for none."""
     total = counts.sum(axis=-1)
     with np.errstate(invalid="ignore"):
         return np.asarray(counts @ _VALUES / np.where(total > 0, total, np.nan))

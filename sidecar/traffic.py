@@ -19,7 +19,7 @@ _EVENTS, _ERRORS, _BUCKETS = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class TrafficReading:
-    """One window of traffic. Latencies in seconds, NaN where none was given; `within` are shares, one for each objective."""
+    """One window of traffic. Latencies in seconds, NaN where there is none; `within` has a share for each objective."""
 
     events: int
     errors: int

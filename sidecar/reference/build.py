@@ -270,9 +270,7 @@ class Counting:
             self._blocks = self._blocks[1::2]
             self._keep_every *= 2
 
-    def profile(
-        self, *, model: str, model_version: str, source: str, created: datetime | None = None
-    ) -> Profile:
+    def profile(self, *, model: str, model_version: str, source: str, created: datetime | None = None) -> Profile:
         """Return the profile of everything counted; raises ProfileError if that is nothing."""
         if self.rows == 0:
             raise ProfileError("there are no rows to build from")

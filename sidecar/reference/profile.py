@@ -28,7 +28,7 @@ class _Feature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class NumericProfile(_Feature, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="numeric"):
-    """A numeric feature: inner `edges`, a count for each bin between them, and plain statistics of the finite values."""
+    """A numeric feature: inner `edges`, a count for each bin between them, and statistics of the finite values."""
 
     edges: tuple[float, ...]
     min: float | None = None

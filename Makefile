@@ -1,0 +1,51 @@
+# `make` lists the targets. Everything is installed into .venv; `make test` also installs Prometheus where it may.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install test lint serve demo bench golden clean
+
+help:  ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
+
+$(VENV)/.runtime: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+install: $(VENV)/.runtime  ## Install model-sidecar into .venv
+
+test: $(VENV)/.dev lint  ## Check style, types and layers, and run all tests
+	@tests/install-programs
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## Check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+serve: $(VENV)/.runtime  ## Serve on 127.0.0.1:8000, learning the reference from the first events
+	$(BIN)/model-sidecar serve
+
+demo: $(VENV)/.demo  ## Watch a real model on real flights: an ordinary day, a storm, a summer
+	@$(BIN)/python -m demo
+
+bench: $(VENV)/.dev  ## Measure ingest, drift, scrape and memory next to their floors
+	$(BIN)/python -m bench
+
+golden: $(VENV)/.dev  ## Write the golden files again; read the difference before you commit it
+	$(BIN)/python -m pytest --quiet --golden
+
+clean:  ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

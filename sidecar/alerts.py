@@ -1,0 +1,86 @@
+"""Alerts: which of the shipped alerts have their condition met by this process right now.
+
+The rules in Prometheus decide, over all replicas and with their durations; this is what one replica sees, by the same
+thresholds.
+"""
+
+from collections.abc import Iterator
+
+from sidecar.levels import LEVELS
+from sidecar.monitor import Model, Monitor
+from sidecar.report import Report, drift_report, latency_report
+
+ERROR_RATE_LIMIT = 0.05
+"""Share of errors above which HighErrorRate holds."""
+
+MIN_PREDICTIONS = 100
+"""Predictions in the window below which HighErrorRate does not hold."""
+
+
+def alerts_report(monitor: Monitor, *, now: float) -> Report:
+    """Report the level of every feature and objective, and the alerts whose condition holds now."""
+    drift = drift_report(monitor, now=now)
+    latency = latency_report(monitor, now=now)
+    alerts: list[Report] = []
+    models: Report = {}
+    for name, model in monitor.models.items():
+        features = drift["models"][name]["features"]
+        window = model.config.windows[0].text
+        traffic = latency["models"][name]["windows"][window]
+        alerts += _drift_alerts(model, drift["models"][name])
+        alerts += _traffic_alerts(model, traffic, window)
+        models[name] = {
+            "features": [{key: f[key] for key in ("feature", "role", "level", "psi")} for f in features],
+            "slos": traffic["slos"],
+            "error_ratio": traffic["error_ratio"],
+        }
+    return {"timestamp": drift["timestamp"], "alerts": alerts, "models": models}
+
+
+def _drift_alerts(model: Model, drift: Report) -> Iterator[Report]:
+    for entry in drift["features"]:
+        if entry["level"] not in LEVELS[1:]:
+            continue
+        thresholds = model.config.drift.thresholds_for(entry["feature"])
+        what = "DataDrift" if entry["role"] == "input" else "PredictionDrift"
+        limits = {
+            "moderate": thresholds.moderate,
+            "significant": thresholds.significant,
+            "critical": thresholds.critical,
+        }
+        names = [(entry["level"].capitalize(), limits[entry["level"]])]
+        if entry["psi"] > thresholds.rollback:
+            names.append(("Rollback", thresholds.rollback))
+        for prefix, limit in names:
+            yield {
+                "alert": f"{prefix}{what}",
+                "model": model.name,
+                "role": entry["role"],
+                "feature": entry["feature"],
+                "window": drift["window"],
+                "value": entry["psi"],
+                "limit": limit,
+            }
+
+
+def _traffic_alerts(model: Model, traffic: Report, window: str) -> Iterator[Report]:
+    quantiles = (("HighP95Latency", "p95", 0.95), ("CriticalP99Latency", "p99", 0.99))
+    for alert, quantile, target in quantiles:
+        for slo in traffic["slos"]:
+            if slo["target"] == target and slo["met"] is False:
+                yield {
+                    "alert": alert,
+                    "model": model.name,
+                    "window": window,
+                    "value": traffic[quantile],
+                    "limit": slo["seconds"],
+                }
+    ratio = traffic["error_ratio"]
+    if traffic["events"] >= MIN_PREDICTIONS and ratio > ERROR_RATE_LIMIT:
+        yield {
+            "alert": "HighErrorRate",
+            "model": model.name,
+            "window": window,
+            "value": ratio,
+            "limit": ERROR_RATE_LIMIT,
+        }

@@ -1,0 +1,132 @@
+"""The application: builds every object once, owns the clock, the signals and the tasks."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from sidecar import __version__
+from sidecar.collector import Collector, LoadState
+from sidecar.config import ConfigError
+from sidecar.listen.http import Ingest
+from sidecar.load import load_all
+from sidecar.log import Log
+from sidecar.monitor import Monitor
+from sidecar.web import Web, lifecycle_routes
+
+log = Log("sidecar")
+
+FLUSH_SECONDS = 0.5
+SHUTDOWN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line of `serve` says. Addresses are host and port."""
+
+    config_file: Path | None
+    ingest_address: tuple[str | None, int]
+    web_addresses: Sequence[tuple[str | None, int]]
+    telemetry_path: str
+    enable_lifecycle: bool
+
+
+class Application:
+    """Serve until told to stop."""
+
+    def __init__(self, options: Options) -> None:
+        """Load everything; raises ConfigError."""
+        self._options = options
+        config, profiles = load_all(options.config_file)
+        self._clock = time.monotonic
+        self._monitor = Monitor(config, profiles, now=self._clock(), start=datetime.now(UTC))
+        self._load = LoadState(last_success_timestamp_seconds=time.time())
+        self._ingest = Ingest(self._monitor, config.limits, self._clock)
+        self._web = Web(
+            self._monitor,
+            Collector(self._monitor, self._load),
+            self._clock,
+            telemetry_path=options.telemetry_path,
+        )
+        self._stopping = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Listen, and go on until SIGTERM or SIGINT; raises OSError where an address cannot be had."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        async with AsyncExitStack() as stack:
+            await self._listen(stack)
+            for name, model in self._monitor.models.items():
+                log.info("watching", model=name, reference="learning" if model.learner else model.config.reference)
+            flushing = asyncio.create_task(self._flush_regularly())
+            await self._stopping.wait()
+            log.info("stopping")
+            self._web.ready = False
+            flushing.cancel()
+        self._monitor.flush(now=self._clock())
+        log.info("stopped")
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        options = self._options
+        body_bytes = self._ingest.limits.body_bytes
+        ingest = web.Application(client_max_size=body_bytes)
+        ingest.router.add_routes([web.post("/monitor", self._ingest.post), *self._web.routes()])
+        ingest.router.add_routes(lifecycle_routes(self.reload if options.enable_lifecycle else None))
+        await _start(ingest, options.ingest_address, stack, serves="ingest")
+        for address in options.web_addresses:
+            read_only = web.Application()
+            read_only.router.add_routes(self._web.routes())
+            await _start(read_only, address, stack, serves="web")
+
+    async def _flush_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            self._monitor.flush(now=self._clock())
+
+    def reload(self) -> str | None:
+        """Load configuration and references again, keeping the old ones if the new are bad; returns what is wrong."""
+        try:
+            config, profiles = load_all(self._options.config_file)
+        except ConfigError as error:
+            self._load.successful = False
+            log.error("reload failed, going on as before", error=error)
+            return str(error)
+        self._monitor.reconfigure(config, profiles, now=self._clock())
+        self._ingest.limits = config.limits
+        self._load.successful = True
+        self._load.last_success_timestamp_seconds = time.time()
+        log.info("reloaded", models=",".join(profiles))
+        return None
+
+
+async def _start(
+    application: web.Application, address: tuple[str | None, int], stack: AsyncExitStack, *, serves: str
+) -> None:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    host, port = address
+    await web.TCPSite(runner, host, port).start()
+    for bound in runner.addresses:
+        host, port = bound[:2]
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        log.info("listening", serves=serves, address=shown, version=__version__)
+
+
+def run(options: Options) -> int:
+    """Serve and return the exit status; raises ConfigError or OSError before it serves."""
+
+    async def serve() -> None:
+        await Application(options).serve()
+
+    uvloop.run(serve())
+    return 0

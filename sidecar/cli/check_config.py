@@ -1,0 +1,32 @@
+"""`model-sidecar check-config`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sidecar.config import ConfigError
+from sidecar.load import load_all
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("file", metavar="FILE", type=Path, help="the configuration file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the file, and say what it configures."""
+    try:
+        config, profiles = load_all(args.file)
+    except ConfigError as error:
+        print(f"model-sidecar: {error}", file=sys.stderr)
+        return 1
+    for model in config.models:
+        reference = profiles[model.name]
+        if reference is None:
+            told = f"learns its reference from {model.learn.events} events"
+        else:
+            told = f"{len(reference.features)} features, reference {reference.fingerprint} of {reference.rows} rows"
+        windows = ", ".join(window.text for window in model.windows)
+        print(f"{model.name}: {told}; windows {windows}")
+    print(f"{args.file}: OK")
+    return 0

@@ -1,0 +1,93 @@
+"""`model-sidecar serve`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sidecar import log
+from sidecar.config import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--config.file",
+        dest="config_file",
+        metavar="FILE",
+        type=Path,
+        help="configuration; without it, one model named 'default' learns its reference from the first events",
+    )
+    parser.add_argument(
+        "--ingest.listen-address",
+        dest="ingest_address",
+        metavar="ADDRESS",
+        type=address,
+        default="127.0.0.1:8000",
+        help="where events are taken and everything is served; keep it on loopback (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--web.listen-address",
+        dest="web_addresses",
+        metavar="ADDRESS",
+        type=address,
+        action="append",
+        default=[],
+        help="where the read-only endpoints are served to the network, such as :9090; may be given more than once",
+    )
+    parser.add_argument(
+        "--web.telemetry-path",
+        dest="telemetry_path",
+        metavar="PATH",
+        type=_path,
+        default="/metrics",
+        help="path of the metrics (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--web.enable-lifecycle",
+        dest="enable_lifecycle",
+        action="store_true",
+        help="allow POST /-/reload on the ingest address; SIGHUP always works",
+    )
+    parser.add_argument(
+        "--log.level", dest="log_level", choices=log.LEVELS, default="info", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--log.format",
+        dest="log_format",
+        choices=log.FORMATS,
+        default="logfmt",
+        help="(default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    from sidecar import app
+
+    log.set_up(level=args.log_level, form=args.log_format)
+    options = app.Options(
+        config_file=args.config_file,
+        ingest_address=args.ingest_address,
+        web_addresses=args.web_addresses,
+        telemetry_path=args.telemetry_path,
+        enable_lifecycle=args.enable_lifecycle,
+    )
+    try:
+        return app.run(options)
+    except (ConfigError, OSError) as error:
+        print(f"model-sidecar: {error}", file=sys.stderr)
+        return 1
+
+
+def address(text: str) -> tuple[str | None, int]:
+    """Read `host:port`, `[::1]:port` or `:port`, which is every interface."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1:8000 or :9090")
+    return host.removeprefix("[").removesuffix("]") or None, int(port)
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or "{" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a path such as /metrics")
+    return text

@@ -1,0 +1,54 @@
+"""Text of samples for Prometheus: label escaping, numbers, and the headers of the two formats.
+
+Lines of samples are the same in the text format 0.0.4 and in OpenMetrics 1.0; only the headers of counters differ.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import starmap
+from operator import add
+
+from sidecar.metrics import Metric
+
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+def prefix(name: str, labels: Sequence[str], values: Sequence[str]) -> str:
+    """Return a sample up to its value: `name{label="value",…} `.
+
+    >>> prefix("up", ("job",), ('say "hi"',))
+    'up{job="say \\\\"hi\\\\""} '
+    """
+    if not labels:
+        return f"{name} "
+    pairs = ",".join(f'{label}="{value.translate(_ESCAPES)}"' for label, value in zip(labels, values, strict=True))
+    return f"{name}{{{pairs}}} "
+
+
+def number(value: float) -> str:
+    """Write a number as both formats read it.
+
+    >>> [number(v) for v in (3, 0.1, float("inf"), float("nan"))]
+    ['3', '0.1', '+Inf', 'NaN']
+    """
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(value)
+
+
+def counts(prefixes: Iterable[str], values: Iterable[int]) -> list[str]:
+    """Write samples with whole numbers."""
+    return list(map(add, prefixes, map(str, values)))
+
+
+def gauges(prefixes: Iterable[str], values: Iterable[float]) -> list[str]:
+    """Write samples with numbers that are neither NaN nor infinite."""
+    return list(starmap(add, zip(prefixes, map(repr, values), strict=True)))
+
+
+def header(metric: Metric, *, openmetrics: bool) -> str:
+    """Return the HELP and TYPE lines of a family."""
+    name = metric.name.removesuffix("_total") if openmetrics and metric.type == "counter" else metric.name
+    text = metric.help.replace("\\", "\\\\").replace("\n", "\\n")
+    return f"# HELP {name} {text}\n# TYPE {name} {metric.type}\n"

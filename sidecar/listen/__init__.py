@@ -1,0 +1,1 @@
+"""Listeners: the ways in for prediction events."""

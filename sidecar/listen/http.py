@@ -1,0 +1,91 @@
+"""`POST /monitor`: prediction events over HTTP, on the loopback listener."""
+
+from collections.abc import Callable
+
+import msgspec
+from aiohttp import web
+
+from sidecar.config import Limits
+from sidecar.decode import Decoded
+from sidecar.event import Form, TooManyEvents, Unreadable
+from sidecar.monitor import Monitor
+
+TRANSPORT = "http"
+RETRY_AFTER_SECONDS = 1
+
+_JSON = {"Content-Type": "application/json"}
+
+
+class Ingest:
+    """Answer `POST /monitor`.
+
+    Bodies being received may take `limits.inflight_bytes` together; past that a request is turned away with 503 before
+    it is read, and nothing of it is counted.
+    """
+
+    def __init__(self, monitor: Monitor, limits: Limits, clock: Callable[[], float]) -> None:
+        self._monitor = monitor
+        self._clock = clock
+        self._inflight_bytes = 0
+        self._forms: dict[str, Form] = {}
+        self.limits = limits
+        monitor.open_transport(TRANSPORT)
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Count the events of the body; see the answers in the documentation of the API."""
+        limit = self.limits.body_bytes
+        announced = request.content_length
+        if announced is not None and announced > limit:
+            return self._too_large()
+        reserved = limit if announced is None else announced
+        if self._inflight_bytes + reserved > self.limits.inflight_bytes:
+            return self._overloaded()
+        self._inflight_bytes += reserved
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return self._too_large()
+        finally:
+            self._inflight_bytes -= reserved
+        return self._submit(body, self._form(request.headers.get("Content-Type", "")))
+
+    def _submit(self, body: bytes, form: Form) -> web.Response:
+        try:
+            decoded = self._monitor.submit(body, form, transport=TRANSPORT, now=self._clock())
+        except Unreadable as error:
+            return _answer(400, {"error": f"unreadable body: {error}"})
+        except TooManyEvents as error:
+            return _answer(413, {"error": str(error)})
+        if not decoded.refusals.total:
+            return web.Response(status=202, body=b'{"accepted":%d,"rejected":0}\n' % decoded.accepted, headers=_JSON)
+        return _answer(200 if decoded.accepted else 422, _refused(decoded))
+
+    def _form(self, content_type: str) -> Form:
+        """Tell the form by its media type; whatever is not listed is taken for JSON, as `curl -d` sends it."""
+        form = self._forms.get(content_type)
+        if form is None:
+            media_type = content_type.partition(";")[0].strip().lower()
+            form = next((f for f in Form if f.value == media_type), Form.JSON)
+            if len(self._forms) < 100:
+                self._forms[content_type] = form
+        return form
+
+    def _too_large(self) -> web.Response:
+        self._monitor.reject(TRANSPORT, "too_large")
+        return _answer(413, {"error": f"the body is larger than {self.limits.body_bytes} bytes"})
+
+    def _overloaded(self) -> web.Response:
+        self._monitor.drop(TRANSPORT, "overload")
+        response = _answer(503, {"error": "too many bodies at once: send it again"})
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
+
+
+def _refused(decoded: Decoded) -> dict[str, object]:
+    refusals = decoded.refusals
+    errors = [{"index": r.index, "path": r.path, "reason": r.reason} for r in refusals.first]
+    return {"accepted": decoded.accepted, "rejected": refusals.total, "errors": errors}
+
+
+def _answer(status: int, document: object) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(document) + b"\n", headers=_JSON)
