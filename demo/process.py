@@ -1,0 +1,78 @@
+"""Start a sidecar as a process of its own, for the demo, the benchmarks and the tests."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+_ADDRESS = re.compile(r"msg=listening .*serves=(?P<serves>\w+) .*address=(?P<address>\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarProcess:
+    """A running sidecar: where it takes events, and where it serves the network if it does."""
+
+    process: subprocess.Popen[str]
+    url: str
+    web_urls: tuple[str, ...]
+    log: Path
+
+
+@contextmanager
+def sidecar(
+    directory: Path, *, config: Path | None = None, web: int = 0, options: Sequence[str] = ()
+) -> Iterator[SidecarProcess]:
+    """Run a sidecar on free ports of 127.0.0.1 until the block ends; `web` is the number of read-only listeners.
+
+    Its log is `directory/sidecar.log`. Raises RuntimeError with the log if it does not come up.
+    """
+    log = directory / "sidecar.log"
+    command = [sys.executable, "-m", "sidecar", "serve", "--ingest.listen-address=127.0.0.1:0", *options]
+    command += ["--web.listen-address=127.0.0.1:0"] * web
+    if config is not None:
+        command.append(f"--config.file={config}")
+    with log.open("a+") as lines:
+        lines.seek(0, 2)
+        # It writes to the file itself, so that it never waits for a reader.
+        process = subprocess.Popen(command, stdout=lines, stderr=lines, text=True)
+        try:
+            addresses = _wait_for_addresses(process, lines.name, lines.tell(), 1 + web)
+            urls = [f"http://{address}" for _, address in addresses]
+            yield SidecarProcess(process, urls[0], tuple(urls[1:]), log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for_addresses(process: subprocess.Popen[str], log: str, start: int, count: int) -> list[tuple[str, str]]:
+    with Path(log).open() as lines:
+        lines.seek(start)
+        found: list[tuple[str, str]] = []
+        text = ""
+        while len(found) < count:
+            line = _next_line(lines, process)
+            if line is None:
+                raise RuntimeError(f"the sidecar ended with status {process.returncode}:\n{text}")
+            text += line
+            if match := _ADDRESS.search(line):
+                found.append((match["serves"], match["address"]))
+        return found
+
+
+def _next_line(lines: IO[str], process: subprocess.Popen[str]) -> str | None:
+    while True:
+        if line := lines.readline():
+            return line
+        try:
+            process.wait(timeout=0.02)
+        except subprocess.TimeoutExpired:
+            continue
+        return lines.readline() or None
