@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -17,6 +18,7 @@ from sidecar.reference import build, save
 
 FOLDER = Path("build/demo")
 BODY_EVENTS = 500
+BAR_WIDTH = 16
 
 DAYS = {
     "january": "January itself, the flights the reference was built from",
@@ -54,7 +56,7 @@ def main() -> int:
         for name, title in DAYS.items():
             send(process.url, scored[name].events(name))
             console.print(table_of(title, name, get(f"{process.url}/drift?model={name}")))
-            console.print(latency_of(name, get(f"{process.url}/latency")), "")
+            console.print(f"  {latency_of(name, get(f'{process.url}/latency'))}\n")
         explain_storm(process.url)
     say_how_to_look_further(config, seconds=time.perf_counter() - began)
     return 0
@@ -116,9 +118,12 @@ def table_of(title: str, model: str, drift: Any) -> Table:
     """Show the features of a model, worst first."""
     report = drift["models"][model]
     samples = max(entry["windows"][report["window"]]["samples"] for entry in report["features"])
-    table = Table(title=f"[bold]{title}[/] ({samples:,} flights)", title_justify="left", min_width=88)
+    table = Table(
+        title=f"[bold]{title}[/] ({samples:,} flights)", title_justify="left", title_style="", box=box.SIMPLE_HEAD
+    )
     for column in ("feature", "PSI", "", "significant above", "missing", "level"):
-        table.add_column(column, justify="right" if column in ("PSI", "significant above", "missing") else "left")
+        numeric = column in ("PSI", "significant above", "missing")
+        table.add_column(column, justify="right" if numeric else "left", min_width=0 if column else BAR_WIDTH)
     for entry in report["features"]:
         window = entry["windows"][report["window"]]
         level = entry["level"]
@@ -135,7 +140,7 @@ def table_of(title: str, model: str, drift: Any) -> Table:
 
 def bar(psi: float) -> str:
     """Draw a PSI, up to 0.5, where a rollback begins."""
-    eighths = round(min(psi, 0.5) / 0.5 * 16 * 8)
+    eighths = round(min(psi, 0.5) / 0.5 * BAR_WIDTH * 8)
     whole, part = divmod(eighths, 8)
     return "█" * whole + (" ▏▎▍▌▋▊▉"[part] if part else "")
 
@@ -166,14 +171,15 @@ def explain_storm(url: str) -> None:
 def say_how_to_look_further(config: Path, *, seconds: float) -> None:
     """End with what to try next."""
     command = "model-sidecar" if sys.prefix == sys.base_prefix else f"{Path(sys.executable).parent}/model-sidecar"
-    try:
+    if Path(command).is_relative_to(Path.cwd()):
         command = str(Path(command).relative_to(Path.cwd()))
-    except ValueError:
-        pass
     console.print(f"Done in {seconds:.0f} s. To look further:")
-    console.print(f"  {command} serve --config.file={config}      # the same sidecar, to send events to")
-    console.print("  curl -s http://127.0.0.1:8000/drift; curl -s http://127.0.0.1:8000/metrics | grep psi")
-    console.print(f"  less {FOLDER}/january.profile.json          # the reference")
+    for line, why in (
+        (f"{command} serve --config.file={config}", "the same sidecar, to send events to"),
+        ("curl -s http://127.0.0.1:8000/drift", "what it says; also /latency, /alerts and /metrics"),
+        (f"{command} reference show {FOLDER}/january.profile.json", "the reference"),
+    ):
+        console.print(f"  # {why}\n  {line}", soft_wrap=True)
 
 
 if __name__ == "__main__":

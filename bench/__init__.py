@@ -1,0 +1,1 @@
+"""Benchmarks: each prints medians of several rounds, next to floors measured in the same run."""
