@@ -40,8 +40,8 @@ def live_shares(counts: Counts, reference: Floats, starts: Indices) -> Floats:
     bins = counts.shape[-1]
     prior = 0.5 * np.diff(starts, append=bins)
     total = per_feature(counts, starts) + prior
-    smoothed = counts + _per_bin(prior, starts, bins) * reference
-    return np.asarray(smoothed / _per_bin(total, starts, bins), dtype=np.float64)
+    kept = _per_bin(prior / total, starts, bins) * reference  # exactly the reference where N is 0
+    return np.asarray(kept + counts / _per_bin(total, starts, bins), dtype=np.float64)
 
 
 def psi_terms(live: Floats, reference: Floats) -> Floats:
@@ -56,7 +56,7 @@ def psi(live: Floats, reference: Floats, starts: Indices) -> Floats:
 
     >>> r = np.array([0.5, 0.5]); q = np.array([0.9, 0.1])
     >>> psi(q, r, np.array([0])).round(6)
-    array([0.878890])
+    array([0.87889])
     """
     return np.asarray(np.add.reduceat(psi_terms(live, reference), starts, axis=-1))
 
