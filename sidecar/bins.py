@@ -4,6 +4,8 @@ Every feature has a `missing` bin, always its last. A numeric value `x` is in bi
 `edges[i-1] < x <= edges[i]`; the outer bins are open. A category that the reference does not list is `other`.
 """
 
+import math
+import sys
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise, repeat
@@ -127,13 +129,13 @@ def _edges_around(distinct: Floats) -> Floats:
     low, high = distinct[:-1], distinct[1:]
     middle = low / 2 + high / 2
     middle = np.where((low <= middle) & (middle < high), middle, low)
-    first, last = distinct[0], distinct[-1]
+    first, last = float(distinct[0]), float(distinct[-1])
     if distinct.size > 1:
         margin = float(np.min(high / 2 - low / 2))
     else:
         margin = 0.5 if first.is_integer() else abs(first) * 1e-6
-    limit = np.finfo(np.float64).max
-    below = max(min(first - margin, np.nextafter(first, -np.inf)), -limit)
+    limit = sys.float_info.max
+    below = max(min(first - margin, math.nextafter(first, -math.inf)), -limit)
     above = min(last + margin, limit)
     return np.unique(np.concatenate(([below], middle, [above])))
 
