@@ -88,7 +88,7 @@ def _slow_ks(live: list[int], reference: list[int]) -> float:
     shares = [
         [sum(counts[: i + 1]) / sum(counts) for i in range(len(counts))] for counts in (live, reference)
     ]
-    return max(abs(a - b) for a, b in zip(*shares, strict=True))
+    return max((abs(a - b) for a, b in zip(*shares, strict=True)), default=math.nan)
 
 
 @given(features())

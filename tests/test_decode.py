@@ -1,0 +1,879 @@
+import json
+import math
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.decode import Decoded, Decoder, batches
+from sidecar.event import PREDICTION, PROBABILITY, Batch, Form, Key, Schema, TooManyEvents, Unreadable
+from sidecar.schema import MOST_IGNORED, learning_schema
+
+AMOUNT, AGE, MERCHANT = Key("input", "amount"), Key("input", "age"), Key("input", "merchant")
+FRAUD = Schema("fraud", numeric=(AMOUNT, AGE, PROBABILITY), categorical=(MERCHANT, PREDICTION))
+CHURN = Schema("churn", numeric=(Key("input", "days"), PREDICTION))
+LIMITS = {"events_per_body": 50, "string_length": 20, "features": 5}
+
+JSON, NDJSON, MSGPACK = Form.JSON, Form.NDJSON, Form.MSGPACK
+
+
+def _decoder(*schemas: Schema, **limits: int) -> Decoder:
+    return Decoder(schemas or (FRAUD,), **{**LIMITS, **limits})
+
+
+def _packed(document: Any) -> bytes:
+    return msgspec.msgpack.encode(document)
+
+
+def _buffer(*numbers: float) -> bytes:
+    return np.array(numbers, dtype="<f8").tobytes()
+
+
+def _refused(decoded: Decoded) -> list[tuple[int, str, str]]:
+    return [(refusal.index, refusal.path, refusal.kind) for refusal in decoded.refusals.first]
+
+
+# What batches hold, whichever types and order they were decoded by.
+
+
+@dataclass
+class Content:
+    """Everything a body says of one model, as plain values."""
+
+    events: int = 0
+    errors: int = 0
+    unknown: int = 0
+    latencies: list[float] = field(default_factory=list)
+    columns: dict[Key, list[Any]] = field(default_factory=dict)
+
+
+def _batches(decoded: Decoded) -> list[Batch]:
+    return batches(decoded.events) if decoded.batch is None else [decoded.batch]
+
+
+def _content(*bodies: Decoded) -> dict[str, Content]:
+    models: dict[str, Content] = {}
+    for batch in (batch for decoded in bodies for batch in _batches(decoded)):
+        content = models.setdefault(batch.schema.model, Content())
+        rows = max((len(column) for column in content.columns.values()), default=0)
+        numeric = [[None if math.isnan(v) else v for v in column] for column in batch.numeric.tolist()]
+        columns = dict(zip(batch.schema.numeric, numeric, strict=True))
+        columns |= {k: list(c) for k, c in zip(batch.schema.categorical, batch.categorical, strict=True)}
+        for key in content.columns.keys() | columns.keys():
+            before = content.columns.get(key, [None] * rows)
+            content.columns[key] = before + columns.get(key, [None] * batch.rows)
+        content.events += batch.events
+        content.errors += batch.errors
+        content.unknown += batch.unknown
+        content.latencies += batch.latency_seconds.tolist()
+    return models
+
+
+# Good bodies.
+
+EVENTS: list[dict[str, Any]] = [
+    {
+        "features": {"amount": 150.0, "age": 40, "merchant": "visa"},
+
+            "prediction": "legitimate",
+            "probability": 0.88,
+            "latency_ms": 12.5,
+            "error": False,
+            "model": "fraud"
+        ,
+    },
+    {"features": {"amount": None, "age": 7, "merchant": None}, "prediction": True, "error": True},
+    {"features": {"amount": -2.5, "age": 1e300, "merchant": 5}, "latency_ms": 0},
+    {"features": {"amount": 3, "age": None, "merchant": False}, "probability": 1, "prediction": "x"},
+]
+
+
+def _columns(events: list[dict[str, Any]]) -> dict[str, Any]:
+    names = list(dict.fromkeys(name for event in events for name in event["features"]))
+    others = ("prediction", "probability", "latency_ms")
+    return {
+        "columns": {
+            "features": {name: [event["features"].get(name) for event in events] for name in names},
+            **{name: [event.get(name) for event in events] for name in others},
+            "error": [event.get("error", False) for event in events],
+        }
+    }
+
+
+def _as_buffers(document: dict[str, Any]) -> dict[str, Any]:
+    columns = document["columns"]
+    numeric = {
+        name: _buffer(*(math.nan if v is None else v for v in columns["features"][name]))
+        for name in ("amount", "age")
+        if name in columns["features"]
+    }
+    latency = _buffer(*(math.nan if v is None else v for v in columns["latency_ms"]))
+    return {"columns": columns | {"features": columns["features"] | numeric, "latency_ms": latency}}
+
+
+WAYS: dict[str, Callable[[list[dict[str, Any]]], tuple[bytes, Form]]] = {
+    "array": lambda events: (json.dumps(events).encode(), JSON),
+    "lines": lambda events: ("\n".join(map(json.dumps, events)).encode(), NDJSON),
+    "columns": lambda events: (json.dumps(_columns(events)).encode(), JSON),
+    "columns, key not first": lambda events: (
+        json.dumps({"model": "fraud"} | _columns(events)).encode(),
+        JSON,
+    ),
+    "packed columns": lambda events: (_packed(_columns(events)), MSGPACK),
+    "packed buffers": lambda events: (_packed(_as_buffers(_columns(events))), MSGPACK),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_form_says_the_same(way: str) -> None:
+    decoded = _decoder().decode(*WAYS[way](EVENTS))
+    assert decoded.accepted == 4
+    assert decoded.refusals.total == 0
+    content = _content(decoded)["fraud"]
+    assert content.events == 4
+    assert content.errors == 1
+    assert content.latencies == [0.0125, 0.0]
+    assert content.columns == {
+        AMOUNT: [150.0, None, -2.5, 3.0],
+        AGE: [40.0, 7.0, 1e300, None],
+        MERCHANT: ["visa", None, 5, False],
+        PREDICTION: ["legitimate", True, None, "x"],
+        PROBABILITY: [0.88, None, None, 1.0],
+    }
+
+
+numbers = st.none() | st.integers(-(10**6), 10**6) | st.floats(allow_nan=False, allow_infinity=False)
+texts = st.none() | st.text(max_size=5) | st.booleans() | st.integers(-9, 9)
+good_events = st.fixed_dictionaries(
+    {"features": st.fixed_dictionaries({}, optional={"amount": numbers, "age": numbers, "merchant": texts})},
+    optional={
+        "prediction": texts,
+        "probability": st.none() | st.floats(0, 1),
+        "latency_ms": st.none() | st.floats(0, 1e6),
+        "error": st.booleans(),
+    },
+)
+
+
+@given(st.lists(good_events, min_size=1, max_size=12))
+def test_every_form_of_any_events_says_the_same(events: list[dict[str, Any]]) -> None:
+    events[0]["features"] = {"amount": None, "age": None, "merchant": None} | events[0]["features"]
+    answers = {way: _content(_decoder().decode(*make(events))) for way, make in WAYS.items()}
+    for answer in answers.values():
+        assert answer == answers["array"]
+
+
+@given(st.lists(good_events, min_size=2, max_size=12), st.integers(1, 11))
+def test_splitting_a_body_changes_nothing(events: list[dict[str, Any]], at: int) -> None:
+    decoder = _decoder()
+    whole = _content(decoder.decode(*WAYS["array"](events)))
+    parts = [part for part in (events[:at], events[at:]) if part]
+    for way in ("array", "lines"):
+        assert _content(*(decoder.decode(*WAYS[way](part)) for part in parts)) == whole
+
+
+@given(st.lists(good_events, min_size=2, max_size=12), st.randoms(use_true_random=False))
+def test_reordering_events_reorders_rows(events: list[dict[str, Any]], random: Any) -> None:
+    order = list(range(len(events)))
+    random.shuffle(order)
+    straight = _content(_decoder().decode(*WAYS["array"](events)))["fraud"]
+    mixed = _content(_decoder().decode(*WAYS["array"]([events[i] for i in order])))["fraud"]
+    assert mixed.columns == {key: [column[i] for i in order] for key, column in straight.columns.items()}
+    assert sorted(mixed.latencies) == sorted(straight.latencies)
+    assert (mixed.events, mixed.errors) == (straight.events, straight.errors)
+
+
+def test_bad_events_between_good_ones_change_nothing_about_the_good() -> None:
+    good = [{"features": {"amount": i, "merchant": "m"}, "latency_ms": i} for i in range(6)]
+    bad = {"features": {"amount": "12"}}
+    mixed = [bad, *good[:3], bad, *good[3:], bad]
+    for way in ("array", "lines"):
+        decoded = _decoder().decode(*WAYS[way](mixed))
+        assert _refused(decoded) == [(i, "$.features.amount", "invalid") for i in (0, 4, 8)]
+        assert _content(decoded) == _content(_decoder().decode(*WAYS[way](good)))
+
+
+def test_one_object_is_one_event() -> None:
+    decoded = _decoder().decode(json.dumps(EVENTS[0]).encode(), JSON)
+    assert (decoded.accepted, decoded.refusals.total) == (1, 0)
+
+
+def test_whitespace_around_and_between_values_is_nothing() -> None:
+    assert _decoder().decode(b' \r\n\t{"features": {"amount": 1}}\n ', JSON).accepted == 1
+    assert _decoder().decode(b' \n [ {"features": {}} , {"features": {}} ] ', JSON).accepted == 2
+    assert _decoder().decode(b'\n\n{"features": {}}\r\n  \n{"features": {}}\n\n', NDJSON).accepted == 2
+    assert _decoder().decode(b'\n { "columns" : {"features": {"amount": [1]}}}', JSON).accepted == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b'{"columns": {"features": {}}}', b'{"columns": {"features": {"amount": []}}}']
+)
+def test_a_body_without_events_counts_nothing(body: bytes) -> None:
+    decoded = _decoder().decode(body, JSON)
+    assert (decoded.accepted, decoded.refusals.total) == (0, 0)
+
+
+def test_error_events_may_leave_features_out() -> None:
+    body = b'[{"error": true, "latency_ms": 5}, {"features": null, "error": true}, {"features": {"age": 1}}]'
+    decoded = _decoder().decode(body, JSON)
+    content = _content(decoded)["fraud"]
+    assert (content.events, content.errors, decoded.refusals.total) == (3, 2, 0)
+    assert content.latencies == [0.005]
+    assert content.columns[AGE] == [1.0]
+
+
+# Bad bodies. An outcome is Unreadable, TooManyEvents, or events accepted and the refusals as (index, path, kind).
+
+Outcome = type[Exception] | tuple[int, list[tuple[int, str, str]]]
+DEEP = b"[" * 100_000
+DEEP_OBJECT = b'{"a":' * 100_000
+FIVE_THOUSAND_DIGITS = b"9" * 5000
+
+
+def _one(path: str, kind: str = "invalid") -> Outcome:
+    return (0, [(0, path, kind)])
+
+
+BAD: list[tuple[str, Form, bytes, Outcome]] = [
+    # not JSON
+    ("empty", JSON, b"", Unreadable),
+    ("whitespace", JSON, b" \n\t ", Unreadable),
+    ("byte order mark", JSON, b'\xef\xbb\xbf{"features": {}}', Unreadable),
+    ("utf-16", JSON, '{"features": {}}'.encode("utf-16"), Unreadable),
+    ("one quote", JSON, b'"', Unreadable),
+    ("NaN", JSON, b'{"features": {"amount": NaN}}', Unreadable),
+    ("Infinity", JSON, b'{"features": {"amount": Infinity}}', Unreadable),
+    ("minus Infinity", JSON, b'{"features": {"amount": -Infinity}}', Unreadable),
+    ("leading zero", JSON, b'{"features": {"amount": 01}}', Unreadable),
+    ("plus sign", JSON, b'{"features": {"amount": +1}}', Unreadable),
+    ("trailing comma", JSON, b'{"features": {"amount": 1,}}', Unreadable),
+    ("single quotes", JSON, b"{'features': {}}", Unreadable),
+    ("comment", JSON, b'{"features": {}} // done', Unreadable),
+    ("two objects", JSON, b'{"features": {}} {"features": {}}', Unreadable),
+    ("object after array", JSON, b'[{"features": {}}] {}', Unreadable),
+    ("lines as JSON", JSON, b'{"features": {}}\n{"features": {}}', Unreadable),
+    ("bad UTF-8 in a key", JSON, b'{"features": {"am\xffount": 1}}', Unreadable),
+    ("bad UTF-8 in a value", JSON, b'{"features": {"merchant": "\xff"}}', Unreadable),
+    ("bad UTF-8 in a prediction", JSON, b'{"features": {}, "prediction": "\xc3("}', Unreadable),
+    ("overlong UTF-8", JSON, b'{"features": {"merchant": "\xc0\xaf"}}', Unreadable),
+    ("surrogate in UTF-8", JSON, b'{"features": {"merchant": "\xed\xa0\x80"}}', Unreadable),
+    ("lone high surrogate", JSON, rb'{"features": {"merchant": "\ud800"}}', Unreadable),
+    ("lone low surrogate", JSON, rb'{"features": {"merchant": "\udc00x"}}', Unreadable),
+    ("bad escape", JSON, rb'{"features": {"merchant": "\x41"}}', Unreadable),
+    ("control character", JSON, b'{"features": {"merchant": "\x01"}}', Unreadable),
+    ("deep arrays", JSON, DEEP, Unreadable),
+    ("deep closed arrays", JSON, DEEP + b"]" * 100_000, Unreadable),
+    ("deep objects", JSON, DEEP_OBJECT, Unreadable),
+    ("deep in a feature", JSON, b'{"features": {"amount": ' + DEEP, Unreadable),
+    (
+        "deep in an unknown feature",
+        JSON,
+        b'{"features": {"zzz": ' + DEEP + b"]" * 100_000 + b"}}",
+        Unreadable,
+    ),
+    ("deep in an array of events", JSON, b'[{"features": {}}, ' + DEEP, Unreadable),
+    ("deep columns", JSON, b'{"columns": ' + DEEP, Unreadable),
+    # JSON, but no events
+    ("null", JSON, b"null", _one("$")),
+    ("number", JSON, b"5", _one("$")),
+    ("true", JSON, b"true", _one("$")),
+    ("text", JSON, b'"features"', _one("$")),
+    ("huge text", JSON, b'"' + b"x" * 10_000_000 + b'"', _one("$")),
+    ("object without features", JSON, b"{}", _one("$.features")),
+    ("features null", JSON, b'{"features": null}', _one("$.features")),
+    ("features null without error", JSON, b'{"features": null, "error": false}', _one("$.features")),
+    ("features a list", JSON, b'{"features": [1, 2]}', _one("$.features")),
+    ("features a number", JSON, b'{"features": 5}', _one("$.features")),
+    ("features a list in an error event", JSON, b'{"features": [], "error": true}', _one("$.features")),
+    ("array of numbers", JSON, b"[1, 2]", (0, [(0, "$", "invalid"), (1, "$", "invalid")])),
+    ("array of arrays", JSON, b'[[{"features": {}}]]', _one("$")),
+    ("array of nulls", JSON, b'[null, {"features": {}}]', (1, [(0, "$", "invalid")])),
+    # wrong values
+    ("number as text", JSON, b'{"features": {"amount": "150"}}', _one("$.features.amount")),
+    ("number as boolean", JSON, b'{"features": {"amount": true}}', _one("$.features.amount")),
+    ("number as list", JSON, b'{"features": {"amount": [1]}}', _one("$.features.amount")),
+    ("number as object", JSON, b'{"features": {"amount": {}}}', _one("$.features.amount")),
+    ("number as empty text", JSON, b'{"features": {"amount": ""}}', _one("$.features.amount")),
+    ("1e400", JSON, b'{"features": {"amount": 1e400}}', _one("$.features.amount")),
+    ("1e400 as category", JSON, b'{"features": {"merchant": -1e400}}', _one("$.features.merchant")),
+    (
+        "5000 digits",
+        JSON,
+        b'{"features": {"amount": ' + FIVE_THOUSAND_DIGITS + b"}}",
+        _one("$.features.amount"),
+    ),
+    ("400 digits", JSON, b'{"features": {"amount": ' + b"9" * 400 + b"}}", _one("$.features.amount")),
+    (
+        *("5000 digits as category", JSON),
+        *(b'{"features": {"merchant": ' + FIVE_THOUSAND_DIGITS + b"}}", _one("$.features.merchant")),
+    ),
+    ("category as list", JSON, b'{"features": {"merchant": []}}', _one("$.features.merchant")),
+    ("category as object", JSON, b'{"features": {"merchant": {"a": 1}}}', _one("$.features.merchant")),
+    ("long category", JSON, b'{"features": {"merchant": "' + b"x" * 21 + b'"}}', _one("$.features.merchant")),
+    (
+        *("huge category", JSON),
+        *(b'{"features": {"merchant": "' + b"x" * 10_000_000 + b'"}}', _one("$.features.merchant")),
+    ),
+    ("long prediction", JSON, b'{"features": {}, "prediction": "' + b"x" * 21 + b'"}', _one("$.prediction")),
+    ("prediction a list", JSON, b'{"features": {}, "prediction": [1]}', _one("$.prediction")),
+    ("prediction an object", JSON, b'{"features": {}, "prediction": {}}', _one("$.prediction")),
+    ("prediction 1e400", JSON, b'{"features": {}, "prediction": 1e400}', _one("$.prediction")),
+    ("probability as text", JSON, b'{"features": {}, "probability": "0.5"}', _one("$.probability")),
+    ("probability above 1", JSON, b'{"features": {}, "probability": 1.0000001}', _one("$.probability")),
+    ("probability below 0", JSON, b'{"features": {}, "probability": -0.1}', _one("$.probability")),
+    ("probability a boolean", JSON, b'{"features": {}, "probability": true}', _one("$.probability")),
+    ("probability a list", JSON, b'{"features": {}, "probability": [0.1, 0.9]}', _one("$.probability")),
+    ("negative latency", JSON, b'{"features": {}, "latency_ms": -0.001}', _one("$.latency_ms")),
+    ("latency as text", JSON, b'{"features": {}, "latency_ms": "12"}', _one("$.latency_ms")),
+    ("latency 1e400", JSON, b'{"features": {}, "latency_ms": 1e400}', _one("$.latency_ms")),
+    ("latency a boolean", JSON, b'{"features": {}, "latency_ms": false}', _one("$.latency_ms")),
+    ("error as number", JSON, b'{"features": {}, "error": 1}', _one("$.error")),
+    ("error as text", JSON, b'{"features": {}, "error": "true"}', _one("$.error")),
+    ("error null", JSON, b'{"features": {}, "error": null}', _one("$.error")),
+    ("bad latency without features", JSON, b'{"error": true, "latency_ms": -1}', _one("$.latency_ms")),
+    ("model of another name", JSON, b'{"features": {}, "model": "nope"}', _one("$.model", "unknown_model")),
+    ("model null", JSON, b'{"features": {}, "model": null}', _one("$.model", "unknown_model")),
+    ("model a number", JSON, b'{"features": {}, "model": 5}', _one("$.model", "unknown_model")),
+    ("model an object", JSON, b'{"features": {}, "model": {}}', _one("$.model", "unknown_model")),
+    ("model a list", JSON, b'{"features": {}, "model": ["fraud"]}', _one("$.model", "unknown_model")),
+    (
+        "two models in one event",
+        JSON,
+        b'{"model": "fraud", "features": {}, "model": "x"}',
+        _one("$.model", "unknown_model"),
+    ),
+    (
+        "last of two values counts",
+        JSON,
+        b'{"features": {"amount": 1, "amount": "x"}}',
+        _one("$.features.amount"),
+    ),
+    # lines
+    ("no lines", NDJSON, b" \n\r\n ", Unreadable),
+    ("no JSON in any line", NDJSON, b"time=1 level=info\nhello", Unreadable),
+    ("array in a line", NDJSON, b'[{"features": {}}]', _one("$")),
+    ("number in a line", NDJSON, b'5\n{"features": {}}', (1, [(0, "$", "invalid")])),
+    ("cut line", NDJSON, b'{"features": {}}\n{"features": {"amo', (1, [(1, "$", "unreadable")])),
+    (
+        "bad UTF-8 in a line",
+        NDJSON,
+        b'{"features": {}}\n{"features": {"merchant": "\xff"}}',
+        (1, [(1, "$", "unreadable")]),
+    ),
+    (
+        "NaN in a line",
+        NDJSON,
+        b'{"features": {"amount": NaN}}\n{"features": {}}',
+        (1, [(0, "$", "unreadable")]),
+    ),
+    ("deep line", NDJSON, b'{"features": {}}\n' + DEEP, (1, [(1, "$", "unreadable")])),
+    (
+        "blank lines have no index",
+        NDJSON,
+        b'\n\n{"features": 1}\n\n{"features": {}}',
+        (1, [(0, "$.features", "invalid")]),
+    ),
+    (
+        "byte order mark before lines",
+        NDJSON,
+        b'\xef\xbb\xbf{"features": {}}\n{"features": {}}',
+        (1, [(0, "$", "unreadable")]),
+    ),
+    # columns
+    ("columns null", JSON, b'{"columns": null}', _one("$.columns")),
+    ("columns a list", JSON, b'{"columns": []}', _one("$.columns")),
+    (
+        "columns with a list of features",
+        JSON,
+        b'{"columns": {"features": [[1]]}}',
+        _one("$.columns.features"),
+    ),
+    (
+        "columns with an empty list of features",
+        JSON,
+        b'{"columns": {"features": []}}',
+        _one("$.columns.features"),
+    ),
+    ("columns with text features", JSON, b'{"columns": {"features": ""}}', _one("$.columns.features")),
+    ("column a number", JSON, b'{"columns": {"features": {"amount": 5}}}', _one("$.columns.features.amount")),
+    (
+        "column a text",
+        JSON,
+        b'{"columns": {"features": {"amount": "abc"}}}',
+        _one("$.columns.features.amount"),
+    ),
+    (
+        "column an object",
+        JSON,
+        b'{"columns": {"features": {"amount": {"0": 1}}}}',
+        _one("$.columns.features.amount"),
+    ),
+    ("column null", JSON, b'{"columns": {"features": {"amount": null}}}', _one("$.columns.features.amount")),
+    (
+        "latency column a number",
+        JSON,
+        b'{"columns": {"features": {}, "latency_ms": 5}}',
+        _one("$.columns.latency_ms"),
+    ),
+    (
+        *("columns of unequal length", JSON),
+        *(
+            b'{"columns": {"features": {"amount": [1, 2, 3], "age": [1]}}}',
+            (0, [(0, "$.columns.features.age", "invalid")]),
+        ),
+    ),
+    (
+        *("shorter latency column", JSON),
+        *(
+            b'{"columns": {"features": {"amount": [1, 2]}, "latency_ms": [1]}}',
+            (0, [(0, "$.columns.latency_ms", "invalid")]),
+        ),
+    ),
+    (
+        "nested column",
+        JSON,
+        b'{"columns": {"features": {"amount": [1, [2], 3]}}}',
+        (2, [(1, "$.features.amount", "invalid")]),
+    ),
+    (
+        "text in a number column",
+        JSON,
+        b'{"columns": {"features": {"amount": ["1"]}}}',
+        _one("$.features.amount"),
+    ),
+    ("1e400 in a column", JSON, b'{"columns": {"features": {"amount": [1, 1e400]}}}', Unreadable),
+    (
+        "model among columns",
+        JSON,
+        b'{"columns": {"features": {}, "model": ["fraud"]}}',
+        _one("$.columns.model"),
+    ),
+    (
+        *("unknown model of columns", JSON),
+        *(b'{"columns": {"features": {"amount": [1]}}, "model": "x"}', _one("$.model", "unknown_model")),
+    ),
+    (
+        "negative latency in a column",
+        JSON,
+        b'{"columns": {"features": {}, "latency_ms": [1, -1]}}',
+        (1, [(1, "$.latency_ms", "invalid")]),
+    ),
+    (
+        "probability 2 in a column",
+        JSON,
+        b'{"columns": {"features": {}, "probability": [2, 1]}}',
+        (1, [(0, "$.probability", "invalid")]),
+    ),
+    (
+        "error a number in a column",
+        JSON,
+        b'{"columns": {"features": {}, "error": [1, true]}}',
+        (1, [(0, "$.error", "invalid")]),
+    ),
+    # MessagePack
+    ("packed nothing", MSGPACK, b"", Unreadable),
+    ("packed garbage", MSGPACK, b"\xc1\xff\x00", Unreadable),
+    ("packed JSON", MSGPACK, b'{"columns": {}}', Unreadable),
+    ("packed number", MSGPACK, _packed(5), _one("$")),
+    ("packed null", MSGPACK, _packed(None), _one("$")),
+    ("packed list", MSGPACK, _packed([{"features": {}}]), _one("$")),
+    ("packed event", MSGPACK, _packed({"features": {}}), _one("$.columns")),
+    ("packed extension", MSGPACK, b"\xd4\x05\x00", _one("$")),
+    ("packed extension as columns", MSGPACK, b"\x81\xa7columns\xd4\x05\x00", _one("$.columns")),
+    ("packed trailing bytes", MSGPACK, _packed({"columns": {"features": {}}}) + b"\x00", Unreadable),
+    ("packed bad UTF-8", MSGPACK, b"\x81\xa2\xff\xff\x01", Unreadable),
+    ("packed deep arrays", MSGPACK, b"\x91" * 100_000, Unreadable),
+    ("packed deep columns", MSGPACK, b"\x81\xa7columns" + b"\x81\xa1a" * 100_000, Unreadable),
+    ("packed map as key", MSGPACK, b"\x81\x80\x01", Unreadable),
+    ("packed list of 2^32-1", MSGPACK, b"\xdd\xff\xff\xff\xff", Unreadable),
+    ("packed map of 2^32-1", MSGPACK, b"\xdf\xff\xff\xff\xff", Unreadable),
+    ("packed text of 2^32-1", MSGPACK, b"\xdb\xff\xff\xff\xff", Unreadable),
+    ("packed buffer of 2^32-1", MSGPACK, b"\xc6\xff\xff\xff\xff", Unreadable),
+    (
+        *("packed column of 2^32-1", MSGPACK),
+        *(b"\x81\xa7columns\x81\xa8features\x81\xa6amount\xdd\xff\xff\xff\xff\x01", Unreadable),
+    ),
+    (
+        "packed odd buffer",
+        MSGPACK,
+        _packed({"columns": {"features": {"amount": b"1234567"}}}),
+        _one("$.columns.features.amount"),
+    ),
+    (
+        "packed odd latency buffer",
+        MSGPACK,
+        _packed({"columns": {"features": {}, "latency_ms": b"123456789"}}),
+        _one("$.columns.latency_ms"),
+    ),
+    (
+        *("packed text column as buffer", MSGPACK),
+        *(_packed({"columns": {"features": {"merchant": _buffer(1.0)}}}), (1, [])),
+    ),
+    (
+        *("packed buffers of unequal length", MSGPACK),
+        *(
+            _packed({"columns": {"features": {"amount": _buffer(1, 2), "age": _buffer(1)}}}),
+            (0, [(0, "$.columns.features.age", "invalid")]),
+        ),
+    ),
+    (
+        *("packed infinite feature", MSGPACK),
+        *(
+            _packed({"columns": {"features": {"amount": _buffer(1, math.inf)}}}),
+            (1, [(1, "$.features.amount", "invalid")]),
+        ),
+    ),
+    (
+        *("packed infinite latency", MSGPACK),
+        *(
+            _packed({"columns": {"features": {}, "latency_ms": _buffer(math.inf, 1)}}),
+            (1, [(0, "$.latency_ms", "invalid")]),
+        ),
+    ),
+    (
+        *("packed negative latency", MSGPACK),
+        *(
+            _packed({"columns": {"features": {}, "latency_ms": _buffer(2, -1)}}),
+            (1, [(1, "$.latency_ms", "invalid")]),
+        ),
+    ),
+    (
+        *("packed probability above 1", MSGPACK),
+        *(
+            _packed({"columns": {"features": {}, "probability": _buffer(1.5, 0.5)}}),
+            (1, [(0, "$.probability", "invalid")]),
+        ),
+    ),
+    ("packed number as a column's name", MSGPACK, _packed({"columns": {"features": {}, 7: [1]}}), _one("$")),
+    ("packed number as a key", MSGPACK, _packed({"columns": {"features": {"amount": [1]}}, 7: 1}), (1, [])),
+    (
+        "packed extension in a column",
+        MSGPACK,
+        b"\x81\xa7columns\x81\xa8features\x81\xa6amount\x91\xd4\x05\x00",
+        _one("$.features.amount"),
+    ),
+    (
+        "packed time in a column",
+        MSGPACK,
+        b"\x81\xa7columns\x81\xa8features\x81\xa8merchant\x91\xd6\xff\x00\x00\x00\x01",
+        _one("$.features.merchant"),
+    ),
+    # too many
+    ("51 events", JSON, b"[" + b", ".join([b'{"features": {}}'] * 51) + b"]", TooManyEvents),
+    ("51 bad events", JSON, b"[" + b", ".join([b"1"] * 51) + b"]", TooManyEvents),
+    ("51 lines", NDJSON, b"\n".join([b'{"features": {}}'] * 51), TooManyEvents),
+    ("51 bad lines", NDJSON, b"\n".join([b"1"] * 51), TooManyEvents),
+    ("51 rows", JSON, json.dumps({"columns": {"features": {"amount": [1] * 51}}}).encode(), TooManyEvents),
+    (
+        "51 bad rows",
+        JSON,
+        json.dumps({"columns": {"features": {"amount": ["x"] * 51}}}).encode(),
+        TooManyEvents,
+    ),
+    (
+        "51 rows of unequal columns",
+        JSON,
+        json.dumps({"columns": {"features": {"amount": [1] * 51, "age": []}}}).encode(),
+        TooManyEvents,
+    ),
+    ("51 packed rows", MSGPACK, _packed({"columns": {"features": {"amount": bytes(51 * 8)}}}), TooManyEvents),
+]
+
+
+@pytest.mark.parametrize(("form", "body", "outcome"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_bad_body_is_refused_exactly(form: Form, body: bytes, outcome: Outcome) -> None:
+    decoder = _decoder()
+    if isinstance(outcome, type):
+        with pytest.raises(outcome):
+            decoder.decode(body, form)
+    else:
+        decoded = decoder.decode(body, form)
+        assert (decoded.accepted, _refused(decoded)) == outcome
+    assert decoder.decode(*WAYS["array"](EVENTS)).accepted == len(EVENTS)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_body_cut_at_any_byte_is_unreadable_or_counts_whole_lines(way: str) -> None:
+    body, form = WAYS[way](EVENTS)
+    decoder = _decoder()
+    for end in range(len(body)):
+        try:
+            decoded = decoder.decode(body[:end], form)
+        except Unreadable:
+            continue
+        whole = body[:end].count(b"\n") + 1
+        assert form is NDJSON
+        assert decoded.accepted in (whole - 1, whole)
+        assert decoded.refusals.total == whole - decoded.accepted or body[:end].endswith(b"\n")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff"],
+)
+@pytest.mark.parametrize("before", [b"", b"\x81\xa7columns\x81\xa8features\x81\xa6amount", b"\x81\xa1x"])
+def test_a_declared_length_reserves_no_memory(before: bytes, header: bytes) -> None:
+    decoder = _decoder()
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unreadable):
+            decoder.decode(before + header, MSGPACK)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_only_the_first_refusals_are_told_and_all_are_counted() -> None:
+    events = [{"features": {}, "latency_ms": -1}, {"features": {}, "model": "x"}] * 20
+    decoded = _decoder().decode(json.dumps(events).encode(), JSON)
+    assert len(decoded.refusals.first) == 10
+    assert decoded.refusals.total == 40
+    assert decoded.refusals.by_kind == {"invalid": 20, "unknown_model": 20}
+
+
+# Several models.
+
+
+def test_events_go_to_the_model_they_name() -> None:
+    events = [
+        {"model": "fraud", "features": {"amount": 1}},
+        {"features": {"days": 3}, "prediction": 2.5, "model": "churn"},
+        {"model": "fraud", "features": {"amount": 2}},
+    ]
+    for way in ("array", "lines"):
+        content = _content(_decoder(FRAUD, CHURN).decode(*WAYS[way](events)))
+        assert content["fraud"].columns[AMOUNT] == [1.0, 2.0]
+        assert content["churn"].columns == {Key("input", "days"): [3.0], PREDICTION: [2.5]}
+
+
+def test_columns_go_to_the_model_they_name() -> None:
+    document = {"columns": {"features": {"days": [1, 2]}}, "model": "churn"}
+    for body, form in ((json.dumps(document).encode(), JSON), (_packed(document), MSGPACK)):
+        assert _content(_decoder(FRAUD, CHURN).decode(body, form))["churn"].events == 2
+
+
+# Unknown features.
+
+
+def test_unknown_features_are_ignored_and_counted_every_time() -> None:
+    decoder = _decoder()
+    odd = [None, 1, "x" * 5000, [1], {"a": {}}, True, 1e300]
+    events = [{"features": {"amount": 1, "zzz": value, "yyy": value}} for value in odd]
+    for way in ("array", "lines", "array"):
+        decoded = decoder.decode(*WAYS[way](events))
+        assert decoded.refusals.total == 0
+        assert _content(decoded)["fraud"].unknown == 2 * len(odd)
+    assert set(decoder.schema("fraud").ignored) == {"zzz", "yyy"}
+    assert _content(decoder.decode(*WAYS["array"](EVENTS)))["fraud"].unknown == 0
+
+
+def test_unknown_names_are_remembered_up_to_a_limit() -> None:
+    decoder = _decoder()
+    for first in range(0, MOST_IGNORED + 300, 300):
+        features = {f"z{i}": 1 for i in range(first, first + 300)}
+        assert decoder.decode(json.dumps({"features": features}).encode(), JSON).accepted == 1
+    assert len(decoder.schema("fraud").ignored) == MOST_IGNORED
+    decoded = decoder.decode(b'{"features": {"z0": 1, "never seen": 1}}', JSON)
+    assert _content(decoded)["fraud"].unknown == 1
+
+
+# Learning.
+
+
+def test_learning_takes_the_kind_of_a_feature_from_its_first_value() -> None:
+    decoder = _decoder(learning_schema("m"))
+    events = [
+        {"features": {"a": None, "b": 1, "c": "x"}},
+        {"features": {"a": True, "b": 2.5, "c": 3}, "prediction": 0.5},
+        {"features": {"a": "x", "b": None, "c": None}, "prediction": 1},
+    ]
+    content = _content(decoder.decode(*WAYS["array"](events)))["m"]
+    schema = decoder.schema("m")
+    assert schema.numeric == (Key("input", "b"), PROBABILITY, PREDICTION)
+    assert schema.categorical == (Key("input", "c"), Key("input", "a"))
+    assert content.columns[Key("input", "a")] == [None, True, "x"]
+    assert content.columns[PREDICTION] == [None, 0.5, 1.0]
+    assert content.unknown == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_learning_is_alike_in_every_form(way: str) -> None:
+    decoder = _decoder(learning_schema("fraud"))
+    events = [event for event in EVENTS if event["features"]["merchant"] != 5]
+    content = _content(decoder.decode(*WAYS[way](events)))["fraud"]
+    assert content == _content(_decoder(learning_schema("fraud")).decode(*WAYS["array"](events)))["fraud"]
+    assert set(decoder.schema("fraud").numeric) == {AMOUNT, AGE, PROBABILITY}
+    assert set(decoder.schema("fraud").categorical) == {MERCHANT, PREDICTION}
+
+
+def test_learning_refuses_what_is_not_of_the_kind() -> None:
+    decoder = _decoder(learning_schema("m"))
+    body = b'[{"features": {"a": 1}}, {"features": {"a": "x"}}, {"features": {"b": "x"}}, {"features": {"b": 1}}]'
+    decoded = decoder.decode(body, JSON)
+    assert _refused(decoded) == [(1, "$.features.a", "invalid")]
+    assert decoded.accepted == 3
+
+
+def test_learning_keeps_the_order_of_events_while_the_schema_grows() -> None:
+    events = [{"features": {"a": i} | ({f"b{i}": 1} if i % 3 == 0 else {})} for i in range(12)]
+    decoded = _decoder(learning_schema("m")).decode(*WAYS["array"](events))
+    assert _content(decoded)["m"].columns[Key("input", "a")] == [float(i) for i in range(12)]
+
+
+def test_learning_takes_no_more_features_than_the_limit() -> None:
+    decoder = _decoder(learning_schema("m"))
+    decoded = decoder.decode(json.dumps({"features": {f"f{i}": i for i in range(9)}}).encode(), JSON)
+    assert len(decoder.schema("m").numeric) == LIMITS["features"] + 1  # and the probability
+    assert len(decoder.schema("m").ignored) == 4
+    assert _content(decoded)["m"].unknown == 4
+
+
+def test_learning_ignores_what_is_no_value() -> None:
+    decoder = _decoder(learning_schema("m"))
+    decoded = decoder.decode(b'{"features": {"a": [1], "b": {}, "c": 1}}', JSON)
+    assert decoded.accepted == 1
+    assert decoder.schema("m").ignored == ("a", "b")
+
+
+def test_an_update_replaces_the_schema() -> None:
+    decoder = _decoder(learning_schema("fraud"))
+    decoder.decode(b'{"features": {"zzz": 1}}', JSON)
+    decoder.update(FRAUD)
+    assert decoder.schema("fraud") == FRAUD
+    assert _refused(decoder.decode(b'{"features": {"amount": "x"}}', JSON)) == [
+        (0, "$.features.amount", "invalid")
+    ]
+
+
+# Whatever comes.
+
+
+def _events_in(body: bytes, form: Form) -> int | None:
+    """Number of events that a readable JSON body plainly holds, or None where that is not plain."""
+    if form is NDJSON:
+        return sum(1 for line in body.split(b"\n") if line.strip())
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(document, dict) and "columns" in document:
+        return None
+    return len(document) if isinstance(document, list) else 1
+
+
+def _survives(decoder: Decoder, body: bytes, form: Form) -> None:
+    try:
+        decoded = decoder.decode(body, form)
+    except (Unreadable, TooManyEvents):
+        return
+    assert decoded.accepted + decoded.refusals.total <= LIMITS["events_per_body"]
+    assert sum(content.events for content in _content(decoded).values()) == decoded.accepted
+    assert sum(decoded.refusals.by_kind.values()) == decoded.refusals.total
+    events = None if form is MSGPACK else _events_in(body, form)
+    if events is not None and b"\n" not in body.replace(b"\n", b"", body.count(b"\n")):
+        assert decoded.accepted + decoded.refusals.total == events
+
+
+def _survives_everywhere(body: bytes) -> None:
+    for form in Form:
+        for schemas in ((FRAUD,), (learning_schema("fraud"),), (FRAUD, CHURN)):
+            _survives(_decoder(*schemas), body, form)
+
+
+keys = st.sampled_from(
+    [
+        "features",
+        "prediction",
+        "probability",
+        "latency_ms",
+        "error",
+        "model",
+        "columns",
+        "amount",
+        "merchant",
+        "days",
+    ]
+) | st.text(max_size=3)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=25)
+    | st.sampled_from(["fraud", "churn", 10**400])
+)
+anything = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=5)
+)
+odd_events = st.fixed_dictionaries(
+    {"features": st.dictionaries(keys, scalars | anything, max_size=5)},
+    optional=dict.fromkeys(("prediction", "probability", "latency_ms", "error", "model"), scalars),
+)
+odd_columns = st.fixed_dictionaries(
+    {
+        "columns": st.fixed_dictionaries(
+            {
+                "features": st.dictionaries(
+                    keys, st.lists(scalars, min_size=2, max_size=2) | anything, max_size=4
+                )
+            },
+            optional={
+                name: st.lists(scalars, min_size=2, max_size=2) | scalars
+                for name in ("prediction", "probability", "latency_ms", "error", "model")
+            },
+        )
+    },
+    optional={"model": st.sampled_from(["fraud", "churn", "x"])},
+)
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_do_no_harm(body: bytes) -> None:
+    _survives_everywhere(body)
+
+
+packed_scalars = (
+    scalars.filter(lambda v: not isinstance(v, int) or -(2**63) <= v < 2**64)
+    | st.floats()
+    | st.binary(max_size=17)
+)
+packed_anything = st.recursive(
+    packed_scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(keys | st.integers(0, 9) | st.binary(max_size=2), inner, max_size=4)
+    ),
+)
+packed_columns = st.fixed_dictionaries(
+    {
+        "columns": st.fixed_dictionaries(
+            {
+                "features": st.dictionaries(
+                    keys, st.lists(packed_scalars, max_size=2) | packed_anything, max_size=4
+                )
+            },
+            optional=dict.fromkeys(("prediction", "probability", "latency_ms", "error"), packed_anything),
+        )
+    },
+)
+
+
+@given(packed_columns | packed_anything)
+def test_arbitrary_messagepack_does_no_harm(document: Any) -> None:
+    _survives_everywhere(_packed(document))
+
+
+@given(st.lists(odd_events | good_events, min_size=1, max_size=5), st.sampled_from(sorted(WAYS)), st.data())
+def test_mutated_bodies_do_no_harm(events: list[dict[str, Any]], way: str, data: st.DataObject) -> None:
+    body = bytearray(json.dumps(events).encode() if way == "array" else WAYS[way](EVENTS)[0])
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(body) - 1))
+        body[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+        body = body or bytearray(b" ")
+    _survives_everywhere(bytes(body))
