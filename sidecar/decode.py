@@ -19,7 +19,8 @@ from sidecar.schema import columns_type, event_type, grown
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _COLUMNS_FIRST = re.compile(rb'\s*\{\s*"columns"')
-_MESSAGE = re.compile(r"(?P<reason>.*?)(?: - at `(?P<path>\$.*)`)?", re.DOTALL)
+_MESSAGE = re.compile(r"(?P<reason>.*?)(?: - at (?:`key` in )?`(?P<path>\$.*)`)?", re.DOTALL)
+_BEYOND_DOUBLES = ("Number out of range", "Integer value out of range")
 _PASSED_OVER = msgspec.Raw(b"null")
 _INFINITE = (float("inf"), float("-inf"))
 
@@ -199,7 +200,7 @@ class Decoder:
             try:
                 return typed(item)
             except msgspec.ValidationError as error:
-                if "out of range" in str(error):
+                if str(error).startswith(_BEYOND_DOUBLES):
                     raise
         row = self._acquaint(loose(item))
         bare = isinstance(row, dict) and row.get("features") is None and row.get("error") is True
@@ -223,13 +224,17 @@ class Decoder:
         schema = self._schemas.get(model) if isinstance(model, str) else None
         if schema is None:
             return row
-        new = grown(schema, row, features=self._features)
+        new = grown(schema, row, features=self._features, string_length=self._string_length)
         if new != schema:
             self.update(new)
-        passed_over = dict.fromkeys(row["features"].keys() & set(new.ignored), _PASSED_OVER)
-        nulls = {name for name, value in row["features"].items() if value is None} if new.learning else ()
-        features = {name: value for name, value in row["features"].items() if name not in nulls}
-        return row | {"features": features | passed_over}
+        columns = {key.name for key in (*new.numeric, *new.categorical) if key.role == "input"}
+        ignored = frozenset(new.ignored)
+        features = {
+            name: value if name in columns else _PASSED_OVER
+            for name, value in row["features"].items()
+            if name in columns or name in ignored or not isinstance(name, str)
+        }
+        return row | {"features": features}
 
     def _explain(self, refusal: Refusal) -> Refusal:
         """Say in words of the wire what a wrong `model` looks like from inside."""

@@ -1,5 +1,6 @@
 """The wire: what a body of prediction events holds, and how one of them is refused."""
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple
@@ -52,6 +53,10 @@ class Refusals:
             self.first.append(refusal)
         self.by_kind[refusal.kind] = self.by_kind.get(refusal.kind, 0) + events
         self.total += events
+
+
+UNFIT_NAME = re.compile(r'\A\Z|["\\\x00-\x1f\ud800-\udfff]')
+"""Found in what cannot be the name of a feature: nothing at all, quotes, backslashes and control characters."""
 
 
 class Key(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from sidecar.event import PREDICTION, PROBABILITY, Event, Key, Schema
+from sidecar.event import PREDICTION, PROBABILITY, UNFIT_NAME, Event, Key, Schema
 
 ABSENT = msgspec.Raw(b"")
 """What an ignored feature holds where the event does not carry it."""
@@ -90,18 +90,18 @@ def _prediction(schema: Schema, *, number: Any, category: Any, undecided: Any) -
     return category
 
 
-def grown(schema: Schema, row: dict[str, Any], *, features: int) -> Schema:
+def grown(schema: Schema, row: dict[str, Any], *, features: int, string_length: int) -> Schema:
     """Return the schema with what is new in an event: columns while it is learning, else ignored names.
 
     The first value of a feature decides its kind; None decides nothing. Past `features` inputs, and for values
-    that are no scalars, names are ignored.
+    that are no scalars, names are ignored; names unfit for a column, or too long, are not even remembered.
     """
     numeric, categorical, ignored = list(schema.numeric), list(schema.categorical), list(schema.ignored)
     inputs = {key.name for key in (*numeric, *categorical) if key.role == "input"}
     known = inputs | set(ignored)
     values = row.get("features")
     for name, value in values.items() if isinstance(values, dict) else ():
-        if name in known:
+        if name in known or not isinstance(name, str) or len(name) > string_length or UNFIT_NAME.search(name):
             continue
         if schema.learning and len(inputs) < features and isinstance(value, str | bool | int | float):
             inputs.add(name)

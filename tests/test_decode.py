@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sidecar.decode import Decoded, Decoder, batches
@@ -550,6 +550,18 @@ BAD: list[tuple[str, Form, bytes, Outcome]] = [
             (1, [(0, "$.probability", "invalid")]),
         ),
     ),
+    (
+        "packed number as a feature's name",
+        MSGPACK,
+        _packed({"columns": {"features": {5: [1]}}}),
+        _one("$.features"),
+    ),
+    (
+        "packed bytes as a feature's name",
+        MSGPACK,
+        _packed({"columns": {"features": {b"x": [1]}}}),
+        _one("$.features"),
+    ),
     ("packed number as a column's name", MSGPACK, _packed({"columns": {"features": {}, 7: [1]}}), _one("$")),
     ("packed number as a key", MSGPACK, _packed({"columns": {"features": {"amount": [1]}}, 7: 1}), (1, [])),
     (
@@ -673,6 +685,16 @@ def test_unknown_features_are_ignored_and_counted_every_time() -> None:
     assert _content(decoder.decode(*WAYS["array"](EVENTS)))["fraud"].unknown == 0
 
 
+@pytest.mark.parametrize(
+    "name", ["", 'a"b', "a\\b", "a\nb", "a\0b", "x" * 21, "out of range", "naïve", "a.b", "$", "`"]
+)
+def test_unknown_features_of_any_name_are_passed_over(name: str) -> None:
+    decoder = _decoder()
+    for way in ("array", "lines", "columns", "packed columns", "array"):
+        decoded = decoder.decode(*WAYS[way]([{"features": {"amount": 1, name: 2}}]))
+        assert (decoded.accepted, decoded.refusals.total) == (1, 0)
+
+
 def test_unknown_names_are_remembered_up_to_a_limit() -> None:
     decoder = _decoder()
     for first in range(0, MOST_IGNORED + 300, 300):
@@ -681,6 +703,12 @@ def test_unknown_names_are_remembered_up_to_a_limit() -> None:
     assert len(decoder.schema("fraud").ignored) == MOST_IGNORED
     decoded = decoder.decode(b'{"features": {"z0": 1, "never seen": 1}}', JSON)
     assert _content(decoded)["fraud"].unknown == 1
+
+
+def test_long_unknown_names_take_no_memory() -> None:
+    decoder = _decoder()
+    decoder.decode(json.dumps({"features": {"x" * 100_000: 1}}).encode(), JSON)
+    assert sum(map(len, decoder.schema("fraud").ignored)) <= 20
 
 
 # Learning.
@@ -739,6 +767,13 @@ def test_learning_ignores_what_is_no_value() -> None:
     decoded = decoder.decode(b'{"features": {"a": [1], "b": {}, "c": 1}}', JSON)
     assert decoded.accepted == 1
     assert decoder.schema("m").ignored == ("a", "b")
+
+
+@pytest.mark.parametrize("name", ["", 'a"b', "a\\b", "a\nb", "a\0b", "x" * 21])
+def test_names_that_cannot_be_labels_are_not_learned(name: str) -> None:
+    decoder = _decoder(learning_schema("m"))
+    assert decoder.decode(json.dumps({"features": {name: 1, "a": 2}}).encode(), JSON).accepted == 1
+    assert decoder.schema("m").numeric == (Key("input", "a"), PROBABILITY)
 
 
 def test_an_update_replaces_the_schema() -> None:
@@ -838,6 +873,13 @@ def test_arbitrary_bytes_do_no_harm(body: bytes) -> None:
     _survives_everywhere(body)
 
 
+@given(anything | odd_events | st.lists(odd_events | anything, max_size=6) | odd_columns)
+@example({"features": {'"': 1}})
+@example({"columns": {"features": {"amount": []}, "prediction": [1]}})
+def test_arbitrary_json_does_no_harm(document: Any) -> None:
+    _survives_everywhere(json.dumps(document).encode())
+
+
 packed_scalars = (
     scalars.filter(lambda v: not isinstance(v, int) or -(2**63) <= v < 2**64)
     | st.floats()
@@ -877,3 +919,12 @@ def test_mutated_bodies_do_no_harm(events: list[dict[str, Any]], way: str, data:
         body[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
         body = body or bytearray(b" ")
     _survives_everywhere(bytes(body))
+
+
+@given(st.lists(odd_events | good_events, max_size=8))
+def test_what_is_accepted_does_not_depend_on_the_company(events: list[dict[str, Any]]) -> None:
+    together = _decoder().decode(json.dumps(events).encode(), JSON)
+    alone = [_decoder().decode(json.dumps(event).encode(), JSON) for event in events]
+    assert together.accepted == sum(decoded.accepted for decoded in alone)
+    assert together.refusals.total == sum(decoded.refusals.total for decoded in alone)
+    assert [r.path for r in together.refusals.first] == [r.path for d in alone for r in d.refusals.first][:10]
