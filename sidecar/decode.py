@@ -19,7 +19,7 @@ from sidecar.schema import columns_type, event_type, grown
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _COLUMNS_FIRST = re.compile(rb'\s*\{\s*"columns"')
-_MESSAGE = re.compile(r"(?P<reason>.*?)(?: - at (?:`key` in )?`(?P<path>\$.*)`)?", re.DOTALL)
+_MESSAGE = re.compile(r"(.*) - at (?:`key` in )?`(\$.*)`", re.DOTALL)
 _BEYOND_DOUBLES = ("Number out of range", "Integer value out of range")
 _PASSED_OVER = msgspec.Raw(b"null")
 _INFINITE = (float("inf"), float("-inf"))
@@ -127,10 +127,7 @@ class Decoder:
         except _UNREADABLE:
             lines = [line for line in body.split(b"\n") if line.strip()]
             self._limit(len(lines))
-            decoded = self._each_text(lines)
-            if decoded.refusals.by_kind.get("unreadable") == len(lines):
-                raise Unreadable(decoded.refusals.first[0].reason) from None
-            return decoded
+            return self._each_text(lines)
         if not events:
             raise Unreadable("the body is empty")
         return Decoded(events)
@@ -176,7 +173,10 @@ class Decoder:
         return self._each(rows, lambda row: row)
 
     def _each_text(self, texts: Sequence[bytes]) -> Decoded:
-        return self._each(texts, msgspec.json.decode, self._one.decode)
+        decoded = self._each(texts, msgspec.json.decode, lambda text: self._one.decode(text))
+        if texts and decoded.refusals.by_kind.get("unreadable") == len(texts):
+            raise Unreadable(decoded.refusals.first[0].reason)
+        return decoded
 
     def _each(
         self,
@@ -202,19 +202,31 @@ class Decoder:
             except msgspec.ValidationError as error:
                 if str(error).startswith(_BEYOND_DOUBLES):
                     raise
-        row = self._acquaint(loose(item))
+        known = dict(self._schemas)
+        try:
+            return self._acquainted(loose(item))
+        except msgspec.ValidationError:
+            self._forget(known)
+            raise
+
+    def _acquainted(self, item: Any) -> Event:
+        """Validate an event with all that is new in it."""
+        row = self._acquaint(item)
         bare = isinstance(row, dict) and row.get("features") is None and row.get("error") is True
         if bare:
             row = row | {"features": {}}
         event: Event = msgspec.convert(row, self._event)
-        for name, value in row["features"].items():
-            if isinstance(value, float) and value in _INFINITE:
-                raise msgspec.ValidationError(f"Expected a finite number - at `$.features.{name}`")
-        if event.latency_ms in _INFINITE:
-            raise msgspec.ValidationError("Expected a finite number - at `$.latency_ms`")
+        _refuse_infinite(row["features"], "$.features")
+        _refuse_infinite({"prediction": event.prediction, "latency_ms": event.latency_ms}, "$")
         if bare:
             event.features = None
         return event
+
+    def _forget(self, known: Mapping[str, Schema]) -> None:
+        """Take back the columns that a refused event brought, so that it decides no kind."""
+        for model, before in known.items():
+            if self._schemas[model].numeric + self._schemas[model].categorical != before.numeric + before.categorical:
+                self.update(before)
 
     def _acquaint(self, row: Any) -> Any:
         """Give the schema of a row's model what is new in it, and return the row with ignored values passed over."""
@@ -272,12 +284,17 @@ def _refuse_body(decoded: Decoded, misfit: Misfit) -> None:
 
 def _refusal(index: int, message: str) -> Refusal:
     match = _MESSAGE.fullmatch(message)
-    assert match  # the pattern takes any text
-    reason, path = match["reason"], match["path"] or "$"
+    reason, path = match.groups() if match else (message, "$")
     missing = re.fullmatch(r"Object missing required field `(\w+)`", reason)
     if missing and missing[1] == "features":
         return Refusal(index, f"{path}.features", "required unless error is true")
     return Refusal(index, path, reason)
+
+
+def _refuse_infinite(values: Mapping[str, Any], path: str) -> None:
+    for name, value in values.items():
+        if isinstance(value, float) and value in _INFINITE:
+            raise msgspec.ValidationError(f"Expected a finite number - at `{path}.{name}`")
 
 
 def _is_columnar(body: bytes) -> bool:

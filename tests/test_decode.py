@@ -336,12 +336,17 @@ BAD: list[tuple[str, Form, bytes, Outcome]] = [
     ("error as number", JSON, b'{"features": {}, "error": 1}', _one("$.error")),
     ("error as text", JSON, b'{"features": {}, "error": "true"}', _one("$.error")),
     ("error null", JSON, b'{"features": {}, "error": null}', _one("$.error")),
+    ("bad error without features", JSON, b'{"error": 1}', _one("$.error")),
     ("bad latency without features", JSON, b'{"error": true, "latency_ms": -1}', _one("$.latency_ms")),
     ("model of another name", JSON, b'{"features": {}, "model": "nope"}', _one("$.model", "unknown_model")),
     ("model null", JSON, b'{"features": {}, "model": null}', _one("$.model", "unknown_model")),
     ("model a number", JSON, b'{"features": {}, "model": 5}', _one("$.model", "unknown_model")),
     ("model an object", JSON, b'{"features": {}, "model": {}}', _one("$.model", "unknown_model")),
     ("model a list", JSON, b'{"features": {}, "model": ["fraud"]}', _one("$.model", "unknown_model")),
+    (
+        *("model that looks like a path", JSON),
+        *(b'{"features": {}, "model": "x - at `$.y`"}', _one("$.model", "unknown_model")),
+    ),
     (
         "two models in one event",
         JSON,
@@ -752,6 +757,16 @@ def test_learning_keeps_the_order_of_events_while_the_schema_grows() -> None:
     events = [{"features": {"a": i} | ({f"b{i}": 1} if i % 3 == 0 else {})} for i in range(12)]
     decoded = _decoder(learning_schema("m")).decode(*WAYS["array"](events))
     assert _content(decoded)["m"].columns[Key("input", "a")] == [float(i) for i in range(12)]
+
+
+def test_a_refused_event_decides_no_kind() -> None:
+    decoder = _decoder(learning_schema("m"))
+    assert _refused(decoder.decode(b'{"features": {"a": "x"}, "latency_ms": -1}', JSON)) == [
+        (0, "$.latency_ms", "invalid")
+    ]
+    assert decoder.schema("m") == learning_schema("m")
+    assert decoder.decode(b'{"features": {"a": 1}}', JSON).accepted == 1
+    assert Key("input", "a") in decoder.schema("m").numeric
 
 
 def test_learning_takes_no_more_features_than_the_limit() -> None:
