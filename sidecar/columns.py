@@ -1,6 +1,6 @@
 """Validated events, as rows or as columns, to a Batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import chain
 from typing import Any
 
@@ -26,7 +26,10 @@ class Misfit(Exception):
 
 
 class OutOfBounds(Exception):
-    """A column holds a number that an event may not carry: its rows are to be looked at one by one."""
+    """A column holds a number that an event may not carry, or ignored ones alone tell how many rows there are.
+
+    The rows are to be looked at one by one.
+    """
 
 
 def batch_of_events(events: Sequence[Event]) -> Batch:
@@ -64,6 +67,9 @@ def batch_of_columns(body: Any) -> Batch:
     columns = body.columns
     names, values = _input_names(schema), astuple(columns.features)
     rows = _common_length(columns, names, values)
+    ignored = sum(value is not ABSENT for value in values[len(names) :])
+    if ignored and not rows:
+        raise OutOfBounds
     inputs: dict[str, Any] = dict(zip(names, values, strict=False))
     outputs = {PREDICTION: columns.prediction, PROBABILITY: columns.probability}
     numeric = _matrix([_column(key, inputs, outputs) for key in schema.numeric], rows)
@@ -81,41 +87,49 @@ def batch_of_columns(body: Any) -> Batch:
         rows=rows,
         numeric=numeric,
         categorical=[_column(key, inputs, outputs) or (None,) * rows for key in schema.categorical],
-        unknown=rows * sum(value is not ABSENT for value in values[len(names) :]),
+        unknown=rows * ignored,
     )
 
 
-def rows_of_columns(columns: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def rows_of_columns(columns: dict[str, Any], passed_over: Set[str]) -> Iterator[dict[str, Any]]:
     """Turn the columns of a body, decoded without types, back into events, for errors that name one of them.
 
-    Raises Misfit where they differ in length or are no columns at all.
+    Features to be passed over are null in every event, whatever they hold. Raises Misfit where columns differ in
+    length or are no columns at all.
     """
-    features = columns.get("features") or {}
-    if not isinstance(features, dict):
+    features = columns.get("features")
+    if features is not None and not isinstance(features, dict):
         raise Misfit("$.columns.features", "expected an object of columns", events=1)
-    named = [(f"$.columns.features.{name}", _values(column)) for name, column in features.items()]
-    others = [name for name in columns if name != "features"]
-    named += [(f"$.columns.{name}", _values(columns[name])) for name in others]
-    for path, column in named:
-        if column is None:
-            raise Misfit(path, "expected a list, or a buffer of little-endian float64", events=1)
-    rows = _one_length([(path, len(column or ())) for path, column in named])
-    feature_lists = dict(zip(features, (column for _, column in named), strict=False))
-    other_lists = dict(zip(others, (column for _, column in named[len(features) :]), strict=True))
-    for i in range(rows):
-        row = {name: column[i] for name, column in other_lists.items() if column}
-        row["features"] = {name: column[i] for name, column in feature_lists.items() if column}
+    feature_lists = {
+        name: _values(f"$.columns.features.{name}", column)
+        for name, column in (features or {}).items()
+        if name not in passed_over
+    }
+    other_lists = {
+        name: _values(f"$.columns.{name}", column)
+        for name, column in columns.items()
+        if name != "features" and column is not None
+    }
+    lengths = [(f"$.columns.features.{name}", len(column)) for name, column in feature_lists.items()]
+    lengths += [(f"$.columns.{name}", len(column)) for name, column in other_lists.items()]
+    nulls = dict.fromkeys(passed_over & (features or {}).keys())
+    if not lengths and features:
+        lengths = [(name, len(features[name])) for name in nulls if isinstance(features[name], list)][:1]
+    for i in range(_one_length(lengths)):
+        row: dict[str, Any] = {name: column[i] for name, column in other_lists.items()}
+        if features is not None:
+            row["features"] = nulls | {name: column[i] for name, column in feature_lists.items()}
         if row.get("error") is None:
             row.pop("error", None)
         yield row
 
 
-def _values(column: Any) -> list[Any] | None:
-    if isinstance(column, bytes):
-        if len(column) % _FLOAT64.itemsize:
-            return None
-        return [None if value != value else value for value in np.frombuffer(column, _FLOAT64).tolist()]
-    return column if isinstance(column, list) else None
+def _values(path: str, column: Any) -> list[Any]:
+    if isinstance(column, bytes) and len(column) % _FLOAT64.itemsize == 0:
+        column = np.frombuffer(column, _FLOAT64).tolist()
+    if not isinstance(column, list):
+        raise Misfit(path, "expected a list, or a buffer of little-endian float64", events=1)
+    return [None if value != value else value for value in column]
 
 
 def _input_names(schema: Schema) -> list[str]:

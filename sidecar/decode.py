@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import islice
 from operator import or_
 from typing import Any
 
@@ -50,7 +51,7 @@ class Decoder:
         self._events_per_body = events_per_body
         self._string_length = string_length
         self._features = features
-        self._types: dict[Schema, tuple[Any, Any]] = {}
+        self._types: dict[Schema, tuple[Any, Any, Any]] = {}
         self._build()
 
     def schema(self, model: str) -> Schema:
@@ -67,17 +68,17 @@ class Decoder:
             schema: self._types.get(schema)
             or (
                 event_type(schema, string_length=self._string_length),
-                columns_type(schema, string_length=self._string_length),
+                columns_type(schema, string_length=self._string_length, buffers=False),
+                columns_type(schema, string_length=self._string_length, buffers=True),
             )
             for schema in self._schemas.values()
         }
         self._types = made
-        self._event = reduce(or_, (event for event, _ in made.values()))
-        body = reduce(or_, (columns for _, columns in made.values()))
+        self._event, columns, packed_columns = (reduce(or_, types) for types in zip(*made.values(), strict=True))
         self._one = msgspec.json.Decoder(self._event)
         self._many = msgspec.json.Decoder(list[self._event])  # type: ignore[name-defined]
-        self._columns_json = msgspec.json.Decoder(body)
-        self._columns_msgpack = msgspec.msgpack.Decoder(body)
+        self._columns_json = msgspec.json.Decoder(columns)
+        self._columns_msgpack = msgspec.msgpack.Decoder(packed_columns)
 
     def decode(self, body: bytes, form: Form) -> Decoded:
         """Decode a body; raises Unreadable or TooManyEvents, and then nothing of it is to be counted."""
@@ -144,12 +145,13 @@ class Decoder:
                 document = loose(body)
             except _UNREADABLE as unreadable:
                 raise Unreadable(str(unreadable)) from unreadable
-            return self._rows_of(document, _refusal(0, str(error)))
+            return self._rows_of(document, None if isinstance(error, OutOfBounds) else _refusal(0, str(error)))
         except _UNREADABLE as error:
             raise Unreadable(str(error)) from error
         return decoded
 
-    def _rows_of(self, document: Any, refusal: Refusal) -> Decoded:
+    def _rows_of(self, document: Any, refusal: Refusal | None) -> Decoded:
+        """Validate the rows of a body one by one; `refusal` is what is wrong if there are none."""
         decoded = Decoded()
         columns = document.get("columns") if isinstance(document, dict) else None
         if not isinstance(columns, dict):
@@ -161,16 +163,25 @@ class Decoder:
             _refuse_body(decoded, Misfit("$.columns.model", what, events=1))
             return decoded
         model = {"model": document["model"]} if "model" in document else {}
+        most = self._events_per_body + 1
         try:
-            rows = [model | row for row in rows_of_columns(columns)]
+            rows = [model | row for row in islice(rows_of_columns(columns, self._passed_over(document)), most)]
         except Misfit as misfit:
             _refuse_body(decoded, misfit)
             return decoded
-        if not rows:
-            decoded.refusals.add(refusal)
+        if not rows and refusal:
+            decoded.refusals.add(self._explain(refusal))
             return decoded
         self._limit(len(rows))
         return self._each(rows, lambda row: row)
+
+    def _passed_over(self, document: dict[str, Any]) -> frozenset[str]:
+        """Return the names in a columnar body that are no columns of its model, nor can become any."""
+        features, schema = document["columns"].get("features"), self._schema_of(document)
+        if schema is None or not isinstance(features, dict):
+            return frozenset()
+        known = {key.name for key in (*schema.numeric, *schema.categorical) if key.role == "input"}
+        return frozenset(features if not schema.learning else schema.ignored) - known
 
     def _each_text(self, texts: Sequence[bytes]) -> Decoded:
         decoded = self._each(texts, msgspec.json.decode, lambda text: self._one.decode(text))
@@ -232,8 +243,7 @@ class Decoder:
         """Give the schema of a row's model what is new in it, and return the row with ignored values passed over."""
         if not isinstance(row, dict) or not isinstance(row.get("features"), dict):
             return row
-        model = row.get("model", next(iter(self._schemas)) if len(self._schemas) == 1 else None)
-        schema = self._schemas.get(model) if isinstance(model, str) else None
+        schema = self._schema_of(row)
         if schema is None:
             return row
         new = grown(schema, row, features=self._features, string_length=self._string_length)
@@ -247,6 +257,10 @@ class Decoder:
             if name in columns or name in ignored or not isinstance(name, str)
         }
         return row | {"features": features}
+
+    def _schema_of(self, row: dict[str, Any]) -> Schema | None:
+        model = row.get("model", next(iter(self._schemas)) if len(self._schemas) == 1 else None)
+        return self._schemas.get(model) if isinstance(model, str) else None
 
     def _explain(self, refusal: Refusal) -> Refusal:
         """Say in words of the wire what a wrong `model` looks like from inside."""

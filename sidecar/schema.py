@@ -3,6 +3,7 @@
 Field names come from users, so the generated structs have names of their own and rename them on the wire.
 """
 
+import sys
 from typing import Annotated, Any
 
 import msgspec
@@ -18,6 +19,7 @@ MOST_IGNORED = 1000
 
 _Probability = Annotated[float, Meta(ge=0, le=1)] | None
 _Milliseconds = Annotated[float, Meta(ge=0)] | None
+_Finite = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 
 
 def event_type(schema: Schema, *, string_length: int) -> Any:
@@ -36,21 +38,19 @@ def event_type(schema: Schema, *, string_length: int) -> Any:
     )
 
 
-def columns_type(schema: Schema, *, string_length: int) -> Any:
-    """Return the type of a columnar body; numeric columns may be buffers of little-endian float64 in MessagePack."""
-    category = list[Annotated[str, Meta(max_length=string_length)] | bool | int | float | None]
-    number = list[float | None] | memoryview
+def columns_type(schema: Schema, *, string_length: int, buffers: bool) -> Any:
+    """Return the type of a columnar body; with `buffers` a numeric column may be one of little-endian float64."""
+    category = list[Annotated[str, Meta(max_length=string_length)] | bool | int | _Finite | None]
+    number = list[float | None] | memoryview if buffers else list[float | None]
+    probability = list[_Probability] | memoryview if buffers else list[_Probability]
+    milliseconds = list[_Milliseconds] | memoryview if buffers else list[_Milliseconds]
     columns = msgspec.defstruct(
         "Columns",
         [
             ("features", _features(schema, number=number, category=category, default=msgspec.UNSET)),
-            (
-                "prediction",
-                _prediction(schema, number=number, category=category, undecided=list[None]) | None,
-                None,
-            ),
-            ("probability", list[_Probability] | memoryview | None, None),
-            ("latency_ms", list[_Milliseconds] | memoryview | None, None),
+            ("prediction", _prediction(schema, number=number, category=category, undecided=list[None]) | None, None),
+            ("probability", probability | None, None),
+            ("latency_ms", milliseconds | None, None),
             ("error", list[bool] | None, None),
         ],
         forbid_unknown_fields=True,

@@ -80,13 +80,11 @@ def _content(*bodies: Decoded) -> dict[str, Content]:
 EVENTS: list[dict[str, Any]] = [
     {
         "features": {"amount": 150.0, "age": 40, "merchant": "visa"},
-
-            "prediction": "legitimate",
-            "probability": 0.88,
-            "latency_ms": 12.5,
-            "error": False,
-            "model": "fraud"
-        ,
+        "prediction": "legitimate",
+        "probability": 0.88,
+        "latency_ms": 12.5,
+        "error": False,
+        "model": "fraud",
     },
     {"features": {"amount": None, "age": 7, "merchant": None}, "prediction": True, "error": True},
     {"features": {"amount": -2.5, "age": 1e300, "merchant": 5}, "latency_ms": 0},
@@ -190,7 +188,7 @@ def test_reordering_events_reorders_rows(events: list[dict[str, Any]], random: A
 
 
 def test_bad_events_between_good_ones_change_nothing_about_the_good() -> None:
-    good = [{"features": {"amount": i, "merchant": "m"}, "latency_ms": i} for i in range(6)]
+    good: list[Any] = [{"features": {"amount": i, "merchant": "m"}, "latency_ms": i} for i in range(6)]
     bad = {"features": {"amount": "12"}}
     mixed = [bad, *good[:3], bad, *good[3:], bad]
     for way in ("array", "lines"):
@@ -228,7 +226,42 @@ def test_error_events_may_leave_features_out() -> None:
     assert content.columns[AGE] == [1.0]
 
 
-# Bad bodies. An outcome is Unreadable, TooManyEvents, or events accepted and the refusals as (index, path, kind).
+def test_columns_of_errors_alone_may_leave_features_out() -> None:
+    for body, form in (
+        (b'{"columns": {"error": [true, true], "latency_ms": [1, 2]}}', JSON),
+        (_packed({"columns": {"error": [True, True], "latency_ms": _buffer(1, 2)}}), MSGPACK),
+    ):
+        decoded = _decoder().decode(body, form)
+        content = _content(decoded)["fraud"]
+        assert (content.events, content.errors, content.latencies) == (2, 2, [0.001, 0.002])
+        assert content.columns[AMOUNT] == []
+
+
+def test_nan_is_missing_in_packed_columns() -> None:
+    nan = math.nan
+    for amount, latency, chance in (
+        (_buffer(nan, 2), _buffer(nan, 4), _buffer(0.5, nan)),
+        ([nan, 2.0], [nan, 4.0], [0.5, nan]),
+    ):
+        columns = {"features": {"amount": amount}, "latency_ms": latency, "probability": chance}
+        decoded = _decoder().decode(_packed({"columns": columns}), MSGPACK)
+        content = _content(decoded)["fraud"]
+        assert decoded.accepted == 2
+        assert content.columns[AMOUNT] == [None, 2.0]
+        assert content.columns[PROBABILITY] == [0.5, None]
+        assert content.latencies == [0.004]
+
+
+def test_null_columns_are_absent_whether_or_not_rows_are_looked_at_one_by_one() -> None:
+    absent = {"prediction": None, "probability": None, "latency_ms": None, "error": None}
+    for amount in ([1.0, 2.0], [1.0, "x"]):
+        decoded = _decoder().decode(
+            json.dumps({"columns": {"features": {"amount": amount}, **absent}}).encode(), JSON
+        )
+        assert decoded.accepted == (2 if amount == [1.0, 2.0] else 1)
+
+
+# Bad bodies. An outcome is an exception, or events accepted and the refusals as (index, path, kind).
 
 Outcome = type[Exception] | tuple[int, list[tuple[int, str, str]]]
 DEEP = b"[" * 100_000
@@ -393,6 +426,13 @@ BAD: list[tuple[str, Form, bytes, Outcome]] = [
     # columns
     ("columns null", JSON, b'{"columns": null}', _one("$.columns")),
     ("columns a list", JSON, b'{"columns": []}', _one("$.columns")),
+    ("columns without features", JSON, b'{"columns": {"latency_ms": [1]}}', _one("$.features")),
+    (
+        "columns with null features",
+        JSON,
+        b'{"columns": {"features": null, "latency_ms": [1]}}',
+        _one("$.features"),
+    ),
     (
         "columns with a list of features",
         JSON,
@@ -411,6 +451,12 @@ BAD: list[tuple[str, Form, bytes, Outcome]] = [
         "column a text",
         JSON,
         b'{"columns": {"features": {"amount": "abc"}}}',
+        _one("$.columns.features.amount"),
+    ),
+    (
+        "column in base64",
+        JSON,
+        b'{"columns": {"features": {"amount": "AAAAAAAA8D8="}}}',
         _one("$.columns.features.amount"),
     ),
     (
@@ -462,6 +508,12 @@ BAD: list[tuple[str, Form, bytes, Outcome]] = [
     (
         *("unknown model of columns", JSON),
         *(b'{"columns": {"features": {"amount": [1]}}, "model": "x"}', _one("$.model", "unknown_model")),
+    ),
+    (
+        "unknown model of no rows",
+        JSON,
+        b'{"columns": {"features": {}}, "model": "x"}',
+        _one("$.model", "unknown_model"),
     ),
     (
         "negative latency in a column",
@@ -532,6 +584,20 @@ BAD: list[tuple[str, Form, bytes, Outcome]] = [
         *(
             _packed({"columns": {"features": {"amount": _buffer(1, math.inf)}}}),
             (1, [(1, "$.features.amount", "invalid")]),
+        ),
+    ),
+    (
+        *("packed infinite category", MSGPACK),
+        *(
+            _packed({"columns": {"features": {"merchant": [math.inf, "a"]}}}),
+            (1, [(0, "$.features.merchant", "invalid")]),
+        ),
+    ),
+    (
+        *("packed infinite prediction", MSGPACK),
+        *(
+            _packed({"columns": {"features": {}, "prediction": [-math.inf, "a"]}}),
+            (1, [(0, "$.prediction", "invalid")]),
         ),
     ),
     (
@@ -646,8 +712,21 @@ def test_a_declared_length_reserves_no_memory(before: bytes, header: bytes) -> N
         tracemalloc.stop()
 
 
+def test_rows_past_the_limit_are_not_made_to_be_refused() -> None:
+    decoder = _decoder()
+    columns = {"features": {"amount": bytes(8 * 200_000)}, "prediction": [[]] * 200_000}
+    body = _packed({"columns": columns})
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooManyEvents):
+            decoder.decode(body, MSGPACK)
+        assert tracemalloc.get_traced_memory()[1] < 40 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
 def test_only_the_first_refusals_are_told_and_all_are_counted() -> None:
-    events = [{"features": {}, "latency_ms": -1}, {"features": {}, "model": "x"}] * 20
+    events: list[Any] = [{"features": {}, "latency_ms": -1}, {"features": {}, "model": "x"}] * 20
     decoded = _decoder().decode(json.dumps(events).encode(), JSON)
     assert len(decoded.refusals.first) == 10
     assert decoded.refusals.total == 40
@@ -675,12 +754,29 @@ def test_columns_go_to_the_model_they_name() -> None:
         assert _content(_decoder(FRAUD, CHURN).decode(body, form))["churn"].events == 2
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"features": {}}', "required, because there are several: fraud, churn"),
+        (b'{"features": {}, "model": "x"}', "Invalid value 'x'; there is: fraud, churn"),
+        (b'{"columns": {"features": {"amount": [1]}}}', "required, because there are several: fraud, churn"),
+        (b'{"columns": {"features": {}}}', "required, because there are several: fraud, churn"),
+        (b'{"error": true}', "required, because there are several: fraud, churn"),
+    ],
+)
+def test_of_several_models_one_must_be_named(body: bytes, reason: str) -> None:
+    decoded = _decoder(FRAUD, CHURN).decode(body, JSON)
+    assert [(r.path, r.reason, r.kind) for r in decoded.refusals.first] == [
+        ("$.model", reason, "unknown_model")
+    ]
+
+
 # Unknown features.
 
 
 def test_unknown_features_are_ignored_and_counted_every_time() -> None:
     decoder = _decoder()
-    odd = [None, 1, "x" * 5000, [1], {"a": {}}, True, 1e300]
+    odd: list[Any] = [None, 1, "x" * 5000, [1], {"a": {}}, True, 1e300]
     events = [{"features": {"amount": 1, "zzz": value, "yyy": value}} for value in odd]
     for way in ("array", "lines", "array"):
         decoded = decoder.decode(*WAYS[way](events))
@@ -688,6 +784,16 @@ def test_unknown_features_are_ignored_and_counted_every_time() -> None:
         assert _content(decoded)["fraud"].unknown == 2 * len(odd)
     assert set(decoder.schema("fraud").ignored) == {"zzz", "yyy"}
     assert _content(decoder.decode(*WAYS["array"](EVENTS)))["fraud"].unknown == 0
+
+
+@pytest.mark.parametrize("column", [[1, 2], [None, "x"], [[1], {}], 5, None, "text", [1], [1, 2, 3], {}])
+def test_unknown_columns_are_ignored_and_counted_whatever_they_hold(column: Any) -> None:
+    decoder = _decoder()
+    document = {"columns": {"features": {"amount": [1, 2], "zzz": column}}}
+    for body, form in ((json.dumps(document).encode(), JSON), (_packed(document), MSGPACK)) * 2:
+        decoded = decoder.decode(body, form)
+        assert (decoded.accepted, decoded.refusals.total) == (2, 0)
+        assert _content(decoded)["fraud"].unknown == 2
 
 
 @pytest.mark.parametrize(
@@ -698,6 +804,15 @@ def test_unknown_features_of_any_name_are_passed_over(name: str) -> None:
     for way in ("array", "lines", "columns", "packed columns", "array"):
         decoded = decoder.decode(*WAYS[way]([{"features": {"amount": 1, name: 2}}]))
         assert (decoded.accepted, decoded.refusals.total) == (1, 0)
+
+
+def test_unknown_columns_alone_are_events_all_the_same() -> None:
+    decoder = _decoder()
+    body = b'{"columns": {"features": {"zzz": [1, 2]}}}'
+    for _ in range(2):
+        content = _content(decoder.decode(body, JSON))["fraud"]
+        assert (content.events, content.unknown, content.columns[AMOUNT]) == (2, 2, [None, None])
+        decoder.decode(b'{"features": {"zzz": 1}}', JSON)
 
 
 def test_unknown_names_are_remembered_up_to_a_limit() -> None:
@@ -721,7 +836,7 @@ def test_long_unknown_names_take_no_memory() -> None:
 
 def test_learning_takes_the_kind_of_a_feature_from_its_first_value() -> None:
     decoder = _decoder(learning_schema("m"))
-    events = [
+    events: list[dict[str, Any]] = [
         {"features": {"a": None, "b": 1, "c": "x"}},
         {"features": {"a": True, "b": 2.5, "c": 3}, "prediction": 0.5},
         {"features": {"a": "x", "b": None, "c": None}, "prediction": 1},
@@ -747,14 +862,14 @@ def test_learning_is_alike_in_every_form(way: str) -> None:
 
 def test_learning_refuses_what_is_not_of_the_kind() -> None:
     decoder = _decoder(learning_schema("m"))
-    body = b'[{"features": {"a": 1}}, {"features": {"a": "x"}}, {"features": {"b": "x"}}, {"features": {"b": 1}}]'
-    decoded = decoder.decode(body, JSON)
+    events = [{"features": {name: value}} for name, value in (("a", 1), ("a", "x"), ("b", "x"), ("b", 1))]
+    decoded = decoder.decode(*WAYS["array"](events))
     assert _refused(decoded) == [(1, "$.features.a", "invalid")]
     assert decoded.accepted == 3
 
 
 def test_learning_keeps_the_order_of_events_while_the_schema_grows() -> None:
-    events = [{"features": {"a": i} | ({f"b{i}": 1} if i % 3 == 0 else {})} for i in range(12)]
+    events: list[Any] = [{"features": {"a": i} | ({f"b{i}": 1} if i % 3 == 0 else {})} for i in range(12)]
     decoded = _decoder(learning_schema("m")).decode(*WAYS["array"](events))
     assert _content(decoded)["m"].columns[Key("input", "a")] == [float(i) for i in range(12)]
 
@@ -826,7 +941,7 @@ def _survives(decoder: Decoder, body: bytes, form: Form) -> None:
     assert sum(content.events for content in _content(decoded).values()) == decoded.accepted
     assert sum(decoded.refusals.by_kind.values()) == decoded.refusals.total
     events = None if form is MSGPACK else _events_in(body, form)
-    if events is not None and b"\n" not in body.replace(b"\n", b"", body.count(b"\n")):
+    if events is not None:
         assert decoded.accepted + decoded.refusals.total == events
 
 
