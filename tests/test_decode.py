@@ -188,7 +188,9 @@ def test_reordering_events_reorders_rows(events: list[dict[str, Any]], random: A
 
 
 def test_bad_events_between_good_ones_change_nothing_about_the_good() -> None:
-    good: list[Any] = [{"features": {"amount": i, "merchant": "m"}, "latency_ms": i} for i in range(6)]
+    good: list[dict[str, Any]] = [
+        {"features": {"amount": i, "merchant": "m"}, "latency_ms": i} for i in range(6)
+    ]
     bad = {"features": {"amount": "12"}}
     mixed = [bad, *good[:3], bad, *good[3:], bad]
     for way in ("array", "lines"):
@@ -726,7 +728,7 @@ def test_rows_past_the_limit_are_not_made_to_be_refused() -> None:
 
 
 def test_only_the_first_refusals_are_told_and_all_are_counted() -> None:
-    events: list[Any] = [{"features": {}, "latency_ms": -1}, {"features": {}, "model": "x"}] * 20
+    events: list[dict[str, Any]] = [{"features": {}, "latency_ms": -1}, {"features": {}, "model": "x"}] * 20
     decoded = _decoder().decode(json.dumps(events).encode(), JSON)
     assert len(decoded.refusals.first) == 10
     assert decoded.refusals.total == 40
@@ -737,7 +739,7 @@ def test_only_the_first_refusals_are_told_and_all_are_counted() -> None:
 
 
 def test_events_go_to_the_model_they_name() -> None:
-    events = [
+    events: list[dict[str, Any]] = [
         {"model": "fraud", "features": {"amount": 1}},
         {"features": {"days": 3}, "prediction": 2.5, "model": "churn"},
         {"model": "fraud", "features": {"amount": 2}},
@@ -869,7 +871,9 @@ def test_learning_refuses_what_is_not_of_the_kind() -> None:
 
 
 def test_learning_keeps_the_order_of_events_while_the_schema_grows() -> None:
-    events: list[Any] = [{"features": {"a": i} | ({f"b{i}": 1} if i % 3 == 0 else {})} for i in range(12)]
+    events: list[dict[str, Any]] = [
+        {"features": {"a": i} | ({f"b{i}": 1} if i % 3 == 0 else {})} for i in range(12)
+    ]
     decoded = _decoder(learning_schema("m")).decode(*WAYS["array"](events))
     assert _content(decoded)["m"].columns[Key("input", "a")] == [float(i) for i in range(12)]
 

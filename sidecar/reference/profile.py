@@ -5,14 +5,17 @@ import math
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from sidecar.bins import Bins, CategoricalBins, NumericBins
+from sidecar.event import UNFIT_NAME
 
 Role = Literal["input", "output"]
 OUTPUTS = ("prediction", "probability")
+MOST_ROWS = 2**53
+"""Fewer rows than this have counts that are exact as doubles too."""
 
 
 class ProfileError(Exception):
@@ -70,7 +73,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     model: str = ""
     model_version: str = ""
     source: str = ""
-    created: datetime
+    created: Annotated[datetime, msgspec.Meta(tz=True)]
     rows: int
     window_rows: int = 0
     features: tuple[FeatureProfile, ...]
@@ -156,6 +159,8 @@ def check(profile: Profile) -> None:
         seen.add((feature.role, feature.name))
         if not feature.name:
             raise ProfileError("a feature has no name")
+        if UNFIT_NAME.search(feature.name):
+            raise ProfileError(f"{where}: a name holds no quotes, backslashes or control characters")
         if feature.role == "output" and feature.name not in OUTPUTS:
             raise ProfileError(f"{where}: an output is named prediction or probability")
         if feature.name == "probability" and feature.role == "output" and isinstance(feature, CategoricalProfile):
@@ -170,6 +175,8 @@ def check(profile: Profile) -> None:
             raise ProfileError(f"{where}: design_effect is {feature.design_effect}, not a number of at least 1")
     if profile.rows < 1:
         raise ProfileError("it was built from no rows")
+    if profile.rows >= MOST_ROWS:
+        raise ProfileError("more rows than can be counted")
 
 
 def _check_bins(feature: FeatureProfile, where: str) -> None:
