@@ -5,7 +5,7 @@ body are its events looked at one by one, to refuse the bad ones and keep the re
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import islice

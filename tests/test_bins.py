@@ -23,9 +23,7 @@ def _array(values: list[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 @given(rising, st.lists(st.floats() | awkward, max_size=50))
-def test_each_value_is_in_the_one_bin_whose_bounds_enclose_it(
-    edges: list[float], values: list[float]
-) -> None:
+def test_each_value_is_in_the_one_bin_whose_bounds_enclose_it(edges: list[float], values: list[float]) -> None:
     bins = NumericBins(edges)
     bounds = [-math.inf, *edges, math.inf]
     for value, index in zip(values, bins.index(_array(values)).tolist(), strict=True):

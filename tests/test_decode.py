@@ -188,9 +188,7 @@ def test_reordering_events_reorders_rows(events: list[dict[str, Any]], random: A
 
 
 def test_bad_events_between_good_ones_change_nothing_about_the_good() -> None:
-    good: list[dict[str, Any]] = [
-        {"features": {"amount": i, "merchant": "m"}, "latency_ms": i} for i in range(6)
-    ]
+    good: list[dict[str, Any]] = [{"features": {"amount": i, "merchant": "m"}, "latency_ms": i} for i in range(6)]
     bad = {"features": {"amount": "12"}}
     mixed = [bad, *good[:3], bad, *good[3:], bad]
     for way in ("array", "lines"):
@@ -257,9 +255,7 @@ def test_nan_is_missing_in_packed_columns() -> None:
 def test_null_columns_are_absent_whether_or_not_rows_are_looked_at_one_by_one() -> None:
     absent = {"prediction": None, "probability": None, "latency_ms": None, "error": None}
     for amount in ([1.0, 2.0], [1.0, "x"]):
-        decoded = _decoder().decode(
-            json.dumps({"columns": {"features": {"amount": amount}, **absent}}).encode(), JSON
-        )
+        decoded = _decoder().decode(json.dumps({"columns": {"features": {"amount": amount}, **absent}}).encode(), JSON)
         assert decoded.accepted == (2 if amount == [1.0, 2.0] else 1)
 
 
@@ -768,9 +764,7 @@ def test_columns_go_to_the_model_they_name() -> None:
 )
 def test_of_several_models_one_must_be_named(body: bytes, reason: str) -> None:
     decoded = _decoder(FRAUD, CHURN).decode(body, JSON)
-    assert [(r.path, r.reason, r.kind) for r in decoded.refusals.first] == [
-        ("$.model", reason, "unknown_model")
-    ]
+    assert [(r.path, r.reason, r.kind) for r in decoded.refusals.first] == [("$.model", reason, "unknown_model")]
 
 
 # Unknown features.
@@ -871,9 +865,7 @@ def test_learning_refuses_what_is_not_of_the_kind() -> None:
 
 
 def test_learning_keeps_the_order_of_events_while_the_schema_grows() -> None:
-    events: list[dict[str, Any]] = [
-        {"features": {"a": i} | ({f"b{i}": 1} if i % 3 == 0 else {})} for i in range(12)
-    ]
+    events: list[dict[str, Any]] = [{"features": {"a": i} | ({f"b{i}": 1} if i % 3 == 0 else {})} for i in range(12)]
     decoded = _decoder(learning_schema("m")).decode(*WAYS["array"](events))
     assert _content(decoded)["m"].columns[Key("input", "a")] == [float(i) for i in range(12)]
 
@@ -915,9 +907,7 @@ def test_an_update_replaces_the_schema() -> None:
     decoder.decode(b'{"features": {"zzz": 1}}', JSON)
     decoder.update(FRAUD)
     assert decoder.schema("fraud") == FRAUD
-    assert _refused(decoder.decode(b'{"features": {"amount": "x"}}', JSON)) == [
-        (0, "$.features.amount", "invalid")
-    ]
+    assert _refused(decoder.decode(b'{"features": {"amount": "x"}}', JSON)) == [(0, "$.features.amount", "invalid")]
 
 
 # Whatever comes.
@@ -977,9 +967,7 @@ scalars = (
     | st.text(max_size=25)
     | st.sampled_from(["fraud", "churn", 10**400])
 )
-anything = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=5)
-)
+anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=5))
 odd_events = st.fixed_dictionaries(
     {"features": st.dictionaries(keys, scalars | anything, max_size=5)},
     optional=dict.fromkeys(("prediction", "probability", "latency_ms", "error", "model"), scalars),
@@ -987,11 +975,7 @@ odd_events = st.fixed_dictionaries(
 odd_columns = st.fixed_dictionaries(
     {
         "columns": st.fixed_dictionaries(
-            {
-                "features": st.dictionaries(
-                    keys, st.lists(scalars, min_size=2, max_size=2) | anything, max_size=4
-                )
-            },
+            {"features": st.dictionaries(keys, st.lists(scalars, min_size=2, max_size=2) | anything, max_size=4)},
             optional={
                 name: st.lists(scalars, min_size=2, max_size=2) | scalars
                 for name in ("prediction", "probability", "latency_ms", "error", "model")
@@ -1015,9 +999,7 @@ def test_arbitrary_json_does_no_harm(document: Any) -> None:
 
 
 packed_scalars = (
-    scalars.filter(lambda v: not isinstance(v, int) or -(2**63) <= v < 2**64)
-    | st.floats()
-    | st.binary(max_size=17)
+    scalars.filter(lambda v: not isinstance(v, int) or -(2**63) <= v < 2**64) | st.floats() | st.binary(max_size=17)
 )
 packed_anything = st.recursive(
     packed_scalars,
@@ -1029,11 +1011,7 @@ packed_anything = st.recursive(
 packed_columns = st.fixed_dictionaries(
     {
         "columns": st.fixed_dictionaries(
-            {
-                "features": st.dictionaries(
-                    keys, st.lists(packed_scalars, max_size=2) | packed_anything, max_size=4
-                )
-            },
+            {"features": st.dictionaries(keys, st.lists(packed_scalars, max_size=2) | packed_anything, max_size=4)},
             optional=dict.fromkeys(("prediction", "probability", "latency_ms", "error"), packed_anything),
         )
     },

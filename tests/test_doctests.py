@@ -11,9 +11,7 @@ def _documented() -> list[str]:
     finder = doctest.DocTestFinder(exclude_empty=True)
     names = [module.name for module in pkgutil.walk_packages(sidecar.__path__, "sidecar.")]
     importable = [name for name in names if not name.endswith("__main__")]
-    return [
-        name for name in importable if any(t.examples for t in finder.find(importlib.import_module(name)))
-    ]
+    return [name for name in importable if any(t.examples for t in finder.find(importlib.import_module(name)))]
 
 
 @pytest.mark.parametrize("name", _documented())

@@ -85,9 +85,7 @@ def _slow_shares(live: list[int], reference: list[int]) -> tuple[list[float], li
 def _slow_ks(live: list[int], reference: list[int]) -> float:
     if not sum(live) or not sum(reference):
         return math.nan
-    shares = [
-        [sum(counts[: i + 1]) / sum(counts) for i in range(len(counts))] for counts in (live, reference)
-    ]
+    shares = [[sum(counts[: i + 1]) / sum(counts) for i in range(len(counts))] for counts in (live, reference)]
     return max((abs(a - b) for a, b in zip(*shares, strict=True)), default=math.nan)
 
 

@@ -60,9 +60,7 @@ def test_windows_equal_a_list_of_all_observations(
 
 
 @given(lengths, st.lists(st.tuples(gaps, indices), min_size=1, max_size=20))
-def test_splitting_batches_changes_nothing(
-    lengths: list[float], steps: list[tuple[float, list[int]]]
-) -> None:
+def test_splitting_batches_changes_nothing(lengths: list[float], steps: list[tuple[float, list[int]]]) -> None:
     whole, split, now = Windows(SIZE, lengths, now=0.0), Windows(SIZE, lengths, now=0.0), 0.0
     for gap, found in steps:
         now += gap

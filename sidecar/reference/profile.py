@@ -173,6 +173,8 @@ def check(profile: Profile) -> None:
             raise ProfileError(f"{where}: counts add up to {sum(counts)}, not to the {profile.rows} rows")
         if not (math.isfinite(feature.design_effect) and feature.design_effect >= 1):
             raise ProfileError(f"{where}: design_effect is {feature.design_effect}, not a number of at least 1")
+    if not 1970 <= profile.created.year < 9999:
+        raise ProfileError(f"created is {profile.created.isoformat()}, not a time since 1970")
     if profile.rows < 1:
         raise ProfileError("it was built from no rows")
     if profile.rows >= MOST_ROWS:

@@ -29,9 +29,7 @@ AMOUNT = NumericProfile(
     name="amount", edges=(1.5, 3.0), counts=(4, 3, 2), missing=1, min=0.5, max=9.0, mean=2.0, std=1.5
 )
 MERCHANT = CategoricalProfile(name="merchant", categories=("visa", "é,\n"), counts=(5, 3), other=2, missing=0)
-CHANCE = NumericProfile(
-    name="probability", role="output", edges=(), counts=(10,), missing=0, design_effect=2.25
-)
+CHANCE = NumericProfile(name="probability", role="output", edges=(), counts=(10,), missing=0, design_effect=2.25)
 PROFILE = Profile(
     model="fraud",
     model_version="7",
@@ -131,6 +129,8 @@ def test_fingerprint_stays_with_what_is_not_compared() -> None:
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"features": ()}, "it has no features"),
+    ({"created": datetime(1, 1, 1, tzinfo=UTC)}, "created is 0001-01-01T00:00:00+00:00, not a time since 1970"),
+    ({"created": datetime(9999, 12, 31, tzinfo=UTC)}, "created is 9999-12-31T00:00:00+00:00, not a time since 1970"),
     ({"features": (AMOUNT, AMOUNT)}, "input 'amount' is there twice"),
     ({"features": (replace(AMOUNT, name=""),)}, "a feature has no name"),
     (
@@ -249,9 +249,7 @@ values = (
     | st.sampled_from([2**63, 2**64, 10**400, 0, 10])
     | st.floats()
     | st.text(max_size=4)
-    | st.sampled_from(
-        ["input", "output", "numeric", "categorical", "probability", "0001-01-01T00:00:00+14:00"]
-    )
+    | st.sampled_from(["input", "output", "numeric", "categorical", "probability", "0001-01-01T00:00:00+14:00"])
 )
 anything = values | st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=3), values, max_size=2)
 
@@ -262,9 +260,7 @@ def test_a_mutated_profile_is_a_profile_or_refused(data: st.DataObject) -> None:
     document.pop("fingerprint")
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(
-            st.sampled_from([document, *document["features"]])
-            if document.get("features")
-            else st.just(document)
+            st.sampled_from([document, *document["features"]]) if document.get("features") else st.just(document)
         )
         if not isinstance(place, dict):
             continue
@@ -284,9 +280,7 @@ def test_flipped_bytes_make_a_profile_or_a_refusal(data: st.DataObject) -> None:
     _survives(bytes(content))
 
 
-@pytest.mark.parametrize(
-    "content", [b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b'{"rows": 1e400}', b'"\xff"']
-)
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b'{"rows": 1e400}', b'"\xff"'])
 def test_hostile_content_is_no_profile(content: bytes) -> None:
     with pytest.raises(ProfileError):
         parse(content, source="p.json")
