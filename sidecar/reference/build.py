@@ -1,5 +1,6 @@
 """Build a profile from columns of values, in memory or a batch at a time."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -61,6 +62,9 @@ def build(
 
     Raises ProfileError for a column that mixes text and numbers, an unknown name, or no rows.
     """
+    for option, value, least in (("bins", bins, 1), ("categories", categories, 0)):
+        if value < least:
+            raise ProfileError(f"{option} is {value}, not at least {least}")
     names = [str(name) for name in data]
     wanted = select(names, features=features, prediction=prediction, probability=probability)
     as_text = frozenset(categorical)
@@ -119,13 +123,17 @@ def to_column(name: str, values: Any, *, categorical: bool) -> Column:
         raise ProfileError(f"column {name!r} holds times, which have no bins: leave it out of the features")
     if array.dtype.kind in "iuf" and not categorical:
         return array.astype(np.float64)
-    items = [None if _is_missing(item) else item for item in array.tolist()]
+    items = [item.item() if isinstance(item, np.generic) else item for item in array.tolist()]
+    items = [None if _is_missing(item) else item for item in items]
     kinds = {_kind(item) for item in items if item is not None}
     if "?" in kinds:
         odd = next(item for item in items if item is not None and _kind(item) == "?")
         raise ProfileError(f"column {name!r} holds a {type(odd).__name__}: {odd!r}")
-    if kinds == {"number"} and not categorical:
-        return np.array(items, dtype=np.float64)
+    if kinds <= {"number"} and not categorical:
+        try:
+            return np.array(items, dtype=np.float64)
+        except OverflowError as error:
+            raise ProfileError(f"column {name!r} holds a number beyond the range of a double") from error
     if "number" in kinds and not categorical:
         numbers = sum(_kind(item) == "number" for item in items if item is not None)
         text = next(item for item in items if item is not None and _kind(item) == "text")
@@ -144,7 +152,10 @@ def mixed(name: str, *, numbers: int, others: int, example: object) -> ProfileEr
 def _as_array(values: Any) -> NDArray[Any]:
     if hasattr(values, "to_list"):  # pandas and polars, whose own arrays may not be NumPy's
         values = values.to_list()
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of different lengths in the column
+        array = np.asarray(values, dtype=object)
     if array.dtype.kind in "US" or (array.dtype.kind == "b" and not isinstance(values, np.ndarray)):
         array = np.empty(len(values), dtype=object)
         array[:] = values
@@ -208,8 +219,8 @@ class _Moments:
             self.mean += delta * finite.size / total
         self.count = total
 
-    def std(self) -> float | None:
-        return float(np.sqrt(self.squares / self.count)) if self.count else None
+    def std(self) -> float:
+        return math.sqrt(self.squares / self.count)
 
 
 @dataclass(slots=True)
@@ -309,6 +320,11 @@ def design_effects(
     return np.asarray(np.maximum(observed / (degrees * (1 / window_rows - 1 / rows)), 1.0), dtype=np.float64)
 
 
+def _finite(value: float) -> float | None:
+    """Return the value, or None where squares or sums were beyond the range of a double."""
+    return value if math.isfinite(value) else None
+
+
 def _feature(spec: FeatureSpec, counts: list[int], moments: _Moments, *, design_effect: float) -> FeatureProfile:
     name, role = spec.wanted.name, spec.wanted.role
     rounded = round(design_effect, 4)
@@ -330,7 +346,7 @@ def _feature(spec: FeatureSpec, counts: list[int], moments: _Moments, *, design_
         missing=counts[-1],
         min=moments.min,
         max=moments.max,
-        mean=moments.mean if moments.count else None,
-        std=moments.std(),
+        mean=_finite(moments.mean) if moments.count else None,
+        std=_finite(moments.std()) if moments.count else None,
         design_effect=rounded,
     )
