@@ -27,7 +27,10 @@ class Duration:
             raise ValueError(f"{text!r} is not a duration such as 30s, 5m, 1h30m or 1d")
         self.text = text
         units = ("y", "w", "d", "h", "m", "s", "ms")
-        self.seconds = float(sum(int(n) * self._UNITS[u] for n, u in zip(match.groups(), units, strict=True) if n))
+        try:
+            self.seconds = float(sum(int(n) * self._UNITS[u] for n, u in zip(match.groups(), units, strict=True) if n))
+        except OverflowError:
+            raise ValueError("it is too long a duration") from None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Duration) and self.seconds == other.seconds
@@ -146,7 +149,7 @@ class ModelConfig(_Struct, frozen=True):
     def drift_window(self) -> Duration:
         """Return the window that levels are judged on: the configured one, or 1h where there is one, or the first."""
         wanted = self.drift.window or Duration("1h")
-        return wanted if wanted in self.windows else self.windows[0]
+        return next((window for window in self.windows if window == wanted), self.windows[0])
 
 
 class Limits(_Struct, frozen=True):
@@ -188,7 +191,7 @@ def parse(text: str, path: Path) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_sentence(str(error), document)}") from error
     for key, value, allowed in _mistakes(config):
-        raise ConfigError(f"{path}: {key}: {value!r} is not allowed: {allowed}")
+        raise ConfigError(f"{path}: {key}: {_shown(value)} is not allowed: {allowed}")
     models = tuple(_beside(model, path.parent) for model in config.models)
     return msgspec.structs.replace(config, models=models)
 
@@ -203,9 +206,20 @@ def _beside(model: ModelConfig, directory: Path) -> ModelConfig:
 class _UniqueKeys(yaml.SafeLoader):
     """SafeLoader that refuses a key given twice, where YAML would silently take the last."""
 
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
+        text = str(super().construct_scalar(node))
+        if re.search("[\ud800-\udfff]", text):
+            problem = "half a surrogate pair is no character"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return text
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[object] = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(
+                    None, None, "merge keys (<<) are not supported", key_node.start_mark
+                )
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, str) and key in seen:
                 raise yaml.constructor.ConstructorError(
@@ -222,8 +236,8 @@ def _read_yaml(text: str, path: Path) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f" line {mark.line + 1}:" if mark else ""
         raise ConfigError(f"{path}:{line} {error.problem or error.context}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
+    except Exception as error:  # whatever PyYAML's constructors stumble over, such as the ValueError of 2026-13-45
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
 
 
 def _convert_special(kind: type, value: Any) -> Any:
@@ -248,9 +262,21 @@ def _sentence(message: str, document: Any) -> str:
     what = what.replace("Object contains unknown field", "there is no such key:").replace(
         "Object missing required field", "it lacks the key"
     )
-    if isinstance(value, dict | list) and keys:
+    if not keys:
+        return what
+    if isinstance(value, dict | list):
         return f"{keys}: {what}"
-    return f"{keys}: {value!r}: {what}" if keys else what
+    shown = _shown(value)
+    return f"{keys}: {what}" if what.startswith(shown) else f"{keys}: {shown}: {what}"
+
+
+def _shown(value: object) -> str:
+    """Return a value as people are told it, cut short; an integer may even have more digits than Python shows."""
+    try:
+        shown = repr(value)
+    except ValueError:
+        return "a huge number"
+    return shown if len(shown) <= 200 else shown[:199] + "…"
 
 
 def _mistakes(config: Config) -> list[tuple[str, object, str]]:
@@ -265,7 +291,8 @@ def _mistakes(config: Config) -> list[tuple[str, object, str]]:
     allow(bool(names), "models", [], "at least one model")
     for i, model in enumerate(config.models):
         at = f"models[{i}]"
-        allow(0 < len(model.name) <= 200, f"{at}.name", model.name, "1 to 200 characters")
+        named = 0 < len(model.name) <= 200 and model.name.isprintable()
+        allow(named, f"{at}.name", model.name, "1 to 200 printable characters")
         allow(model.name not in names[:i], f"{at}.name", model.name, "each model has a name of its own")
         allow(model.learn.events >= 100, f"{at}.learn.events", model.learn.events, "at least 100")
         allow(2 <= model.learn.bins <= 100, f"{at}.learn.bins", model.learn.bins, "2 to 100")
