@@ -29,7 +29,6 @@ class Learner:
         self._numbers: dict[Key, list[Floats]] = {}
         self._codes: dict[Key, list[NDArray[np.int32]]] = {}
         self._texts: dict[Key, dict[str, int]] = {}
-        self._begun = False
         self.rows = 0
 
     @property
@@ -46,23 +45,24 @@ class Learner:
     def add(self, batch: Batch) -> int:
         """Keep the rows of a batch that are still wanted, and return how many were used up.
 
-        Rows are kept from the first batch on that holds any value.
+        Rows are kept from the first on that holds any value.
         """
-        self._begun = self._begun or _has_value(batch)
-        if not self._begun:
-            return batch.rows
+        first = 0 if self.rows else _first_with_value(batch)
+        if first == batch.rows:
+            return first
         for key in (*batch.schema.numeric, *batch.schema.categorical):
             self._begin(key, categorical=key in batch.schema.categorical)
-        rows = min(batch.rows, max(0, self.wanted_rows - self.rows))
+        rows = min(batch.rows - first, max(0, self.wanted_rows - self.rows))
+        kept = slice(first, first + rows)
         numbers = dict(zip(batch.schema.numeric, batch.numeric, strict=True))
         for key, chunks in self._numbers.items():
-            chunks.append(numbers[key][:rows].copy() if key in numbers else np.full(rows, np.nan))
+            chunks.append(numbers[key][kept].copy() if key in numbers else np.full(rows, np.nan))
         texts = dict(zip(batch.schema.categorical, batch.categorical, strict=True))
         for key, codes in self._codes.items():
-            values = texts[key][:rows] if key in texts else (None,) * rows
+            values = texts[key][kept] if key in texts else (None,) * rows
             codes.append(np.fromiter((self._code(key, value) for value in values), np.int32, rows))
         self.rows += rows
-        return rows
+        return kept.stop
 
     def _begin(self, key: Key, *, categorical: bool) -> None:
         """Begin a column, missing in the rows so far."""
@@ -108,8 +108,11 @@ class Learner:
         return [names[code] for code in codes.tolist()]
 
 
-def _has_value(batch: Batch) -> bool:
-    return not np.isnan(batch.numeric).all() or any(v is not None for column in batch.categorical for v in column)
+def _first_with_value(batch: Batch) -> int:
+    present = ~np.isnan(batch.numeric).all(axis=0)
+    for column in batch.categorical:
+        present |= np.fromiter((value is not None for value in column), np.bool_, batch.rows)
+    return int(present.argmax()) if present.any() else batch.rows
 
 
 def _wanted(key: Key) -> Wanted:
