@@ -39,7 +39,7 @@ def _batch(comparison: Comparison, rows: int, columns: dict[str, list[Any]]) -> 
     """A batch of rows in which features that are not given are missing."""
     schema = comparison.schema
     numeric = [np.array(columns.get(key.name, [math.nan] * rows), dtype=float) for key in schema.numeric]
-    categorical = [columns.get(key.name, [None] * rows) for key in schema.categorical]
+    categorical: list[Any] = [columns.get(key.name, [None] * rows) for key in schema.categorical]
     return Batch(schema, rows, 0, np.empty(0), rows, np.array(numeric), categorical, 0)
 
 
