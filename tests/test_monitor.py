@@ -296,6 +296,7 @@ def test_learning_goes_on_through_a_reload() -> None:
     model = _reconfigured(monitor, replace(LEARNING, version="2"), None)
     assert model.learner is not None
     assert model.learner.rows == 60
+    assert _submit(monitor, {"features": {"amount": "now a text"}}) == 0
     _submit(monitor, [_event(float(i), "x") for i in range(40)])
     monitor.flush(now=0.0)
     assert model.comparison is not None

@@ -105,6 +105,13 @@ def test_an_observation_leaves_a_window_at_once_and_stays_in_the_longer_one() ->
     assert windows.ever().tolist() == [1]
 
 
+def test_an_observation_at_the_end_of_a_pane_belongs_to_the_next() -> None:
+    windows = Windows(1, [60.0], now=0.0)
+    windows.add(_array([0]), now=1.0)
+    assert windows.counts(now=60.5).tolist() == [[1]]
+    assert windows.counts(now=61.0).tolist() == [[0]]
+
+
 def test_a_gap_longer_than_the_window_empties_it() -> None:
     windows = Windows(1, [60.0], now=0.0)
     for second in range(60):
