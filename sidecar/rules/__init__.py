@@ -1,0 +1,13 @@
+"""The rules as a product: Prometheus decides and Alertmanager routes, by files generated from one set of
+values.
+
+In the order to read it: `settings` and `policy` hold every value; `names` the records; `drift_recording` and
+`service_recording` compute; `drift_alerts`, `service_alerts` and `health_alerts` decide; `alertmanager`
+routes; `rule` writes YAML and `files` puts it together.
+"""
+
+from sidecar.rules.files import product, prometheus_rule, rule_groups
+from sidecar.rules.policy import ALERTS
+from sidecar.rules.settings import Settings, SettingsError, load
+
+__all__ = ["ALERTS", "Settings", "SettingsError", "load", "product", "prometheus_rule", "rule_groups"]

@@ -1,0 +1,183 @@
+"""Recording rules for drift of the whole fleet: sum the bins of all replicas, then apply the formulas to the
+sum.
+
+An average of the replicas' own PSI would be another number. The formulas are those of the sidecar; r is the
+smoothed reference, c the live counts, N their sum, B the number of bins, M the rows behind the reference.
+"""
+
+from sidecar import metrics
+from sidecar.rules import names
+from sidecar.rules.duration import just_under, milliseconds
+from sidecar.rules.names import BIN, KEY, REFERENCE
+from sidecar.rules.rule import Group, Record
+from sidecar.rules.settings import Drift
+
+TOLERANCE = "1e-3"
+"""How far the shares of a reference may be from 1; beyond it, replicas disagree."""
+
+
+def groups(drift: Drift) -> list[Group]:
+    """Return the groups in the order in which one feeds the next."""
+    return [
+        _reference_group(drift),
+        _bins_group(drift),
+        *(_window_group(window, drift) for window in drift.windows),
+    ]
+
+
+def _reference_group(drift: Drift) -> Group:
+    any_, ratio = names.REFERENCE_ANY, names.REFERENCE_RATIO
+    return Group(
+        name="model-drift-reference",
+        interval=drift.interval,
+        comment="What live traffic is compared with. One series for each bin, whatever the number of "
+        "replicas.",
+        rules=[
+            Record(
+                record=names.REFERENCE_RANGE,
+                expr=f"max by ({BIN}, range) ({metrics.BIN_REFERENCE_RATIO.name})",
+                comment="With the range that people read.",
+            ),
+            Record(record=any_, expr=f"max by ({BIN}) ({names.REFERENCE_RANGE})"),
+            Record(
+                record=ratio,
+                expr=(f"{any_}\nand on ({KEY})\n  abs(sum by ({KEY}) ({any_}) - 1) < {TOLERANCE}"),
+                comment="r. A feature whose shares do not add up to 1 is left out: its replicas disagree, or "
+                "a part of "
+                "the reference is missing, and any drift would be an artefact.",
+            ),
+            Record(record=names.BINS_COUNT, expr=f"count by ({KEY}) ({ratio})", comment="B"),
+            Record(
+                record=names.SIGNIFICANCE,
+                expr=f"max by ({KEY}) ({metrics.SIGNIFICANCE_FACTOR.name})",
+            ),
+            Record(
+                record=names.REFERENCE_SAMPLES,
+                expr=f"max by ({REFERENCE}) ({metrics.REFERENCE_SAMPLES.name})",
+                comment="M",
+            ),
+        ],
+    )
+
+
+def _bins_group(drift: Drift) -> Group:
+    window = drift.windows[0]
+    return Group(
+        name="model-drift-bins",
+        interval=drift.interval,
+        comment="The only rule that reads the bin counters of every replica. Increase before sum, so that a "
+        "restart of "
+        "one replica is seen as such. Every longer window is added up from this record.",
+        rules=[
+            Record(
+                record=names.bin_observations(window),
+                expr=_filled(f"sum by ({BIN}) (increase({metrics.BIN_OBSERVATIONS.name}[{window}]))"),
+                comment="c. A bin that nobody has seen is 0, not absent: it counts as much as the others.",
+            )
+        ],
+    )
+
+
+def _window_group(window: str, drift: Drift) -> Group:
+    return Group(
+        name=f"model-drift-{window}",
+        interval=drift.interval,
+        rules=[*_counts(window, drift), *_drift(window, drift)],
+    )
+
+
+def _counts(window: str, drift: Drift) -> list[Record]:
+    rules = []
+    base = drift.windows[0]
+    if window != base:
+        overlap = milliseconds(base) // milliseconds(drift.interval)
+        count = milliseconds(window) // milliseconds(drift.interval)
+        rules.append(
+            Record(
+                record=names.bin_observations(window),
+                expr=_filled(
+                    f"sum_over_time({names.bin_observations(base)}[{just_under(window)}]) / {overlap}"
+                ),
+                comment=f"c. The sum of {count} overlapping counts, one each {drift.interval}; every event "
+                f"is in "
+                f"{overlap} of them. The range is a hair short of {window} so that it holds {count} samples "
+                "whether or not its left end is part of it.",
+            )
+        )
+    rules.append(
+        Record(
+            record=names.observations(window),
+            expr=f"sum by ({KEY}) ({names.bin_observations(window)})",
+            comment="N",
+        )
+    )
+    return rules
+
+
+def _drift(window: str, drift: Drift) -> list[Record]:
+    live, reference = names.live_ratio(window), names.REFERENCE_RATIO
+    enough = f"({names.observations(window)} >= {drift.min_samples})"
+    half = f"0.5 * {names.BINS_COUNT}"
+    return [
+        Record(
+            record=live,
+            expr=(
+                "(\n"
+                f"    {names.bin_observations(window)}\n"
+                f"  + {reference}\n"
+                f"    * on ({KEY}) group_left () ({half})\n"
+                ")\n"
+                f"/ on ({KEY}) group_left () (\n"
+                f"    {enough}\n"
+                f"  + {half}\n"
+                ")"
+            ),
+            comment=f"q = (c + B/2 r) / (N + B/2), absent below {drift.min_samples} samples.",
+        ),
+        Record(
+            record=names.contribution(window),
+            expr=f"({live} - {reference})\n* ln({live} / {reference})",
+            comment="What each bin adds: (q - r) ln(q / r)",
+        ),
+        Record(record=names.psi(window), expr=f"sum by ({KEY}) ({names.contribution(window)})"),
+        Record(
+            record=names.kl(window),
+            expr=f"sum by ({KEY}) (\n  {live}\n  * ln({live} / {reference})\n)",
+            comment="sum q ln(q / r)",
+        ),
+        Record(
+            record=names.js(window),
+            expr=(
+                f"0.5 * sum by ({KEY}) (\n"
+                f"    {live}\n"
+                f"    * log2(2 * {live} / ({live} + {reference}))\n"
+                f"  + {reference}\n"
+                f"    * log2(2 * {reference} / ({live} + {reference}))\n"
+                ")"
+            ),
+            comment="Half of sum q log2(q / m) + sum r log2(r / m), m = (q + r) / 2",
+        ),
+        Record(
+            record=names.psi_threshold(window),
+            expr=(
+                f"{names.SIGNIFICANCE} * on ({KEY}) (\n"
+                f"    1 / {enough}\n"
+                f"  + on ({REFERENCE}) group_left () (1 / {names.REFERENCE_SAMPLES})\n"
+                ")"
+            ),
+            comment="The smallest PSI that means anything: significance factor * (1/N + 1/M)",
+        ),
+        Record(
+            record=names.top_contribution(window),
+            expr=(
+                f"topk by ({KEY}) ({drift.top_bins}, {names.contribution(window)})\n"
+                f"* on ({BIN}) group_left (range)\n"
+                f"  topk by ({BIN}) (1, {names.REFERENCE_RANGE} > bool 0)"
+            ),
+            comment=f"The {drift.top_bins} bins that add most, with the range that people read.",
+        ),
+    ]
+
+
+def _filled(expr: str) -> str:
+    return f"{expr}\nor\n  0 * {names.REFERENCE_RATIO}"

@@ -1,0 +1,95 @@
+"""The product: every file of `rules/` and its text."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sidecar.rules import (
+    alertmanager,
+    drift_alerts,
+    drift_recording,
+    health_alerts,
+    pod_gauges,
+    service_alerts,
+    service_recording,
+)
+from sidecar.rules.rule import Group, plain, render
+from sidecar.rules.settings import Settings
+
+GENERATED = "Written by `model-sidecar rules`; change the settings rather than this file (see README.md)."
+
+_DRIFT_RECORDING = """Drift of every feature over the whole fleet, from the bin counters of all replicas.
+Record names read level:metric:operation; the README lists them."""
+_SERVICE_RECORDING = "Latency, errors and service level objectives of every model over the whole fleet."
+_DRIFT_ALERTS = """Alerts on drift. A level alone is not enough: PSI must also exceed what chance explains
+for the samples at hand."""
+_SERVICE_ALERTS = "Alerts on latency, errors and the budgets of the service level objectives."
+_HEALTH_ALERTS = "Alerts on the sidecar itself."
+_POD_GAUGES = """INSTEAD OF ../drift.recording.yml, never beside it: the same records from the drift gauges of
+each replica, for sites that do not store model_bin_observations_total and model_bin_reference_ratio.
+A mean over replicas weighted by samples: never less than drift of the fleet, often a little more."""
+_ALERTMANAGER = """Alertmanager: alerts by their action to a webhook, people told of everything.
+Put in your own URLs and the file with the bearer token. Actions repeat a minute after the cooldown of
+their receiver: a notification that comes during the cooldown would be wasted."""
+_CUSTOM_RESOURCE = """The same routes for the Prometheus operator. It adds a matcher on the namespace of this
+object to the route and to both sides of every inhibition, so put one into each namespace that has models;
+every alert keeps the label namespace for this reason. The bearer token is in a Secret of that namespace."""
+
+
+def rule_groups(settings: Settings) -> list[Group]:
+    """Return all groups of the default set."""
+    return [group for _, groups in _rule_files(settings).values() for group in groups]
+
+
+def product(settings: Settings) -> dict[Path, str]:
+    """Return the text of every file by its path below the output directory."""
+    texts = {
+        Path(name): render(groups, comment=f"{comment}\n{GENERATED}")
+        for name, (comment, groups) in _rule_files(settings).items()
+    }
+    texts[Path("alternatives/drift.pod-gauges.recording.yml")] = render(
+        pod_gauges.groups(settings.drift), comment=f"{_POD_GAUGES}\n{GENERATED}"
+    )
+    texts[Path("alertmanager/alertmanager.yml")] = _yaml(
+        _ALERTMANAGER, alertmanager.configuration(settings.routing)
+    )
+    texts[Path("alertmanager/alertmanagerconfig.yml")] = _yaml(
+        _CUSTOM_RESOURCE, alertmanager.custom_resource(settings.routing)
+    )
+    return texts
+
+
+def prometheus_rule(settings: Settings) -> dict[str, Any]:
+    """Return the default set as a PrometheusRule object of the Prometheus operator."""
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "model-sidecar"},
+        "spec": {"groups": plain(rule_groups(settings))},
+    }
+
+
+def _rule_files(settings: Settings) -> dict[str, tuple[str, list[Group]]]:
+    return {
+        "drift.recording.yml": (_DRIFT_RECORDING, drift_recording.groups(settings.drift)),
+        "service.recording.yml": (_SERVICE_RECORDING, service_recording.groups(settings)),
+        "drift.alerts.yml": (_DRIFT_ALERTS, drift_alerts.groups(settings)),
+        "service.alerts.yml": (_SERVICE_ALERTS, service_alerts.groups(settings)),
+        "health.alerts.yml": (_HEALTH_ALERTS, health_alerts.groups(settings)),
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indent lists below their key, as people write them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless=False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _yaml(comment: str, content: dict[str, Any]) -> str:
+    header = "".join(f"# {line}\n" for line in f"{comment}\n{GENERATED}".split("\n"))
+    return header + yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=110)

@@ -1,0 +1,224 @@
+"""Alerts on the sidecar itself: what is lost, stale, missing or in disagreement."""
+
+from dataclasses import dataclass
+
+from sidecar import metrics
+from sidecar.rules import names
+from sidecar.rules.alerting import alert
+from sidecar.rules.drift_recording import TOLERANCE
+from sidecar.rules.duration import milliseconds
+from sidecar.rules.names import KEY, MODEL, REFERENCE
+from sidecar.rules.rule import Group
+from sidecar.rules.settings import Settings
+
+_REPLICA = "namespace, job, instance, pod"
+_WHERE = "{{ $labels.instance }} in namespace {{ $labels.namespace }}"
+_MODEL = "model {{ $labels.model }} in namespace {{ $labels.namespace }}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Check:
+    name: str
+    expr: str
+    summary: str
+    description: str
+    variables: tuple[str, ...] = ("namespace",)
+
+
+def groups(settings: Settings) -> list[Group]:
+    """Return the group of alerts on the sidecar's own health."""
+    checks = [
+        _down(settings),
+        _no_events(settings),
+        *_losses(settings),
+        _reference_missing(),
+        _reference_stale(settings),
+        _reference_mismatch(),
+        _drift_missing(settings),
+        _reload_failed(),
+    ]
+    return [
+        Group(
+            name="model-sidecar-health",
+            interval=settings.health.interval,
+            rules=[
+                rule
+                for check in checks
+                for rule in alert(
+                    check.name,
+                    settings,
+                    expr=check.expr,
+                    summary=check.summary,
+                    description=check.description,
+                    dashboard=settings.links.health_dashboard,
+                    variables=check.variables,
+                )
+            ],
+        )
+    ]
+
+
+def _down(settings: Settings) -> _Check:
+    return _Check(
+        name="ModelSidecarDown",
+        expr=f'up{{job=~"{settings.health.job}"}} == 0',
+        summary="Sidecar {{ $labels.instance }} cannot be scraped",
+        description=f"Prometheus gets no answer from the sidecar at {_WHERE}: its model is not watched. "
+        "Look at the state and the last log lines of the container.",
+    )
+
+
+def _no_events(settings: Settings) -> _Check:
+    health, events = settings.health, metrics.EVENTS.name
+    recent = f"increase({events}[{health.quiet_window}])"
+    before = f"increase({events}[{health.history_window}] offset {health.quiet_window})"
+    return _Check(
+        name="ModelSidecarNoEvents",
+        expr=(
+            f"sum by ({_REPLICA}) ({recent}) == 0\n"
+            "and (\n"
+            f"  sum by ({_REPLICA}) ({before}) > 0\n"
+            "or on (namespace, job)\n"
+            f"  sum by (namespace, job) ({recent}) > 0\n"
+            ")"
+        ),
+        summary="Sidecar {{ $labels.instance }} gets no events",
+        description=f"The sidecar at {_WHERE} had no event for {health.quiet_window}, though other replicas "
+        f"of its job "
+        "have, or it had before. Check that its model server still gets requests and still sends events.",
+    )
+
+
+def _losses(settings: Settings) -> list[_Check]:
+    window = settings.health.loss_window
+    events, rejected = metrics.EVENTS.name, metrics.EVENTS_REJECTED.name
+    dropped, unknown = metrics.EVENTS_DROPPED.name, metrics.UNKNOWN_FEATURES.name
+    return [
+        _Check(
+            name="ModelSidecarEventsDropped",
+            expr=f"sum by ({_REPLICA}, reason) (increase({dropped}[{window}])) > 0",
+            summary="Sidecar {{ $labels.instance }} drops events: {{ $labels.reason }}",
+            description=f'The sidecar at {_WHERE} dropped about {{{{ $value | printf "%.0f" }}}} events or '
+            f"bodies in "
+            f"{window} ({{{{ $labels.reason }}}}): drift and rates are computed from the rest. Send batches "
+            f"rather than "
+            "single events, or give the sidecar more CPU.",
+        ),
+        _Check(
+            name="ModelSidecarEventsRejected",
+            expr=(
+                f"sum by ({_REPLICA}, reason) (increase({rejected}[{window}]))\n"
+                f"/ on ({_REPLICA}) group_left () (\n"
+                f"    sum by ({_REPLICA}) (increase({events}[{window}]))\n"
+                f"  + sum by ({_REPLICA}) (increase({rejected}[{window}]))\n"
+                ")\n"
+                f"> {settings.health.rejected_ratio:g}"
+            ),
+            summary="Sidecar {{ $labels.instance }} refuses events: {{ $labels.reason }}",
+            description=f"{{{{ $value | humanizePercentage }}}} of the events sent to the sidecar at "
+            f"{_WHERE} in {window} "
+            f"were refused ({{{{ $labels.reason }}}}); the limit is {settings.health.rejected_ratio * 100:g} "
+            f"%. The "
+            "reply to the sender names index, field and reason of the first ones.",
+        ),
+        _Check(
+            name="ModelSidecarUnknownFeatures",
+            expr=f"sum by ({MODEL}) (increase({unknown}[{window}])) > 0",
+            summary="Model {{ $labels.model }} is sent features that its reference does not know",
+            description=f'About {{{{ $value | printf "%.0f" }}}} values sent for {_MODEL} in {window} were '
+            f"ignored: the "
+            "reference has no such feature. Build a new reference if the model has new inputs, else correct "
+            "the sender.",
+            variables=("namespace", "model"),
+        ),
+    ]
+
+
+def _reference_missing() -> _Check:
+    return _Check(
+        name="ModelSidecarReferenceMissing",
+        expr=(
+            f"count by ({MODEL}) (\n"
+            f"  {metrics.PREDICTIONS.name}\n"
+            "  unless on (namespace, job, instance, model)\n"
+            f"    {metrics.REFERENCE_INFO.name}\n"
+            ")"
+        ),
+        summary="{{ $value }} replicas of model {{ $labels.model }} have no reference",
+        description=f"{{{{ $value }}}} replicas of {_MODEL} count predictions but have nothing to compare "
+        f"them with, so "
+        "their drift is unknown. Check the path of the reference in the configuration, or how far learning "
+        "has come.",
+        variables=("namespace", "model"),
+    )
+
+
+def _reference_stale(settings: Settings) -> _Check:
+    created, age = metrics.REFERENCE_CREATED.name, settings.health.reference_max_age
+    return _Check(
+        name="ModelSidecarReferenceStale",
+        expr=f"time() - max by ({REFERENCE}) ({created}) > {milliseconds(age) // 1000}",
+        summary="The reference of model {{ $labels.model }} is {{ $value | humanizeDuration }} old",
+        description=f"Reference {{{{ $labels.reference }}}} of {_MODEL} was built {{{{ $value | "
+        f"humanizeDuration }}}} ago; "
+        f"the limit is {age}. Build one from recent data that is known to be good, or raise the limit.",
+        variables=("namespace", "model"),
+    )
+
+
+def _reference_mismatch() -> _Check:
+    return _Check(
+        name="ModelSidecarReferenceMismatch",
+        expr=(
+            f"count by ({MODEL}) (count by ({REFERENCE}) ({metrics.REFERENCE_INFO.name})) > 1\n"
+            "or\n"
+            f"abs(sum by ({KEY}) ({names.REFERENCE_ANY}) - 1) >= {TOLERANCE}"
+        ),
+        summary="Replicas of model {{ $labels.model }} disagree on their reference",
+        description=f"Replicas of {_MODEL} compare with different references"
+        "{{ if $labels.feature }} (shares of {{ $labels.feature }} in {{ $labels.reference }} do not add up "
+        "to 1, so its "
+        "drift is left out){{ else }} ({{ $value }} at once){{ end }}. Expected while a new reference rolls "
+        "out; "
+        "otherwise give every replica the same file.",
+        variables=("namespace", "model"),
+    )
+
+
+def _drift_missing(settings: Settings) -> _Check:
+    window, least = settings.drift.alert_window, settings.drift.min_samples
+    seen, samples = names.observations(window), names.REFERENCE_SAMPLES
+    return _Check(
+        name="ModelSidecarDriftMissing",
+        expr=(
+            "(\n"
+            f"  {seen} >= {least}\n"
+            f"  and on ({REFERENCE}) {samples}\n"
+            f"  unless on ({KEY}) {names.psi(window)}\n"
+            ")\n"
+            "or\n"
+            "(\n"
+            f"  {names.predictions(window)} >= {least}\n"
+            f"  and on ({MODEL}) {samples}\n"
+            f"  unless on ({MODEL}) {seen}\n"
+            ")"
+        ),
+        summary="Drift of model {{ $labels.model }} is not computed",
+        description=f"{{{{ $value | humanize }}}} events of {_MODEL} in {window} are enough, there is a "
+        f"reference, and yet "
+        "there is no drift{{ if $labels.feature }} of {{ $labels.feature }}{{ end }}: no drift alert can "
+        "fire. "
+        "Look for bin series dropped on the way to Prometheus, and for rules that fail.",
+        variables=("namespace", "model"),
+    )
+
+
+def _reload_failed() -> _Check:
+    return _Check(
+        name="ModelSidecarReloadFailed",
+        expr=f"{metrics.CONFIG_RELOAD_SUCCESSFUL.name} == 0",
+        summary="Sidecar {{ $labels.instance }} could not load its configuration",
+        description=f"The sidecar at {_WHERE} refused its new configuration or reference and goes on with "
+        f"the old one. "
+        "Its log names file, key and value.",
+    )

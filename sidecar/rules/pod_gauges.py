@@ -1,0 +1,64 @@
+"""The drift records once more, from the gauges of each replica, for sites that do not store the bin counters.
+
+PSI, KL and JS are convex in the live shares, so the mean over replicas, weighted by their samples, is never
+less than drift of the fleet: it errs towards alarm. The threshold is weighted the same way.
+"""
+
+from sidecar import metrics
+from sidecar.rules import names
+from sidecar.rules.names import KEY, REFERENCE
+from sidecar.rules.rule import Group, Record
+from sidecar.rules.settings import Drift
+
+_REPLICA = "namespace, job, instance, model"
+
+
+def groups(drift: Drift) -> list[Group]:
+    """Return one group a window, with the record names that alerts and dashboards read."""
+    return [
+        Group(
+            name="model-drift-pod-gauges",
+            interval=drift.interval,
+            rules=[
+                Record(
+                    record=names.REFERENCE_SAMPLES,
+                    expr=f"max by ({REFERENCE}) ({metrics.REFERENCE_SAMPLES.name})",
+                )
+            ],
+        ),
+        *(_window_group(window, drift) for window in drift.windows),
+    ]
+
+
+def _window_group(window: str, drift: Drift) -> Group:
+    which = f'{{window="{window}"}}'
+    samples = f"{metrics.WINDOW_SAMPLES.name}{which}"
+    seen = names.observations(window)
+    statistics = {
+        names.psi(window): metrics.DRIFT_PSI,
+        names.kl(window): metrics.DRIFT_KL,
+        names.js(window): metrics.DRIFT_JS,
+        names.psi_threshold(window): metrics.DRIFT_PSI_THRESHOLD,
+    }
+    return Group(
+        name=f"model-drift-pod-gauges-{window}",
+        interval=drift.interval,
+        rules=[
+            Record(record=seen, expr=f"sum by ({KEY}) (\n{_with_reference(samples)}\n)"),
+            *(
+                Record(
+                    record=name,
+                    expr=(
+                        f"sum by ({KEY}) (\n{_with_reference(f'{metric.name}{which} * {samples}')}\n)\n"
+                        "/\n"
+                        f"sum by ({KEY}) (\n{_with_reference(f'{samples} and {metric.name}{which}')}\n)"
+                    ),
+                )
+                for name, metric in statistics.items()
+            ),
+        ],
+    )
+
+
+def _with_reference(expr: str) -> str:
+    return f"  ({expr})\n  * on ({_REPLICA}) group_left (reference)\n    {metrics.REFERENCE_INFO.name}"
