@@ -1,0 +1,1 @@
+"""The rules against the real promtool and amtool."""
