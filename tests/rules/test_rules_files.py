@@ -1,0 +1,170 @@
+"""The committed files: in step with the settings, clean for promtool, and naming only what exists."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sidecar import metrics
+from sidecar.rules import ALERTS, Settings, product
+
+from .promtool import RULES, call, groups
+
+RUNBOOKS = RULES.parent / "docs" / "runbooks"
+RULE_FILES = sorted(RULES.glob("*.yml"))
+ALL_RULE_FILES = [*RULE_FILES, *sorted((RULES / "alternatives").glob("*.yml"))]
+
+UNREAD = {
+    metrics.DRIFT_KS,
+    metrics.OUT_OF_RANGE,
+    metrics.CONFIG_RELOAD_TIMESTAMP,
+    metrics.BUILD_INFO,
+}
+"""Metrics for people and dashboards that no rule reads."""
+
+ONLY_IN_THE_VARIANT = {
+    metrics.DRIFT_PSI,
+    metrics.DRIFT_KL,
+    metrics.DRIFT_JS,
+    metrics.DRIFT_PSI_THRESHOLD,
+    metrics.WINDOW_SAMPLES,
+}
+
+
+def sample_names(metric: metrics.Metric) -> set[str]:
+    if metric.type == "histogram":
+        return {f"{metric.name}_{suffix}" for suffix in ("bucket", "count", "sum")}
+    return {metric.name}
+
+
+def named_in(query: str) -> set[str]:
+    """Return the series that a query names: no labels, functions or label values."""
+    query = re.sub(r'"[^"]*"', '""', query)
+    query = re.sub(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", " ", query)
+    query = re.sub(r"\{[^}]*\}", " ", query)
+    return set(re.findall(r"(?<![\w:.])(?:model|process|prometheus|up\b)[\w:]*", query))
+
+
+def expressions(files: list[Path]) -> Iterator[str]:
+    return (rule["expr"] for group in groups(*files) for rule in group["rules"])
+
+
+def records(files: list[Path]) -> set[str]:
+    return {rule["record"] for group in groups(*files) for rule in group["rules"] if "record" in rule}
+
+
+CATALOGUE = set().union(*(sample_names(metric) for metric in metrics.CATALOGUE))
+
+
+@pytest.mark.parametrize("path", product(Settings()), ids=str)
+def test_a_committed_file_is_in_step_with_the_settings(path: Path) -> None:
+    assert (RULES / path).read_text() == product(Settings())[path], "run: model-sidecar rules --output rules"
+
+
+def test_no_other_rule_file_is_committed() -> None:
+    assert {path.relative_to(RULES) for path in RULES.rglob("*.yml")} == set(product(Settings()))
+
+
+def test_promtool_finds_nothing_to_complain_about() -> None:
+    for files in (RULE_FILES, ALL_RULE_FILES[len(RULE_FILES) :]):
+        result = call("promtool", "check", "rules", *files)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "lint error" not in result.stdout + result.stderr
+
+
+def test_rules_name_only_metrics_and_records_that_exist() -> None:
+    known = CATALOGUE | records(ALL_RULE_FILES) | {"up"}
+    for expression in expressions(ALL_RULE_FILES):
+        assert named_in(expression) - known == set(), expression
+
+
+def test_every_metric_is_read_by_a_rule_or_known_not_to_be() -> None:
+    read = set().union(*map(named_in, expressions(RULE_FILES)))
+    read_by_variant = set().union(*map(named_in, expressions(ALL_RULE_FILES)))
+    unread = {metric for metric in metrics.CATALOGUE if not sample_names(metric) & read}
+    assert unread == UNREAD | ONLY_IN_THE_VARIANT
+    assert {metric for metric in metrics.CATALOGUE if not sample_names(metric) & read_by_variant} == UNREAD
+
+
+def test_the_variant_records_what_the_drift_alerts_read() -> None:
+    variant = records([RULES / "alternatives" / "drift.pod-gauges.recording.yml"])
+    for expression in expressions([RULES / "drift.alerts.yml"]):
+        assert named_in(expression) <= variant
+
+
+def test_the_variant_and_what_it_replaces_record_under_the_same_names() -> None:
+    variant = records([RULES / "alternatives" / "drift.pod-gauges.recording.yml"])
+    assert variant <= records([RULES / "drift.recording.yml"])
+
+
+def test_no_expression_loses_the_label_namespace() -> None:
+    for expression in expressions(ALL_RULE_FILES):
+        for labels in re.findall(r"\bby \(([^)]*)\)", expression):
+            assert "namespace" in labels.split(", "), expression
+        for labels in re.findall(r"\bon \(([^)]*)\)", expression):
+            assert "namespace" in labels.split(", "), expression
+
+
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
+    assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(ALERTS)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_a_runbook_has_its_three_sections(alert: str) -> None:
+    text = (RUNBOOKS / f"{alert}.md").read_text()
+    assert re.findall(r"^#+ .*$", text, re.MULTILINE)[:4] == [
+        f"# {alert}",
+        "## Meaning",
+        "## First look",
+        "## Fix",
+    ]
+    assert all(len(section.strip()) > 80 for section in re.split(r"^## .*$", text, flags=re.MULTILINE)[1:])
+    assert "```promql" in text.split("## First look")[1].split("## Fix")[0]
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_queries_of_a_runbook_parse_and_name_what_exists(alert: str, tmp_path: Path) -> None:
+    text = (RUNBOOKS / f"{alert}.md").read_text()
+    queries = queries_in(text)
+    known = CATALOGUE | records(RULE_FILES) | {"up", "process_cpu_seconds_total"}
+    known.add("prometheus_rule_evaluation_failures_total")
+    rules = tmp_path / "queries.yml"
+    lines = ["groups:", "  - name: runbook", "    rules:"]
+    for number, query in enumerate(queries):
+        assert named_in(query) - known == set(), query
+        indented = query.replace("\n", "\n          ")
+        lines += [f"      - record: query:{number}", "        expr: |", f"          {indented}"]
+    rules.write_text("\n".join(lines) + "\n")
+    result = call("promtool", "check", "rules", rules)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_metrics_that_a_runbook_mentions_exist(alert: str) -> None:
+    text = (RUNBOOKS / f"{alert}.md").read_text()
+    known = CATALOGUE | records(RULE_FILES) | {"process_resident_memory_bytes"}
+    for name in re.findall(r"`((?:model_|model:|process_)[\w:]+)`", text):
+        assert name in known
+
+
+def test_the_readme_lists_every_alert_record_and_unread_metric() -> None:
+    text = (RULES / "README.md").read_text()
+    window = Settings().drift.alert_window
+    for record in records(RULE_FILES):
+        stem = re.sub(r"\d+[smhd]$", "", record.replace(window, ""))
+        assert stem in text, record
+    for name in [*ALERTS, *(metric.name for metric in UNREAD)]:
+        assert f"`{name}`" in text
+
+
+def queries_in(text: str) -> list[str]:
+    """Return the queries of the promql blocks; a line that goes on with an operator belongs to the one
+    before."""
+    blocks = re.findall(r"```promql\n(.*?)```", text, re.DOTALL)
+    return [
+        query
+        for block in blocks
+        for query in re.split(r"\n(?![/+*-]|and |or |unless )", block.strip())
+        if query
+    ]
