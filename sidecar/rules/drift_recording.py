@@ -15,14 +15,32 @@ from sidecar.rules.settings import Drift
 TOLERANCE = "1e-3"
 """How far the shares of a reference may be from 1; beyond it, replicas disagree."""
 
+_LAST_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
 
 def groups(drift: Drift) -> list[Group]:
     """Return the groups in the order in which one feeds the next."""
     return [
+        *_slice_groups(drift),
         _reference_group(drift),
-        _bins_group(drift),
         *(_window_group(window, drift) for window in drift.windows),
     ]
+
+
+def slice_matchers(count: int) -> list[str]:
+    """Return matchers that put each replica into one slice, by the last character of its address before the
+    port.
+
+    >>> slice_matchers(1)
+    ['']
+    >>> slice_matchers(2)[1]
+    '{instance!~"[^:]*[02468acegikmoqsuwy](:[0-9]+)?"}'
+    """
+    classes = [_LAST_CHARACTERS[number::count] for number in range(count - 1)]
+    if not classes:
+        return [""]
+    positive = [f'{{instance=~"[^:]*[{characters}](:[0-9]+)?"}}' for characters in classes]
+    return [*positive, f'{{instance!~"[^:]*[{"".join(sorted("".join(classes)))}](:[0-9]+)?"}}']
 
 
 def _reference_group(drift: Drift) -> Group:
@@ -35,7 +53,7 @@ def _reference_group(drift: Drift) -> Group:
         rules=[
             Record(
                 record=names.REFERENCE_RANGE,
-                expr=f"max by ({BIN}, range) ({metrics.BIN_REFERENCE_RATIO.name})",
+                expr=f"max by ({BIN}, range) ({names.REFERENCE_SLICE})",
                 comment="With the range that people read.",
             ),
             Record(record=any_, expr=f"max by ({BIN}) ({names.REFERENCE_RANGE})"),
@@ -60,22 +78,27 @@ def _reference_group(drift: Drift) -> Group:
     )
 
 
-def _bins_group(drift: Drift) -> Group:
-    window = drift.windows[0]
-    return Group(
-        name="model-drift-bins",
-        interval=drift.interval,
-        comment="The only rule that reads the bin counters of every replica. Increase before sum, so that a "
-        "restart of "
-        "one replica is seen as such. Every longer window is added up from this record.",
-        rules=[
-            Record(
-                record=names.bin_observations(window),
-                expr=_filled(f"sum by ({BIN}) (increase({metrics.BIN_OBSERVATIONS.name}[{window}]))"),
-                comment="c. A bin that nobody has seen is 0, not absent: it counts as much as the others.",
-            )
-        ],
-    )
+def _slice_groups(drift: Drift) -> list[Group]:
+    window, groups = drift.windows[0], []
+    for number, matcher in enumerate(slice_matchers(drift.slices)):
+        labels = {"slice": str(number)}
+        observations = f"{metrics.BIN_OBSERVATIONS.name}{matcher}"
+        counts = Record(
+            record=names.bin_observations_slice(window),
+            labels=labels,
+            expr=f"sum by ({BIN}) (\n  increase({observations}[{window}])\n)",
+            comment="Increase before sum, so that a restart of one replica is seen as such.",
+        )
+        shares = Record(
+            record=names.REFERENCE_SLICE,
+            labels=labels,
+            expr=f"max by ({BIN}, range) (\n  {metrics.BIN_REFERENCE_RATIO.name}{matcher}\n)",
+        )
+        groups += [
+            Group(name=f"model-drift-bins-{number}", interval=drift.interval, rules=[counts]),
+            Group(name=f"model-drift-bins-reference-{number}", interval=drift.interval, rules=[shares]),
+        ]
+    return groups
 
 
 def _window_group(window: str, drift: Drift) -> Group:
@@ -87,12 +110,19 @@ def _window_group(window: str, drift: Drift) -> Group:
 
 
 def _counts(window: str, drift: Drift) -> list[Record]:
-    rules = []
     base = drift.windows[0]
-    if window != base:
+    if window == base:
+        rules = [
+            Record(
+                record=names.bin_observations(base),
+                expr=_filled(f"sum by ({BIN}) ({names.bin_observations_slice(base)})"),
+                comment="c. A bin that nobody has seen is 0, not absent: it counts as much as the others.",
+            )
+        ]
+    else:
         overlap = milliseconds(base) // milliseconds(drift.interval)
         count = milliseconds(window) // milliseconds(drift.interval)
-        rules.append(
+        rules = [
             Record(
                 record=names.bin_observations(window),
                 expr=_filled(
@@ -103,7 +133,7 @@ def _counts(window: str, drift: Drift) -> list[Record]:
                 f"{overlap} of them. The range is a hair short of {window} so that it holds {count} samples "
                 "whether or not its left end is part of it.",
             )
-        )
+        ]
     rules.append(
         Record(
             record=names.observations(window),

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from sidecar import metrics
 from sidecar.rules import (
     alertmanager,
     drift_alerts,
@@ -14,27 +15,40 @@ from sidecar.rules import (
     service_alerts,
     service_recording,
 )
-from sidecar.rules.rule import Group, plain, render
+from sidecar.rules.rule import Group, comment_lines, plain, render
 from sidecar.rules.settings import Settings
 
 GENERATED = "Written by `model-sidecar rules`; change the settings rather than this file (see README.md)."
 
-_DRIFT_RECORDING = """Drift of every feature over the whole fleet, from the bin counters of all replicas.
-Record names read level:metric:operation; the README lists them."""
+_DRIFT_RECORDING = (
+    "Drift of every feature over the whole fleet, from the bin counters of all replicas.\n"
+    "The first groups are the only ones that read series of every replica. Each takes a slice of the fleet, by "
+    "the last character of the address, so that none takes long; every replica is in one slice. All longer "
+    "windows are added up from what they record.\n"
+    "Record names read level:metric:operation; the README lists them."
+)
 _SERVICE_RECORDING = "Latency, errors and service level objectives of every model over the whole fleet."
-_DRIFT_ALERTS = """Alerts on drift. A level alone is not enough: PSI must also exceed what chance explains
-for the samples at hand."""
+_DRIFT_ALERTS = (
+    "Alerts on drift. A level alone is not enough: PSI must also exceed what chance explains for the samples at "
+    "hand."
+)
 _SERVICE_ALERTS = "Alerts on latency, errors and the budgets of the service level objectives."
 _HEALTH_ALERTS = "Alerts on the sidecar itself."
-_POD_GAUGES = """INSTEAD OF ../drift.recording.yml, never beside it: the same records from the drift gauges of
-each replica, for sites that do not store model_bin_observations_total and model_bin_reference_ratio.
-A mean over replicas weighted by samples: never less than drift of the fleet, often a little more."""
-_ALERTMANAGER = """Alertmanager: alerts by their action to a webhook, people told of everything.
-Put in your own URLs and the file with the bearer token. Actions repeat a minute after the cooldown of
-their receiver: a notification that comes during the cooldown would be wasted."""
-_CUSTOM_RESOURCE = """The same routes for the Prometheus operator. It adds a matcher on the namespace of this
-object to the route and to both sides of every inhibition, so put one into each namespace that has models;
-every alert keeps the label namespace for this reason. The bearer token is in a Secret of that namespace."""
+_POD_GAUGES = (
+    "INSTEAD OF ../drift.recording.yml, never beside it: the same records from the drift gauges of each replica, "
+    f"for sites that do not store {metrics.BIN_OBSERVATIONS.name} and {metrics.BIN_REFERENCE_RATIO.name}.\n"
+    "A mean over replicas weighted by samples: never less than drift of the fleet, often a little more."
+)
+_ALERTMANAGER = (
+    "Alertmanager: alerts by their action to a webhook, people told of everything.\n"
+    "Put in your own URLs and the file with the bearer token. Actions repeat a minute after the cooldown of "
+    "their receiver: a notification that comes during the cooldown would be wasted."
+)
+_CUSTOM_RESOURCE = (
+    "The same routes for the Prometheus operator. It adds a matcher on the namespace of this object to the route "
+    "and to both sides of every inhibition, so put one into each namespace that has models; every alert keeps "
+    "the label namespace for this reason. The bearer token is in a Secret of that namespace."
+)
 
 
 def rule_groups(settings: Settings) -> list[Group]:
@@ -91,5 +105,5 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _yaml(comment: str, content: dict[str, Any]) -> str:
-    header = "".join(f"# {line}\n" for line in f"{comment}\n{GENERATED}".split("\n"))
-    return header + yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=110)
+    header = "\n".join(comment_lines(f"{comment}\n{GENERATED}"))
+    return header + "\n" + yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=110)

@@ -9,6 +9,7 @@ REFERENCE = f"{MODEL}, reference"
 KEY = f"{REFERENCE}, role, feature"
 BIN = f"{KEY}, bin"
 
+REFERENCE_SLICE = "model_feature_bin:reference_slice:ratio"
 REFERENCE_RANGE = "model_feature_bin:reference_range:ratio"
 REFERENCE_ANY = "model_feature_bin:reference_any:ratio"
 REFERENCE_RATIO = "model_feature_bin:reference:ratio"
@@ -16,6 +17,11 @@ BINS_COUNT = "model_feature:bins:count"
 SIGNIFICANCE = "model_feature:drift_significance_factor:max"
 REFERENCE_SAMPLES = "model_reference:samples:max"
 REFERENCE_AGE = "model_reference:age:seconds"
+
+
+def bin_observations_slice(window: str) -> str:
+    """Name the events of a window by bin and by slice of the fleet."""
+    return f"model_feature_bin:observations_slice:increase{window}"
 
 
 def bin_observations(window: str) -> str:

@@ -45,17 +45,17 @@ class Group:
 
 def render(groups: Sequence[Group], *, comment: str) -> str:
     """Return the text of a Prometheus rule file."""
-    lines = [*_comment(comment, 0), "groups:"]
+    lines = [*comment_lines(comment, 0), "groups:"]
     for group in groups:
         lines += [
             "",
-            *_comment(group.comment, 2),
+            *comment_lines(group.comment, 2),
             f"  - name: {group.name}",
             f"    interval: {group.interval}",
         ]
         lines.append("    rules:")
         for number, rule in enumerate(group.rules):
-            lines += [*([""] if number else []), *_comment(rule.comment, 6), *_rule(rule)]
+            lines += [*([""] if number else []), *comment_lines(rule.comment, 6), *_rule(rule)]
     return "\n".join(lines) + "\n"
 
 
@@ -122,7 +122,8 @@ def _scalar(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _comment(text: str, indent: int) -> list[str]:
+def comment_lines(text: str, indent: int = 0) -> list[str]:
+    """Return paragraphs, one a line of `text`, as wrapped YAML comments."""
     if not text:
         return []
     return [

@@ -56,13 +56,15 @@ class Thresholds(_Section, frozen=True):
 class Drift(_Section, frozen=True):
     """Say over which windows drift is recorded, and what the alerts make of it.
 
-    The first window is counted from the counters of every replica, each `interval`; the longer ones are
-    summed from it, so that the cost does not grow with their length.
+    The first window is counted from the counters of every replica, each `interval`, in so many `slices` of
+    the fleet that none takes long; the longer ones are added up from it, so that the cost does not grow with
+    their length.
     """
 
     windows: Annotated[tuple[Duration, ...], Meta(min_length=1)] = ("5m", "1h", "24h")
     alert_window: Duration = "1h"
     interval: Duration = "1m"
+    slices: Annotated[int, Meta(ge=1, le=10)] = 5
     min_samples: Count = 200
     top_bins: Count = 3
     thresholds: Thresholds = Thresholds()

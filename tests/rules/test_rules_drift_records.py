@@ -1,5 +1,6 @@
 """Drift of the fleet as recorded by Prometheus equals NumPy, whatever happens to the replicas."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 
 from sidecar.rules import Settings, names
+from sidecar.rules.drift_recording import slice_matchers
 from sidecar.rules.files import product
+from sidecar.rules.settings import Drift
 
 from .fleet import (
     BIN_NAMES,
@@ -199,6 +202,45 @@ def test_a_site_without_the_label_namespace_gets_the_same_numbers(tmp_path: Path
         checks=[Check("75m", f"abs({names.psi('1h')} - {expected!r}) < bool 1e-6", {without: 1})],
         interval=f"{SCRAPE}s",
     )
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 10])
+def test_every_replica_is_in_exactly_one_slice(count: int) -> None:
+    instances = [f"10.0.{number}.{number}:9090" for number in range(100)]
+    instances += ["fraud-7c9d-x2kqz", "pod-3:80", "[fe80::1]:9090", "UPPER:1", "a", "", "odd_:9", "0:5"]
+    for instance in instances:
+        inside = 0
+        for matcher in slice_matchers(count):
+            found = re.fullmatch(r'\{instance(=~|!~)"(.*)"\}', matcher)
+            matches = found is None or bool(re.fullmatch(found[2], instance)) is (found[1] == "=~")
+            inside += matches
+        assert inside == 1, instance
+
+
+def test_slices_of_a_fleet_on_consecutive_addresses_are_about_equal() -> None:
+    pattern = re.compile(r'\{instance=~"(.*)"\}')
+    sizes = []
+    for matcher in slice_matchers(5)[:-1]:
+        found = pattern.fullmatch(matcher)
+        assert found
+        sizes.append(sum(bool(re.fullmatch(found[1], f"10.0.0.{n}:9090")) for n in range(100)))
+    assert sizes == [20, 20, 20, 20]
+
+
+def test_the_number_of_slices_changes_no_number(tmp_path: Path) -> None:
+    replicas = [STEADY, DRIFTED, replace(STEADY, born=1000), replace(DRIFTED, dies=3000)]
+    counts = recorded_counts(replicas, scrape=SCRAPE, minute=62, window=60)
+    for slices in (1, 3, 10):
+        rules = tmp_path / f"{slices}.yml"
+        settings = Settings(drift=Drift(slices=slices))
+        rules.write_text(product(settings)[Path("drift.recording.yml")])
+        check_rules(
+            tmp_path,
+            files=[rules],
+            series=input_series(replicas, scrape=SCRAPE, minutes=62),
+            checks=numbers(counts, "1h", "62m"),
+            interval=f"{SCRAPE}s",
+        )
 
 
 def test_the_variant_from_gauges_yields_the_same_records(tmp_path: Path) -> None:
