@@ -22,32 +22,34 @@ GENERATED = "Written by `model-sidecar rules`; change the settings rather than t
 
 _DRIFT_RECORDING = (
     "Drift of every feature over the whole fleet, from the bin counters of all replicas.\n"
-    "The first groups are the only ones that read series of every replica. Each takes a slice of the fleet, by "
-    "the last character of the address, so that none takes long; every replica is in one slice. All longer "
-    "windows are added up from what they record.\n"
+    "The first groups are the only ones that read series of every replica. Each takes a slice of the "
+    "fleet, by the last character of the address, so that none takes long; every replica is in one "
+    "slice. All longer windows are added up from what they record.\n"
     "Record names read level:metric:operation; the README lists them."
 )
 _SERVICE_RECORDING = "Latency, errors and service level objectives of every model over the whole fleet."
 _DRIFT_ALERTS = (
-    "Alerts on drift. A level alone is not enough: PSI must also exceed what chance explains for the samples at "
-    "hand."
+    "Alerts on drift. A level alone is not enough: PSI must also exceed what chance explains for the "
+    "samples at hand."
 )
 _SERVICE_ALERTS = "Alerts on latency, errors and the budgets of the service level objectives."
 _HEALTH_ALERTS = "Alerts on the sidecar itself."
 _POD_GAUGES = (
-    "INSTEAD OF ../drift.recording.yml, never beside it: the same records from the drift gauges of each replica, "
-    f"for sites that do not store {metrics.BIN_OBSERVATIONS.name} and {metrics.BIN_REFERENCE_RATIO.name}.\n"
+    "INSTEAD OF ../drift.recording.yml, never beside it: the same records from the drift gauges of "
+    f"each replica, for sites that do not store {metrics.BIN_OBSERVATIONS.name} and "
+    f"{metrics.BIN_REFERENCE_RATIO.name}.\n"
     "A mean over replicas weighted by samples: never less than drift of the fleet, often a little more."
 )
 _ALERTMANAGER = (
     "Alertmanager: alerts by their action to a webhook, people told of everything.\n"
-    "Put in your own URLs and the file with the bearer token. Actions repeat a minute after the cooldown of "
-    "their receiver: a notification that comes during the cooldown would be wasted."
+    "Put in your own URLs and the file with the bearer token. Actions repeat a minute after the "
+    "cooldown of their receiver: a notification that comes during the cooldown would be wasted."
 )
 _CUSTOM_RESOURCE = (
-    "The same routes for the Prometheus operator. It adds a matcher on the namespace of this object to the route "
-    "and to both sides of every inhibition, so put one into each namespace that has models; every alert keeps "
-    "the label namespace for this reason. The bearer token is in a Secret of that namespace."
+    "The same routes for the Prometheus operator. It adds a matcher on the namespace of this object to "
+    "the route and to both sides of every inhibition, so put one into each namespace that has models; "
+    "every alert keeps the label namespace for this reason. The bearer token is in a Secret of that "
+    "namespace."
 )
 
 

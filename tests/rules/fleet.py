@@ -65,7 +65,7 @@ def input_series(replicas: Sequence[Replica], *, scrape: int, minutes: int) -> d
     series = {}
     for number, replica in enumerate(replicas):
         counts = REFERENCE_COUNTS if replica.reference_counts is None else replica.reference_counts
-        place = f'namespace="prod",job="sidecar",instance="pod-{number}",model="fraud"'
+        place = f'namespace="prod",job="model-sidecar",instance="pod-{number}",model="fraud"'
         model = f'{place},reference="{replica.reference}"'
         key = f'{model},role="input",feature="{replica.feature}"'
         alive = [replica.born <= at < replica.dies for at in times]
