@@ -9,8 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from sidecar.rules import Settings, SettingsError, load, product, prometheus_rule, rule_groups
 from sidecar.rules.rule import render
 
@@ -38,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         if args.output:
             _write(product(settings), args.output)
         elif args.prometheus_rule:
-            yaml.safe_dump(prometheus_rule(settings), sys.stdout, sort_keys=False)
+            sys.stdout.write(prometheus_rule(settings))
         else:
             sys.stdout.write(render(rule_groups(settings), comment="All rules of model-sidecar."))
     except (SettingsError, OSError) as error:

@@ -76,14 +76,17 @@ def product(settings: Settings) -> dict[Path, str]:
     return texts
 
 
-def prometheus_rule(settings: Settings) -> dict[str, Any]:
+def prometheus_rule(settings: Settings) -> str:
     """Return the default set as a PrometheusRule object of the Prometheus operator."""
-    return {
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "PrometheusRule",
-        "metadata": {"name": "model-sidecar"},
-        "spec": {"groups": plain(rule_groups(settings))},
-    }
+    return _yaml(
+        "All rules of model-sidecar for the Prometheus operator.",
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PrometheusRule",
+            "metadata": {"name": "model-sidecar"},
+            "spec": {"groups": plain(rule_groups(settings))},
+        },
+    )
 
 
 def _rule_files(settings: Settings) -> dict[str, tuple[str, list[Group]]]:
@@ -104,6 +107,14 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def _yaml(comment: str, content: dict[str, Any]) -> str:

@@ -158,6 +158,25 @@ def test_the_readme_lists_every_alert_record_and_unread_metric() -> None:
         assert f"`{name}`" in text
 
 
+def test_the_readme_lists_every_setting() -> None:
+    text = (RULES / "README.md").read_text()
+    for section in Settings.__struct_fields__:
+        value = getattr(Settings(), section)
+        fields = value.__struct_fields__ if section != "alerts" else ["<name>"]
+        for field in fields:
+            assert f"`{section}.{field}`" in text, f"{section}.{field}"
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_the_readme_says_how_long_how_grave_and_what_an_alert_sets_off(alert: str) -> None:
+    (row,) = re.findall(rf"^\|.*`{alert}`.*\|.*\|$", (RULES / "README.md").read_text(), re.MULTILINE)
+    wait, severity, action = [cell.strip() for cell in row.split("|")[3:6]]
+    policy, burn = Settings().policy(alert), Settings().objectives.burn
+    assert wait == (policy.for_ or ", ".join(row.for_ for row in burn))
+    assert severity == (policy.severity or ", ".join(row.severity for row in burn))
+    assert action == policy.action
+
+
 def queries_in(text: str) -> list[str]:
     """Return the queries of the promql blocks; a line that goes on with an operator belongs to the one
     before."""

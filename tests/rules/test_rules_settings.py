@@ -7,9 +7,11 @@ import yaml
 
 from sidecar import metrics
 from sidecar.cli import rules as command
-from sidecar.rules import ALERTS, Settings, SettingsError, load, rule_groups
+from sidecar.rules import ALERTS, Settings, SettingsError, load, product, rule_groups
 from sidecar.rules.duration import just_under, milliseconds
 from sidecar.rules.rule import Alert, Record
+
+from .promtool import call
 
 MISTAKES = {
     "drift: {window: 1h}": "Object contains unknown field `window` - at `$.drift`",
@@ -114,6 +116,13 @@ def test_windows_and_durations_can_be_as_short_as_seconds(tmp_path: Path) -> Non
     for group in rule_groups(settings):
         assert group.interval == "1s"
     assert {rule.for_ for rule in alerts(settings)} == {"2s"}
+    texts = product(settings)
+    for name in texts:
+        (tmp_path / name.name).write_text(texts[name])
+    checked = call(
+        "promtool", "check", "rules", *(tmp_path / name for name in texts if name.parent == Path())
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
     records = {
         rule.record: rule.expr
         for group in rule_groups(settings)
