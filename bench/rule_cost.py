@@ -1,7 +1,7 @@
 """Measure what the rules cost: a made-up fleet, a real Prometheus, the time each group takes.
 
-    python bench/rule_cost.py                 # 100 pods x 100 features x 12 bins, about nine minutes
-    python bench/rule_cost.py --pods 10       # a smaller fleet
+    python -m bench.rule_cost                 # 100 pods x 100 features x 12 bins, about nine minutes
+    python -m bench.rule_cost --pods 10       # a smaller fleet
 
 One HTTP server on the loopback interface plays every pod. The history that the long windows read is written
 into the storage first, so that 24h are 24h. Prometheus gets two cores.

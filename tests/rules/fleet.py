@@ -83,9 +83,7 @@ def input_series(replicas: Sequence[Replica], *, scrape: int, minutes: int) -> d
     return series
 
 
-def recorded_counts(
-    replicas: Sequence[Replica], *, scrape: int, minute: int, window: int, base: int = 5
-) -> Floats:
+def recorded_counts(replicas: Sequence[Replica], *, scrape: int, minute: int, window: int, base: int = 5) -> Floats:
     """Return c as recorded at a minute: the base increases of the last `window` minutes, each event once."""
     evaluations = range(max(0, minute - window + 1), minute + 1) if window > base else [minute]
     total = np.zeros(len(BIN_NAMES))

@@ -37,9 +37,7 @@ def program(name: str) -> str:
 def call(*command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a program and return its result with output."""
     name, *rest = command
-    return subprocess.run(
-        [program(str(name)), *rest], capture_output=True, text=True, check=False, timeout=300
-    )
+    return subprocess.run([program(str(name)), *rest], capture_output=True, text=True, check=False, timeout=300)
 
 
 def groups(*files: Path) -> list[dict[str, Any]]:
@@ -82,9 +80,7 @@ def unit_test(
                     {
                         "expr": check.query,
                         "eval_time": check.at,
-                        "exp_samples": [
-                            {"labels": labels, "value": value} for labels, value in check.samples.items()
-                        ],
+                        "exp_samples": [{"labels": labels, "value": value} for labels, value in check.samples.items()],
                     }
                     for check in checks
                 ],

@@ -53,9 +53,7 @@ def test_every_action_has_a_receiver_with_a_token_from_a_file() -> None:
 def test_actions_repeat_just_after_the_cooldown() -> None:
     route = configuration()["route"]
     cooldown = milliseconds(Settings().routing.cooldown)
-    repeats = [
-        milliseconds(child["repeat_interval"]) for child in route["routes"] if "repeat_interval" in child
-    ]
+    repeats = [milliseconds(child["repeat_interval"]) for child in route["routes"] if "repeat_interval" in child]
     assert len(repeats) == 2
     assert all(cooldown < repeat <= cooldown + milliseconds(route["group_interval"]) for repeat in repeats)
 
@@ -80,9 +78,7 @@ def test_alerts_are_grouped_by_namespace_and_model() -> None:
         ("ModelSidecarDown", "CriticalDataDrift", False),
     ],
 )
-def test_the_graver_alert_silences_the_lesser_of_the_same_thing(
-    source: str, target: str, inhibited: bool
-) -> None:
+def test_the_graver_alert_silences_the_lesser_of_the_same_thing(source: str, target: str, inhibited: bool) -> None:
     same = {"namespace": "prod", "model": "fraud", "role": "input", "feature": "amount"}
     assert silences({"alertname": source, **same}, {"alertname": target, **same}) is inhibited
     for label in ("namespace", "model"):
@@ -137,9 +133,7 @@ def in_words_of_alertmanager(value: Any) -> Any:
         return f'{value["name"]}{value["matchType"]}"{value["value"]}"'
     renamed = {"sourceMatch": "source_matchers", "targetMatch": "target_matchers"}
     return {
-        renamed.get(
-            key, re.sub(r"[A-Z]", lambda letter: "_" + letter[0].lower(), key)
-        ): in_words_of_alertmanager(item)
+        renamed.get(key, re.sub(r"[A-Z]", lambda letter: "_" + letter[0].lower(), key)): in_words_of_alertmanager(item)
         for key, item in value.items()
         if key != "credentials"
     }

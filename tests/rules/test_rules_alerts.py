@@ -77,13 +77,10 @@ def test_does_not_fire_while_all_is_well(case: Case, tmp_path: Path) -> None:
     ("case", "values"),
     [pytest.param(case, values, id=f"{case.name}-{values}") for case in CASES for values in case.harmless],
 )
-def test_does_not_fire_just_outside_its_condition(
-    case: Case, values: dict[str, float | None], tmp_path: Path
-) -> None:
+def test_does_not_fire_just_outside_its_condition(case: Case, values: dict[str, float | None], tmp_path: Path) -> None:
     assert set(values) <= set(case.signals)
     signals = {
-        name: altered(signal, values[name]) if name in values else signal
-        for name, signal in case.signals.items()
+        name: altered(signal, values[name]) if name in values else signal for name, signal in case.signals.items()
     }
     # Long enough for a counter to leave the history in which it still rose.
     minutes = case.wait + case.settle + 90

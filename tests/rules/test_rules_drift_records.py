@@ -69,9 +69,7 @@ def absent(at: str, *record: str) -> list[Check]:
     return [Check(at, f"count({name})", {}) for name in record]
 
 
-def check(
-    directory: Path, replicas: Sequence[Replica], checks: Sequence[Check], *, minutes: int = 75
-) -> None:
+def check(directory: Path, replicas: Sequence[Replica], checks: Sequence[Check], *, minutes: int = 75) -> None:
     series = input_series(replicas, scrape=SCRAPE, minutes=minutes)
     check_rules(directory, files=[DRIFT_RECORDING], series=series, checks=checks, interval=f"{SCRAPE}s")
 
@@ -131,9 +129,7 @@ def test_an_average_of_replicas_would_be_another_number() -> None:
 
 def test_without_traffic_there_is_no_drift_and_no_reassuring_zero(tmp_path: Path) -> None:
     idle = [Replica(rates=(0, 0, 0, 0, 0))]
-    records = [
-        record("1h") for record in (names.psi, names.kl, names.js, names.psi_threshold, names.live_ratio)
-    ]
+    records = [record("1h") for record in (names.psi, names.kl, names.js, names.psi_threshold, names.live_ratio)]
     checks = [Check("75m", names.observations("1h"), {f"{names.observations('1h')}{key()}": 0})]
     check(tmp_path, idle, [*checks, *absent("75m", *records)])
 
@@ -177,9 +173,7 @@ def test_the_top_bins_carry_the_range_that_people_read(tmp_path: Path) -> None:
     checks = [
         Check(
             "75m",
-            f'abs({names.top_contribution("1h")}{{bin="{BIN_NAMES[index]}"}} - {float(shares[index])!r}) < '
-            f"bool "
-            f"1e-6",
+            f'abs({names.top_contribution("1h")}{{bin="{BIN_NAMES[index]}"}} - {float(shares[index])!r}) < bool 1e-6',
             {f'{key()[:-1]}, bin="{BIN_NAMES[index]}", range="range {BIN_NAMES[index]}"}}': 1},
         )
         for index in top

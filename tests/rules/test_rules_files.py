@@ -58,7 +58,9 @@ CATALOGUE = set().union(*(sample_names(metric) for metric in metrics.CATALOGUE))
 
 
 @pytest.mark.parametrize("path", product(Settings()), ids=str)
-def test_a_committed_file_is_in_step_with_the_settings(path: Path) -> None:
+def test_a_committed_file_is_in_step_with_the_settings(path: Path, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--golden", default=False):
+        (RULES / path).write_text(product(Settings())[path])
     assert (RULES / path).read_text() == product(Settings())[path], "run: model-sidecar rules --output rules"
 
 
@@ -181,9 +183,4 @@ def queries_in(text: str) -> list[str]:
     """Return the queries of the promql blocks; a line that goes on with an operator belongs to the one
     before."""
     blocks = re.findall(r"```promql\n(.*?)```", text, re.DOTALL)
-    return [
-        query
-        for block in blocks
-        for query in re.split(r"\n(?![/+*-]|and |or |unless )", block.strip())
-        if query
-    ]
+    return [query for block in blocks for query in re.split(r"\n(?![/+*-]|and |or |unless )", block.strip()) if query]

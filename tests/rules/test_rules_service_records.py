@@ -25,9 +25,7 @@ def counter(rate: float, minutes: int, *, restart: float = float("inf")) -> str:
     return " ".join(repr(float(rate * (at if at < restart else at - restart))) for at in times)
 
 
-def replica(
-    name: str, *, by_bucket: list[float], error_rate: float, minutes: int, restart: float
-) -> dict[str, str]:
+def replica(name: str, *, by_bucket: list[float], error_rate: float, minutes: int, restart: float) -> dict[str, str]:
     """Return the series of a replica with so many predictions a second in each latency bucket."""
     labels = f'namespace="prod",job="model-sidecar",instance="{name}",model="fraud"'
     series = {
@@ -69,9 +67,7 @@ def test_quantiles_are_those_of_all_replicas_together(tmp_path: Path) -> None:
         near(names.latency_quantile(percent, "5m"), quantile(percent / 100, both), MODEL, f"{MINUTES}m")
         for percent in (50, 95, 99)
     ]
-    check_rules(
-        tmp_path, files=[SERVICE_RECORDING], series=fleet(restart=1e9), checks=checks, interval=f"{SCRAPE}s"
-    )
+    check_rules(tmp_path, files=[SERVICE_RECORDING], series=fleet(restart=1e9), checks=checks, interval=f"{SCRAPE}s")
 
 
 def shares(by_bucket: Floats, error_rate: float) -> dict[str, float]:
@@ -92,9 +88,7 @@ def test_shares_are_those_of_all_replicas_together(tmp_path: Path) -> None:
         for window in ("5m", "30m", "1h", "2h")
     ]
     checks.append(near(names.error_ratio("5m"), missed["errors"], MODEL, f"{MINUTES}m"))
-    check_rules(
-        tmp_path, files=[SERVICE_RECORDING], series=fleet(restart=1e9), checks=checks, interval=f"{SCRAPE}s"
-    )
+    check_rules(tmp_path, files=[SERVICE_RECORDING], series=fleet(restart=1e9), checks=checks, interval=f"{SCRAPE}s")
 
 
 def test_a_restart_is_not_an_error(tmp_path: Path) -> None:
@@ -115,9 +109,7 @@ def test_long_windows_count_every_event_once(tmp_path: Path) -> None:
         for window, minutes in (("5m", 5), ("30m", 30), ("1h", 60), ("2h", 120))
     ]
     checks.append(near(names.predictions("1h"), rate * 3600, MODEL, f"{MINUTES}m"))
-    check_rules(
-        tmp_path, files=[SERVICE_RECORDING], series=fleet(restart=1e9), checks=checks, interval=f"{SCRAPE}s"
-    )
+    check_rules(tmp_path, files=[SERVICE_RECORDING], series=fleet(restart=1e9), checks=checks, interval=f"{SCRAPE}s")
 
 
 def test_without_traffic_no_share_is_recorded(tmp_path: Path) -> None:

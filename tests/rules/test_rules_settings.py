@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
-from sidecar import metrics
+from sidecar import config, metrics
 from sidecar.cli import rules as command
 from sidecar.rules import ALERTS, Settings, SettingsError, load, product, rule_groups
 from sidecar.rules.duration import just_under, milliseconds
@@ -26,18 +27,13 @@ MISTAKES = {
     "drift: {interval: 4m}": "shortest window 5m must be at least twice interval 4m",
     "drift: {windows: [5m, 90s, 1h]}": "windows must ascend",
     "drift: {windows: [5m, 330s, 1h]}": "window 330s must be a multiple of interval 1m",
-    "drift: {thresholds: {critical: 0.15}}": "thresholds must ascend: moderate < significant < critical < "
-    "rollback",
+    "drift: {thresholds: {critical: 0.15}}": "thresholds must ascend: moderate < significant < critical < rollback",
     "service: {error_ratio: 5}": "Expected `float` < 1.0 - at `$.service.error_ratio`",
-    "objectives: {success: 0.9}": "burn factor 14.4 on target 0.9 needs 144% bad predictions and could never "
-    "fire",
+    "objectives: {success: 0.9}": "burn factor 14.4 on target 0.9 needs 144% bad predictions and could never fire",
     "objectives: {latency: [{target: 0.5, seconds: 1}]}": "could never fire",
-    "objectives: {burn: [{factor: 2, long: 5m, short: 1h, severity: info, for: 1m}]}": "short window 1h must "
-    "be",
-    "alerts: {DataDrift: {action: alert}}": "alerts has no alert named DataDrift; known are "
-    "ModerateDataDrift,",
-    "alerts: {CriticalDataDrift: {action: reboot}}": "Invalid enum value 'reboot' - at "
-    "`$.alerts[...].action`",
+    "objectives: {burn: [{factor: 2, long: 5m, short: 1h, severity: info, for: 1m}]}": "short window 1h must be",
+    "alerts: {DataDrift: {action: alert}}": "alerts has no alert named DataDrift; known are ModerateDataDrift,",
+    "alerts: {CriticalDataDrift: {action: reboot}}": "Invalid enum value 'reboot' - at `$.alerts[...].action`",
     "links: {runbook: 'https://example.com/'}": "runbook must contain {alert}",
     "drift: [": "while parsing",
 }
@@ -69,8 +65,15 @@ def test_a_file_that_changes_nothing_gives_the_defaults(text: str, tmp_path: Pat
     assert load(written(tmp_path, text)) == Settings()
 
 
-def test_the_windows_of_the_rules_are_those_of_the_sidecar() -> None:
-    assert Settings().drift.windows == metrics.WINDOW_NAMES
+def test_the_defaults_of_the_rules_are_those_of_the_sidecar() -> None:
+    ours, theirs = Settings(), config.ModelConfig(name="fraud")
+    assert ours.drift.windows == tuple(window.text for window in theirs.windows)
+    assert ours.drift.windows == metrics.WINDOW_NAMES
+    assert ours.drift.alert_window == theirs.drift_window().text
+    assert ours.drift.min_samples == theirs.drift.min_samples
+    assert msgspec.structs.asdict(ours.drift.thresholds) == msgspec.structs.asdict(theirs.drift.thresholds)
+    objectives = [(slo.target, slo.seconds) for slo in theirs.latency.slos]
+    assert [(one.target, one.seconds) for one in ours.objectives.latency] == objectives
 
 
 def test_one_value_changes_the_window_of_every_drift_alert(tmp_path: Path) -> None:
@@ -83,9 +86,7 @@ def test_one_value_changes_the_window_of_every_drift_alert(tmp_path: Path) -> No
 
 
 def test_one_value_changes_the_action_of_an_alert(tmp_path: Path) -> None:
-    settings = load(
-        written(tmp_path, "alerts: {CriticalDataDrift: {action: rollback, for: 1m, severity: warning}}")
-    )
+    settings = load(written(tmp_path, "alerts: {CriticalDataDrift: {action: rollback, for: 1m, severity: warning}}"))
     changed = {rule.alert: rule for rule in alerts(settings)}["CriticalDataDrift"]
     assert (changed.labels["action"], changed.labels["severity"], changed.for_) == (
         "rollback",
@@ -119,15 +120,10 @@ def test_windows_and_durations_can_be_as_short_as_seconds(tmp_path: Path) -> Non
     texts = product(settings)
     for name in texts:
         (tmp_path / name.name).write_text(texts[name])
-    checked = call(
-        "promtool", "check", "rules", *(tmp_path / name for name in texts if name.parent == Path())
-    )
+    checked = call("promtool", "check", "rules", *(tmp_path / name for name in texts if name.parent == Path()))
     assert checked.returncode == 0, checked.stdout + checked.stderr
     records = {
-        rule.record: rule.expr
-        for group in rule_groups(settings)
-        for rule in group.rules
-        if isinstance(rule, Record)
+        rule.record: rule.expr for group in rule_groups(settings) for rule in group.rules if isinstance(rule, Record)
     }
     assert (
         "sum_over_time(model_feature_bin:observations:increase10s[29s999ms]) / 10"
@@ -142,9 +138,7 @@ def test_a_whole_number_of_seconds_matches_both_ways_of_writing_the_bucket(tmp_p
     assert 'le="2"' not in text
 
 
-@pytest.mark.parametrize(
-    ("duration", "expected"), [("1h30m", 5_400_000), ("10s", 10_000), ("1d2h", 93_600_000)]
-)
+@pytest.mark.parametrize(("duration", "expected"), [("1h30m", 5_400_000), ("10s", 10_000), ("1d2h", 93_600_000)])
 def test_durations_are_read_as_prometheus_does(duration: str, expected: int) -> None:
     assert milliseconds(duration) == expected
     assert milliseconds(just_under(duration)) == expected - 1

@@ -15,9 +15,7 @@ FAILING = 'ALERTS{alertstate="firing"}'
 KEY = 'namespace="prod", model="fraud", reference="aaaa0000", role="input", feature="amount"'
 
 
-def everything(
-    replicas: list[Replica], *, minutes: int, by_bucket: list[float], error_rate: float
-) -> dict[str, str]:
+def everything(replicas: list[Replica], *, minutes: int, by_bucket: list[float], error_rate: float) -> dict[str, str]:
     """Return every series that a fleet exports, and the target's own."""
     series = input_series(replicas, scrape=SCRAPE, minutes=minutes)
     for number, replica in enumerate(replicas):
@@ -42,8 +40,7 @@ def everything(
 def while_alive(values: str, replica: Replica) -> str:
     """Leave out what comes before a replica is born and after it dies."""
     return " ".join(
-        value if replica.born <= number * SCRAPE < replica.dies else "_"
-        for number, value in enumerate(values.split())
+        value if replica.born <= number * SCRAPE < replica.dies else "_" for number, value in enumerate(values.split())
     )
 
 
@@ -104,6 +101,4 @@ def test_many_errors_ask_for_a_rollback_and_burn_the_budget(tmp_path: Path) -> N
         **firing("ErrorBudgetBurn", "warning", "alert", model + burn.format("1d", "2h")),
     }
     query = f'{FAILING[:-1]}, alertname=~"HighErrorRate|ErrorBudgetBurn"}}'
-    check_rules(
-        tmp_path, files=FILES, series=series, checks=[Check("75m", query, expected)], interval=f"{SCRAPE}s"
-    )
+    check_rules(tmp_path, files=FILES, series=series, checks=[Check("75m", query, expected)], interval=f"{SCRAPE}s")
