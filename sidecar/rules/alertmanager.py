@@ -20,9 +20,7 @@ class Inhibition:
 
 
 INHIBITIONS = (
-    Inhibition(
-        "Rollback(Data|Prediction)Drift", "(Critical|Significant|Moderate)(Data|Prediction)Drift", _FEATURE
-    ),
+    Inhibition("Rollback(Data|Prediction)Drift", "(Critical|Significant|Moderate)(Data|Prediction)Drift", _FEATURE),
     Inhibition("Critical(Data|Prediction)Drift", "(Significant|Moderate)(Data|Prediction)Drift", _FEATURE),
     Inhibition("Significant(Data|Prediction)Drift", "Moderate(Data|Prediction)Drift", _FEATURE),
     Inhibition("CriticalP99Latency", "HighP95Latency|LatencyBudgetBurn", GROUP_BY),

@@ -51,9 +51,7 @@ def _alerts(kind: str, role: str, title: str, settings: Settings) -> list[Alert]
             f"{level}{kind}",
             settings,
             expr=(
-                f'({names.psi(window)}{{role="{role}"}} {band})\n'
-                f"> on ({names.KEY})\n"
-                f"  {names.psi_threshold(window)}"
+                f'({names.psi(window)}{{role="{role}"}} {band})\n> on ({names.KEY})\n  {names.psi_threshold(window)}'
             ),
             summary=f"{title} {{{{ $labels.feature }}}} of model {{{{ $labels.model }}}} drifts: "
             f'PSI {{{{ $value | printf "%.3f" }}}}',

@@ -48,8 +48,7 @@ def _reference_group(drift: Drift) -> Group:
     return Group(
         name="model-drift-reference",
         interval=drift.interval,
-        comment="What live traffic is compared with. One series for each bin, whatever the number of "
-        "replicas.",
+        comment="What live traffic is compared with. One series for each bin, whatever the number of replicas.",
         rules=[
             Record(
                 record=names.REFERENCE_RANGE,
@@ -94,10 +93,7 @@ def _slice_groups(drift: Drift) -> list[Group]:
             labels=labels,
             expr=f"max by ({BIN}, range) (\n  {metrics.BIN_REFERENCE_RATIO.name}{matcher}\n)",
         )
-        groups += [
-            Group(name=f"model-drift-bins-{number}", interval=drift.interval, rules=[counts]),
-            Group(name=f"model-drift-bins-reference-{number}", interval=drift.interval, rules=[shares]),
-        ]
+        groups.append(Group(name=f"model-drift-bins-{number}", interval=drift.interval, rules=[counts, shares]))
     return groups
 
 
@@ -125,9 +121,7 @@ def _counts(window: str, drift: Drift) -> list[Record]:
         rules = [
             Record(
                 record=names.bin_observations(window),
-                expr=_filled(
-                    f"sum_over_time({names.bin_observations(base)}[{just_under(window)}]) / {overlap}"
-                ),
+                expr=_filled(f"sum_over_time({names.bin_observations(base)}[{just_under(window)}]) / {overlap}"),
                 comment=f"c. The sum of {count} overlapping counts, one each {drift.interval}; every event "
                 f"is in "
                 f"{overlap} of them. The range is a hair short of {window} so that it holds {count} samples "

@@ -29,8 +29,7 @@ _DRIFT_RECORDING = (
 )
 _SERVICE_RECORDING = "Latency, errors and service level objectives of every model over the whole fleet."
 _DRIFT_ALERTS = (
-    "Alerts on drift. A level alone is not enough: PSI must also exceed what chance explains for the "
-    "samples at hand."
+    "Alerts on drift. A level alone is not enough: PSI must also exceed what chance explains for the samples at hand."
 )
 _SERVICE_ALERTS = "Alerts on latency, errors and the budgets of the service level objectives."
 _HEALTH_ALERTS = "Alerts on the sidecar itself."
@@ -67,9 +66,7 @@ def product(settings: Settings) -> dict[Path, str]:
     texts[Path("alternatives/drift.pod-gauges.recording.yml")] = render(
         pod_gauges.groups(settings.drift), comment=f"{_POD_GAUGES}\n{GENERATED}"
     )
-    texts[Path("alertmanager/alertmanager.yml")] = _yaml(
-        _ALERTMANAGER, alertmanager.configuration(settings.routing)
-    )
+    texts[Path("alertmanager/alertmanager.yml")] = _yaml(_ALERTMANAGER, alertmanager.configuration(settings.routing))
     texts[Path("alertmanager/alertmanagerconfig.yml")] = _yaml(
         _CUSTOM_RESOURCE, alertmanager.custom_resource(settings.routing)
     )

@@ -57,8 +57,7 @@ def _latency(settings: Settings) -> list[Alert]:
                 "and\n"
                 f"  {names.latency_count(service.window)} >= {service.min_predictions}"
             ),
-            summary=f"p{percent} latency of model {{{{ $labels.model }}}} is {{{{ $value | humanizeDuration "
-            f"}}}}",
+            summary=f"p{percent} latency of model {{{{ $labels.model }}}} is {{{{ $value | humanizeDuration }}}}",
             description=f"{percent} % of predictions of {_WHOSE} took up to {{{{ $value | humanizeDuration "
             f"}}}} over the "
             f"last {service.window}; the limit is {limit * 1000:g} ms. {advice}",
@@ -91,9 +90,7 @@ def _burns(settings: Settings) -> list[Alert]:
     for objective in settings.objectives.latency:
         promise = f"{objective.target * 100:g} % of predictions within {objective.seconds * 1000:g} ms"
         for burn in settings.objectives.burn:
-            rules += _burn(
-                "LatencyBudgetBurn", settings, burn, latency_slo(objective), objective.target, promise
-            )
+            rules += _burn("LatencyBudgetBurn", settings, burn, latency_slo(objective), objective.target, promise)
     for burn in settings.objectives.burn:
         success = settings.objectives.success
         promise = f"{success * 100:g} % of predictions succeed"
@@ -114,8 +111,7 @@ def _burn(name: str, settings: Settings, burn: Burn, slo: str, target: float, pr
             "and\n"
             f"  {names.slo_events(burn.long)}{which} >= {settings.objectives.min_predictions}"
         ),
-        summary=f"Model {{{{ $labels.model }}}} burns its budget for {slo} more than {burn.factor:g} times "
-        f"too fast",
+        summary=f"Model {{{{ $labels.model }}}} burns its budget for {slo} more than {burn.factor:g} times too fast",
         description=f"Promised: {promise}. Of {_WHOSE}, {{{{ $value | humanizePercentage }}}} missed it over "
         f"the last "
         f"{burn.long}, and more than {burn.factor * (1 - target) * 100:.4g} % over the last {burn.short} "

@@ -44,9 +44,7 @@ def _service_group(settings: Settings) -> Group:
             record=names.latency_count(window),
             expr=f"sum by ({MODEL}) (increase({metrics.LATENCY.name}_count[{window}]))",
         ),
-        Record(
-            record=names.predictions(window), expr=f"sum by ({MODEL}) (increase({predictions}[{window}]))"
-        ),
+        Record(record=names.predictions(window), expr=f"sum by ({MODEL}) (increase({predictions}[{window}]))"),
         Record(
             record=names.error_ratio(window),
             expr=f"sum by ({MODEL}) (increase({errors}[{window}]))\n/\n  ({names.predictions(window)} > 0)",
@@ -106,8 +104,7 @@ def _events_group(objectives: Objectives) -> Group:
     return Group(
         name="model-slo-events",
         interval=objectives.interval,
-        comment="Events that an objective counts and those that miss it. Longer windows are added up from "
-        "these.",
+        comment="Events that an objective counts and those that miss it. Longer windows are added up from these.",
         rules=rules,
     )
 

@@ -64,7 +64,7 @@ class Drift(_Section, frozen=True):
     windows: Annotated[tuple[Duration, ...], Meta(min_length=1)] = ("5m", "1h", "24h")
     alert_window: Duration = "1h"
     interval: Duration = "1m"
-    slices: Annotated[int, Meta(ge=1, le=10)] = 5
+    slices: Annotated[int, Meta(ge=1, le=10)] = 10
     min_samples: Count = 200
     top_bins: Count = 3
     thresholds: Thresholds = Thresholds()
