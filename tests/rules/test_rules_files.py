@@ -1,10 +1,13 @@
 """The committed files: in step with the settings, clean for promtool, and naming only what exists."""
 
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from sidecar import metrics
 from sidecar.rules import ALERTS, Settings, product
@@ -12,6 +15,7 @@ from sidecar.rules import ALERTS, Settings, product
 from .promtool import RULES, call, groups
 
 RUNBOOKS = RULES.parent / "docs" / "runbooks"
+SCALING = RULES.parent / "docs" / "scaling.md"
 RULE_FILES = sorted(RULES.glob("*.yml"))
 ALL_RULE_FILES = [*RULE_FILES, *sorted((RULES / "alternatives").glob("*.yml"))]
 
@@ -177,6 +181,29 @@ def test_the_readme_says_how_long_how_grave_and_what_an_alert_sets_off(alert: st
     assert wait == (policy.for_ or ", ".join(row.for_ for row in burn))
     assert severity == (policy.severity or ", ".join(row.severity for row in burn))
     assert action == policy.action
+
+
+def test_the_snippets_of_the_scaling_guide_are_valid(tmp_path: Path) -> None:
+    snippets = re.findall(r"```yaml\n(.*?)```", SCALING.read_text(), re.DOTALL)
+    assert len(snippets) == 3
+    job: dict[str, Any] = {"job_name": "model-sidecar", "metric_relabel_configs": []}
+    whole: dict[str, Any] = {"scrape_configs": [job]}
+    for snippet in snippets:
+        for key, value in yaml.safe_load(textwrap.dedent(snippet)).items():
+            if key == "metric_relabel_configs":
+                job[key] += value
+            else:
+                whole[key] = value
+    path = tmp_path / "prometheus.yml"
+    path.write_text(yaml.safe_dump(whole))
+    result = call("promtool", "check", "config", path)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_scaling_guide_names_the_size_of_the_rules() -> None:
+    all_groups = groups(*RULE_FILES)
+    largest = max(len(group["rules"]) for group in all_groups)
+    assert f"{len(all_groups)} groups of at most {largest} rules" in SCALING.read_text()
 
 
 def queries_in(text: str) -> list[str]:
