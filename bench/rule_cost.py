@@ -245,9 +245,7 @@ def run(args: argparse.Namespace, directory: Path) -> int:
 
 def main() -> int:
     """Read the options and run in a directory that is removed at the end."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pods", type=int, default=100)
     parser.add_argument("--features", type=int, default=100)
     parser.add_argument("--bins", type=int, default=12)

@@ -1,5 +1,6 @@
 """Alerts on the sidecar itself: what is lost, stale, missing or in disagreement."""
 
+import json
 from dataclasses import dataclass
 
 from sidecar import metrics
@@ -61,7 +62,7 @@ def groups(settings: Settings) -> list[Group]:
 def _down(settings: Settings) -> _Check:
     return _Check(
         name="ModelSidecarDown",
-        expr=f'up{{job=~"{settings.health.job}"}} == 0',
+        expr=f"up{{job=~{json.dumps(settings.health.job)}}} == 0",
         summary="Sidecar {{ $labels.instance }} cannot be scraped",
         description=f"Prometheus gets no answer from the sidecar at {_WHERE}: its model is not watched. "
         "Look at the state and the last log lines of the container.",

@@ -229,6 +229,7 @@ def load(path: Path) -> Settings:
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        return msgspec.yaml.decode(text or b"{}", type=Settings)
+        content = msgspec.yaml.decode(text)
+        return msgspec.convert({} if content is None else content, Settings)
     except msgspec.MsgspecError as error:
         raise SettingsError(f"{path}: {' '.join(str(error).split())}") from error

@@ -36,6 +36,7 @@ MISTAKES = {
     "alerts: {CriticalDataDrift: {action: reboot}}": "Invalid enum value 'reboot' - at `$.alerts[...].action`",
     "links: {runbook: 'https://example.com/'}": "runbook must contain {alert}",
     "drift: [": "while parsing",
+    "[]": "Expected `object`, got `array`",
 }
 
 
@@ -60,7 +61,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "none.yml")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "drift: {}\nalerts: {}"])
+@pytest.mark.parametrize("text", ["", "# nothing", "{}", "drift: {}\nalerts: {}"])
 def test_a_file_that_changes_nothing_gives_the_defaults(text: str, tmp_path: Path) -> None:
     assert load(written(tmp_path, text)) == Settings()
 
@@ -129,6 +130,12 @@ def test_windows_and_durations_can_be_as_short_as_seconds(tmp_path: Path) -> Non
         "sum_over_time(model_feature_bin:observations:increase10s[29s999ms]) / 10"
         in records["model_feature_bin:observations:increase30s"]
     )
+
+
+def test_a_backslash_in_the_job_reaches_prometheus(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, r"health: {job: 'fraud\.sidecar'}"))
+    down = {rule.alert: rule for rule in alerts(settings)}["ModelSidecarDown"]
+    assert down.expr == r'up{job=~"fraud\\.sidecar"} == 0'
 
 
 def test_a_whole_number_of_seconds_matches_both_ways_of_writing_the_bucket(tmp_path: Path) -> None:
