@@ -51,7 +51,7 @@ def floor(body: Body, comparison: Comparison) -> Callable[[], object]:
     """Return the decoding of a body into the types of its schema, and nothing else."""
     limit = Limits().string_length
     event = event_type(comparison.schema, string_length=limit)
-    columns = columns_type(comparison.schema, string_length=limit)
+    columns = columns_type(comparison.schema, string_length=limit, buffers=body.form is Form.MSGPACK)
     if body.form is Form.NDJSON:
         lines = msgspec.json.Decoder(event).decode_lines
         return lambda: lines(body.content)

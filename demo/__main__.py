@@ -5,16 +5,21 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from demo.flights import DAY_ROWS, Scored, load_flights, score, train
-from demo.process import sidecar
+from demo.process import SidecarProcess, sidecar
+from demo.stack import MissingProgram, Stack, monitoring
 from sidecar.reference import build, save
+from sidecar.rules.policy import ALERTS
 
 FOLDER = Path("build/demo")
 BODY_EVENTS = 500
@@ -26,6 +31,13 @@ DAYS = {
     "storm": "9 February, the day of the storm",
     "july": "July, the whole month",
 }
+
+RULES: dict[str, Any] = {
+    "drift": {"windows": ["1m", "2m"], "alert_window": "1m", "interval": "1s", "slices": 1},
+    "routing": {"group_wait": "2s", "action_group_wait": "2s", "group_interval": "2s"},
+    "alerts": {name: {"for": "2s"} for name, policy in ALERTS.items() if "Drift" in name and policy.for_},
+}
+"""What is changed of the rules, so that nobody has to wait for an hour."""
 
 LEVEL_STYLES = {"none": "green", "moderate": "yellow", "significant": "dark_orange", "critical": "bold red"}
 
@@ -51,13 +63,17 @@ def main() -> int:
             "july": score(model, flights[flights.month == 7]),
         }
     config = write_reference(scored["january"])
-    with sidecar(FOLDER, config=config) as process:
-        console.print(f"Started a sidecar on {process.url}.\n")
+    with ExitStack() as running:
+        process = running.enter_context(sidecar(FOLDER, config=config, web=1))
+        console.print(f"Started a sidecar on {process.url}.")
+        stack = start_monitoring(running, process)
         for name, title in DAYS.items():
             send(process.url, scored[name].events(name))
             console.print(table_of(title, name, get(f"{process.url}/drift?model={name}")))
             console.print(f"  {latency_of(name, get(f'{process.url}/latency'))}\n")
         explain_storm(process.url)
+        if stack is not None:
+            show_notification(stack)
     say_how_to_look_further(config, seconds=time.perf_counter() - began)
     return 0
 
@@ -166,6 +182,45 @@ def explain_storm(url: str) -> None:
             f"(adds {b['contribution']:.2f} to the PSI)"
         )
     console.print()
+
+
+def start_monitoring(running: ExitStack, process: SidecarProcess) -> Stack | None:
+    """Start Prometheus and Alertmanager where they are installed; else say how to install them."""
+    try:
+        targets = {urlsplit(process.web_urls[0]).netloc: "demo"}
+        stack = running.enter_context(monitoring(Path(running.enter_context(TemporaryDirectory())), targets, RULES))
+    except MissingProgram as missing:
+        console.print(f"To see alerts too, install Prometheus and Alertmanager: {missing}\n")
+        return None
+    stack.wait("the first scrape", lambda: bool(stack.query("model_reference_info")), seconds=30)
+    console.print("Started Prometheus and Alertmanager with the shipped rules, their windows shortened to a minute.\n")
+    return stack
+
+
+def show_notification(stack: Stack) -> None:
+    """Wait for the alert on the storm, and show what Alertmanager holds and what it sent."""
+    with console.status("Waiting for Prometheus to raise the alert…"):
+        alert = stack.inbox.wait("rollback", "RollbackDataDrift", model="storm", feature="dep_delay", seconds=60)
+        stack.wait("the alert in Alertmanager", lambda: bool(on_storm(stack)), seconds=30)
+    console.print("[bold]What Alertmanager holds for dep_delay in the storm[/]")
+    for held in on_storm(stack):
+        labels, quiet = held["labels"], held["status"]["inhibitedBy"]
+        state = "silent, because a graver one fires" if quiet else "firing"
+        console.print(f"  {labels['alertname']} (severity {labels['severity']}, action {labels['action']}): {state}")
+    console.print("\n[bold]What it sent to the receiver of rollbacks[/]")
+    console.print_json(data={key: alert[key] for key in ("status", "labels", "annotations", "startsAt")})
+    calm = {"january", "ordinary-day"} & {held["labels"].get("model") for held in stack.alerts()}
+    console.print(f"Alerts on January and on the ordinary day: {', '.join(sorted(calm)) or 'none'}.\n")
+
+
+def on_storm(stack: Stack) -> list[dict[str, Any]]:
+    """Return the alerts on departure delays in the storm, the one that fires first."""
+    wanted = {"model": "storm", "feature": "dep_delay"}
+    held = [alert for alert in stack.alerts() if wanted.items() <= alert["labels"].items()]
+    names = {alert["labels"]["alertname"] for alert in held}
+    if not {"CriticalDataDrift", "RollbackDataDrift"} <= names:
+        return []
+    return sorted(held, key=lambda alert: bool(alert["status"]["inhibitedBy"]))
 
 
 def say_how_to_look_further(config: Path, *, seconds: float) -> None:

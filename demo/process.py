@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 _ADDRESS = re.compile(r"msg=listening .*serves=(?P<serves>\w+) .*address=(?P<address>\S+)")
 
@@ -44,12 +44,17 @@ def sidecar(
             urls = [f"http://{address}" for _, address in addresses]
             yield SidecarProcess(process, urls[0], tuple(urls[1:]), log)
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process)
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """Ask a process to end, and make it where it does not."""
+    process.terminate()
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_for_addresses(process: subprocess.Popen[str], log: str, start: int, count: int) -> list[tuple[str, str]]:
