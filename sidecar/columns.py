@@ -13,6 +13,7 @@ from sidecar.event import PREDICTION, PROBABILITY, Batch, Event, Key, Schema
 from sidecar.schema import ABSENT
 
 _FLOAT64 = np.dtype("<f8")
+_BESIDE_FEATURES = ("prediction", "probability", "latency_ms", "error")
 
 
 class Misfit(Exception):
@@ -108,7 +109,7 @@ def rows_of_columns(columns: dict[str, Any], passed_over: Set[str]) -> Iterator[
     other_lists = {
         name: _values(f"$.columns.{name}", column)
         for name, column in columns.items()
-        if name != "features" and column is not None
+        if name in _BESIDE_FEATURES and column is not None
     }
     lengths = [(f"$.columns.features.{name}", len(column)) for name, column in feature_lists.items()]
     lengths += [(f"$.columns.{name}", len(column)) for name, column in other_lists.items()]
@@ -143,9 +144,7 @@ def _column(key: Key, inputs: dict[str, Any], outputs: dict[Key, Any]) -> Any:
 
 def _common_length(columns: Any, names: list[str], values: Sequence[Any]) -> int:
     named = [(f"$.columns.features.{name}", column) for name, column in zip(names, values, strict=False)]
-    named += [
-        (f"$.columns.{name}", getattr(columns, name)) for name in ("prediction", "probability", "latency_ms", "error")
-    ]
+    named += [(f"$.columns.{name}", getattr(columns, name)) for name in _BESIDE_FEATURES]
     lengths = []
     for path, column in named:
         if isinstance(column, memoryview):

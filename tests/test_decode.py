@@ -631,7 +631,7 @@ BAD: list[tuple[str, Form, bytes, Outcome]] = [
         _packed({"columns": {"features": {b"x": [1]}}}),
         _one("$.features"),
     ),
-    ("packed number as a column's name", MSGPACK, _packed({"columns": {"features": {}, 7: [1]}}), _one("$")),
+    ("packed number as a column's name", MSGPACK, _packed({"columns": {"features": {}, 7: [1]}}), _one("$.columns")),
     ("packed number as a key", MSGPACK, _packed({"columns": {"features": {"amount": [1]}}, 7: 1}), (1, [])),
     (
         "packed extension in a column",
@@ -800,6 +800,15 @@ def test_unknown_features_of_any_name_are_passed_over(name: str) -> None:
     for way in ("array", "lines", "columns", "packed columns", "array"):
         decoded = decoder.decode(*WAYS[way]([{"features": {"amount": 1, name: 2}}]))
         assert (decoded.accepted, decoded.refusals.total) == (1, 0)
+
+
+@pytest.mark.parametrize("column", [[1, 2], ["a"], 5, None, {}, [[]]])
+@pytest.mark.parametrize("amount", [[1, 2], [1, 2, "x"]])
+def test_unknown_keys_beside_the_features_are_ignored_in_every_form(column: Any, amount: list[Any]) -> None:
+    columns = {"features": {"amount": amount}, "timestamp": column}
+    for body, form in ((json.dumps({"columns": columns}).encode(), JSON), (_packed({"columns": columns}), MSGPACK)):
+        assert _decoder().decode(body, form).accepted == 2
+    assert _decoder().decode(json.dumps({"features": {}, "timestamp": column}).encode(), JSON).accepted == 1
 
 
 def test_unknown_columns_alone_are_events_all_the_same() -> None:
