@@ -196,6 +196,7 @@ class Decoder:
         typed: Callable[[Any], Event] | None = None,
     ) -> Decoded:
         """Validate events one by one; `loose` decodes one without types, `typed` with."""
+        self._meet(items, loose)
         decoded = Decoded()
         for index, item in enumerate(items):
             try:
@@ -205,6 +206,26 @@ class Decoder:
             except _UNREADABLE as error:
                 decoded.refusals.add(Refusal(index, "$", str(error), "unreadable"))
         return decoded
+
+    def _meet(self, items: Sequence[Any], loose: Callable[[Any], Any]) -> None:
+        """Ignore from now on what is unlisted in the events of a body: all at once, since types are then made anew."""
+        unlisted: dict[str, dict[str, None]] = {}
+        for item in items:
+            try:
+                row = loose(item)
+            except _UNREADABLE:
+                continue  # refused when its turn comes
+            schema = self._schema_of(row) if isinstance(row, dict) else None
+            if schema is not None and not schema.learning and isinstance(row.get("features"), dict):
+                unlisted.setdefault(schema.model, {}).update(dict.fromkeys(row["features"]))
+        for model, names in unlisted.items():
+            self._grow(self._schemas[model], {"features": names})
+
+    def _grow(self, schema: Schema, row: dict[str, Any]) -> Schema:
+        new = grown(schema, row, features=self._features, string_length=self._string_length)
+        if new != schema:
+            self.update(new)
+        return new
 
     def _one_event(self, item: Any, loose: Callable[[Any], Any], typed: Callable[[Any], Event] | None) -> Event:
         if typed is not None:
@@ -244,11 +265,11 @@ class Decoder:
         if not isinstance(row, dict) or not isinstance(row.get("features"), dict):
             return row
         schema = self._schema_of(row)
+        if schema is None and "model" in row:
+            raise msgspec.ValidationError(f"Invalid value {repr(row['model'])[:100]} - at `$.model`")
         if schema is None:
             return row
-        new = grown(schema, row, features=self._features, string_length=self._string_length)
-        if new != schema:
-            self.update(new)
+        new = self._grow(schema, row)
         columns = {key.name for key in (*new.numeric, *new.categorical) if key.role == "input"}
         ignored = frozenset(new.ignored)
         features = {

@@ -6,6 +6,7 @@ Bins of all features lie end to end on the last axis; `starts` (shape `(F,)`) sa
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,7 @@ def psi_threshold(factor: Floats, samples: NDArray[Any], reference_samples: NDAr
         return np.asarray(factor * (1 / samples + 1 / reference_samples), dtype=np.float64)
 
 
+@lru_cache(maxsize=1024)
 def chi2_isf(probability: float, degrees: int) -> float:
     """Return the `x` that a chi-square variable with `degrees` (>= 1) exceeds with the given probability, in (0, 1).
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sidecar.decode import Decoded, Decoder, batches
 from sidecar.event import PREDICTION, PROBABILITY, Batch, Form, Key, Schema, TooManyEvents, Unreadable
-from sidecar.schema import MOST_IGNORED, learning_schema
+from sidecar.schema import MOST_IGNORED, event_type, learning_schema
 
 AMOUNT, AGE, MERCHANT = Key("input", "amount"), Key("input", "age"), Key("input", "merchant")
 FRAUD = Schema("fraud", numeric=(AMOUNT, AGE, PROBABILITY), categorical=(MERCHANT, PREDICTION))
@@ -828,6 +828,20 @@ def test_unknown_names_are_remembered_up_to_a_limit() -> None:
     assert len(decoder.schema("fraud").ignored) == MOST_IGNORED
     decoded = decoder.decode(b'{"features": {"z0": 1, "never seen": 1}}', JSON)
     assert _content(decoded)["fraud"].unknown == 1
+
+
+def test_new_names_all_over_a_body_make_the_types_anew_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = _decoder()
+    made = []
+
+    def counted(*args: Any, **options: Any) -> Any:
+        made.append(args)
+        return event_type(*args, **options)
+
+    monkeypatch.setattr("sidecar.decode.event_type", counted)
+    body = json.dumps([{"features": {f"z{i}": 1}} for i in range(20)]).encode()
+    assert _content(decoder.decode(body, JSON))["fraud"].unknown == 20
+    assert len(made) == 1
 
 
 def test_long_unknown_names_take_no_memory() -> None:
