@@ -37,7 +37,9 @@ class Ingest:
         announced = request.content_length
         if announced is not None and announced > limit:
             return self._too_large()
-        reserved = limit if announced is None else announced
+        # How large a compressed body becomes is known only when it has been read.
+        packed = "Content-Encoding" in request.headers
+        reserved = limit if announced is None or packed else announced
         if self._inflight_bytes + reserved > self.limits.inflight_bytes:
             return self._overloaded()
         self._inflight_bytes += reserved
@@ -45,6 +47,8 @@ class Ingest:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return self._too_large()
+        except (web.RequestPayloadError, ConnectionError):
+            return self._cut_short()
         finally:
             self._inflight_bytes -= reserved
         return self._submit(body, self._form(request.headers.get("Content-Type", "")))
@@ -73,6 +77,10 @@ class Ingest:
     def _too_large(self) -> web.Response:
         self._monitor.reject(TRANSPORT, "too_large")
         return _answer(413, {"error": f"the body is larger than {self.limits.body_bytes} bytes"})
+
+    def _cut_short(self) -> web.Response:
+        self._monitor.reject(TRANSPORT, "unreadable")
+        return _answer(400, {"error": "unreadable body: it was cut short, or is not what Content-Encoding says"})
 
     def _overloaded(self) -> web.Response:
         self._monitor.drop(TRANSPORT, "overload")
