@@ -67,10 +67,7 @@ class Collector:
 
     def _written_for(self, model: Model) -> "_Written":
         written = self._written.get(model.name)
-        fresh = written is not None and written.comparison is model.comparison
-        if written is not None and fresh and written.bounds == model.traffic.bounds:
-            return written
-        return _Written(model)
+        return written if written is not None and written.describes(model) else _Written(model)
 
     def _sidecar_families(self, families: Families) -> None:
         monitor = self._monitor
@@ -96,6 +93,7 @@ class _Written:
     def __init__(self, model: Model) -> None:
         name = model.name
         self.bounds = model.traffic.bounds
+        self._version = model.config.version
         self.predictions = prefix(metrics.PREDICTIONS.name, ("model",), (name,))
         self.errors = prefix(metrics.PREDICTION_ERRORS.name, ("model",), (name,))
         self.unknown = prefix(metrics.UNKNOWN_FEATURES.name, ("model",), (name,))
@@ -107,6 +105,11 @@ class _Written:
         self.comparison = model.comparison
         if model.comparison is not None:
             self._write_reference(model, model.comparison)
+
+    def describes(self, model: Model) -> bool:
+        """Tell whether the model is still the one that was written."""
+        same_bounds = self.bounds == model.traffic.bounds
+        return same_bounds and self.comparison is model.comparison and self._version == model.config.version
 
     def _write_reference(self, model: Model, comparison: Comparison) -> None:
         name, profile = model.name, comparison.profile
