@@ -1,6 +1,8 @@
 """The application: builds every object once, owns the clock, the signals and the tasks."""
 
 import asyncio
+import logging
+import os
 import signal
 import time
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import uvloop
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar import __version__
 from sidecar.collector import Collector, LoadState
@@ -19,7 +22,7 @@ from sidecar.listen.http import Ingest
 from sidecar.load import load_all
 from sidecar.log import Log
 from sidecar.monitor import Monitor
-from sidecar.web import Web, lifecycle_routes
+from sidecar.web import PATHS, Web, lifecycle_routes
 
 log = Log("sidecar")
 
@@ -44,6 +47,8 @@ class Application:
     def __init__(self, options: Options) -> None:
         """Load everything; raises ConfigError."""
         self._options = options
+        if options.telemetry_path in PATHS:
+            raise ConfigError(f"--web.telemetry-path: {options.telemetry_path!r} is taken: choose another path")
         config, profiles = load_all(options.config_file)
         self._clock = time.monotonic
         self._monitor = Monitor(config, profiles, now=self._clock(), start=datetime.now(UTC))
@@ -63,6 +68,7 @@ class Application:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
+        logging.getLogger("aiohttp.server").addFilter(_shorten_mistakes_of_clients)
         async with AsyncExitStack() as stack:
             await self._listen(stack)
             for name, model in self._monitor.models.items():
@@ -73,7 +79,8 @@ class Application:
             self._web.ready = False
             flushing.cancel()
         self._monitor.flush(now=self._clock())
-        log.info("stopped")
+        events = sum(model.traffic.events for model in self._monitor.models.values())
+        log.info("stopped", events=events)
 
     async def _listen(self, stack: AsyncExitStack) -> None:
         options = self._options
@@ -115,11 +122,26 @@ async def _start(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     host, port = address
-    await web.TCPSite(runner, host, port).start()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise OSError(f"cannot listen on {_shown(host or '', port)}: {reason}") from error
     for bound in runner.addresses:
-        host, port = bound[:2]
-        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        log.info("listening", serves=serves, address=shown, version=__version__)
+        log.info("listening", serves=serves, address=_shown(*bound[:2]), version=__version__)
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _shorten_mistakes_of_clients(record: logging.LogRecord) -> bool:
+    """Log a request that is not HTTP as one warning, not as an error of ours with where it was found."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+        record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
+        record.msg, record.args = "refused a request that is not HTTP: %s", (" ".join(str(error).split())[:200],)
+    return True
 
 
 def run(options: Options) -> int:

@@ -14,6 +14,9 @@ from sidecar.collector import Collector
 from sidecar.monitor import Monitor
 from sidecar.report import NotThere, Report, drift_report, latency_report
 
+PATHS = ("/", "/drift", "/latency", "/alerts", "/health", "/-/healthy", "/-/ready", "/-/reload", "/monitor")
+"""Paths that are taken, whatever the one of the metrics."""
+
 Reload = Callable[[], str | None]
 """Load configuration and references again; returns what is wrong with them, or None."""
 
@@ -66,7 +69,7 @@ class Web:
         """Answer a scrape."""
         text, content_type = self._collector.expose(request.headers.get("Accept", ""), now=self._clock())
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if "gzip" in request.headers.get("Accept-Encoding", ""):
+        if _accepts_gzip(request.headers.get("Accept-Encoding", "")):
             text = await asyncio.to_thread(gzip.compress, text, 1)
             headers["Content-Encoding"] = "gzip"
         return web.Response(body=text, headers=headers)
@@ -134,6 +137,14 @@ def lifecycle_routes(reload: Reload | None) -> list[web.RouteDef]:
         return web.Response(status=500 if problem else 200, text=f"{problem}\n" if problem else "")
 
     return [web.post("/-/reload", post_reload)]
+
+
+def _accepts_gzip(accept_encoding: str) -> bool:
+    for offered in accept_encoding.lower().split(","):
+        coding, _, weight = offered.replace(" ", "").partition(";")
+        if coding == "gzip":
+            return weight.rstrip("0.") != "q="
+    return False
 
 
 def _answer(report: Callable[[], Report]) -> web.Response:

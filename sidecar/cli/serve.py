@@ -1,6 +1,7 @@
 """`model-sidecar serve`."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -82,12 +83,13 @@ def run(args: argparse.Namespace) -> int:
 def address(text: str) -> tuple[str | None, int]:
     """Read `host:port`, `[::1]:port` or `:port`, which is every interface."""
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
+    bare = ":" in host and not (host.startswith("[") and host.endswith("]"))
+    if not colon or bare or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1:8000 or :9090")
     return host.removeprefix("[").removesuffix("]") or None, int(port)
 
 
 def _path(text: str) -> str:
-    if not text.startswith("/") or "{" in text:
+    if not re.fullmatch(r"(/[\w.~-]+)+", text, re.ASCII):
         raise argparse.ArgumentTypeError(f"{text!r} is not a path such as /metrics")
     return text
