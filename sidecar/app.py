@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,7 +70,7 @@ class Application:
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         logging.getLogger("aiohttp.server").addFilter(_shorten_mistakes_of_clients)
         async with AsyncExitStack() as stack:
-            await self._listen(stack)
+            sites = await self._listen(stack)
             for name, model in self._monitor.models.items():
                 log.info("watching", model=name, reference="learning" if model.learner else model.config.reference)
             flushing = asyncio.create_task(self._flush_regularly())
@@ -78,21 +78,26 @@ class Application:
             log.info("stopping")
             self._web.ready = False
             flushing.cancel()
+            for site in sites:
+                await site.stop()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ingest.drain(), SHUTDOWN_SECONDS)
         self._monitor.flush(now=self._clock())
         events = sum(model.traffic.events for model in self._monitor.models.values())
         log.info("stopped", events=events)
 
-    async def _listen(self, stack: AsyncExitStack) -> None:
+    async def _listen(self, stack: AsyncExitStack) -> list[web.BaseSite]:
         options = self._options
         body_bytes = self._ingest.limits.body_bytes
         ingest = web.Application(client_max_size=body_bytes)
         ingest.router.add_routes([web.post("/monitor", self._ingest.post), *self._web.routes()])
         ingest.router.add_routes(lifecycle_routes(self.reload if options.enable_lifecycle else None))
-        await _start(ingest, options.ingest_address, stack, serves="ingest")
+        sites = [await _start(ingest, options.ingest_address, stack, serves="ingest")]
         for address in options.web_addresses:
             read_only = web.Application()
             read_only.router.add_routes(self._web.routes())
-            await _start(read_only, address, stack, serves="web")
+            sites.append(await _start(read_only, address, stack, serves="web"))
+        return sites
 
     async def _flush_regularly(self) -> None:
         while True:
@@ -117,18 +122,20 @@ class Application:
 
 async def _start(
     application: web.Application, address: tuple[str | None, int], stack: AsyncExitStack, *, serves: str
-) -> None:
+) -> web.BaseSite:
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     host, port = address
+    site = web.TCPSite(runner, host, port)
     try:
-        await web.TCPSite(runner, host, port).start()
+        await site.start()
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise OSError(f"cannot listen on {_shown(host or '', port)}: {reason}") from error
     for bound in runner.addresses:
         log.info("listening", serves=serves, address=_shown(*bound[:2]), version=__version__)
+    return site
 
 
 def _shown(host: str, port: int) -> str:

@@ -1,5 +1,6 @@
 """`POST /monitor`: prediction events over HTTP, on the loopback listener."""
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -27,12 +28,27 @@ class Ingest:
         self._monitor = monitor
         self._clock = clock
         self._inflight_bytes = 0
+        self._freed = asyncio.Event()
+        self._stopping = False
         self._forms: dict[str, Form] = {}
         self.limits = limits
         monitor.open_transport(TRANSPORT)
 
     async def post(self, request: web.Request) -> web.Response:
         """Count the events of the body; see the answers in the documentation of the API."""
+        response = await self._receive(request)
+        if self._stopping:
+            response.force_close()
+        return response
+
+    async def drain(self) -> None:
+        """Wait for the bodies that are being received; from now on connections are closed after their answer."""
+        self._stopping = True
+        while self._inflight_bytes:
+            self._freed.clear()
+            await self._freed.wait()
+
+    async def _receive(self, request: web.Request) -> web.Response:
         limit = self.limits.body_bytes
         announced = request.content_length
         if announced is not None and announced > limit:
@@ -51,6 +67,7 @@ class Ingest:
             return self._cut_short()
         finally:
             self._inflight_bytes -= reserved
+            self._freed.set()
         return self._submit(body, self._form(request.headers.get("Content-Type", "")))
 
     def _submit(self, body: bytes, form: Form) -> web.Response:
