@@ -45,7 +45,7 @@ bench: $(VENV)/.dev  ## Measure ingest, drift, scrape and memory next to their f
 	$(BIN)/python -m bench
 
 golden: $(VENV)/.dev  ## Write the golden files again; read the difference before you commit it
-	$(BIN)/python -m pytest --quiet --golden
+	$(BIN)/python -m pytest --quiet --golden -k golden
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
