@@ -1,0 +1,106 @@
+"""A real Prometheus scrapes a real sidecar."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from demo.process import SidecarProcess, sidecar
+from sidecar.metrics import CATALOGUE
+from tests.plugins.programs import program
+from tests.plugins.serving import event, fraud_config, get, parsed, post, wait_until
+
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+- job_name: sidecar
+  metrics_path: /metrics
+  static_configs: [{{targets: ["{ingest}", "{web}"]}}]
+"""
+
+Query = Callable[[str], list[dict[str, Any]]]
+
+
+@contextmanager
+def prometheus(directory: Path, config: str, *options: str) -> Iterator[Query]:
+    """Run a Prometheus on a free port; yields what answers a query with its result."""
+    directory.mkdir()
+    (directory / "prometheus.yml").write_text(config)
+    log = directory / "prometheus.log"
+    command = [
+        program("prometheus"),
+        f"--config.file={directory}/prometheus.yml",
+        f"--storage.tsdb.path={directory}/data",
+        "--web.listen-address=127.0.0.1:0",
+        *options,
+    ]
+    with log.open("w") as lines, ExitStack() as stack:
+        process = subprocess.Popen(command, stdout=lines, stderr=lines)
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
+        url = ""
+
+        def is_ready() -> bool:
+            nonlocal url
+            assert process.poll() is None, log.read_text()
+            found = re.search(r"Listening on.* address=(127\.0\.0\.1:\d+)", log.read_text())
+            url = f"http://{found[1]}" if found else ""
+            try:
+                return bool(url) and get(url, "/-/ready").status == 200
+            except (URLError, OSError):
+                return False
+
+        wait_until(is_ready)
+
+        def query(expression: str) -> list[dict[str, Any]]:
+            reply = get(url, f"/api/v1/query?query={quote(expression)}")
+            assert reply.status == 200, reply.text
+            result: list[dict[str, Any]] = reply.json()["data"]["result"]
+            return result
+
+        yield query
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SidecarProcess]:
+    directory = tmp_path_factory.mktemp("served")
+    with sidecar(directory, config=fraud_config(directory), web=1) as process:
+        post(process.url, [event()] * 300 + [event(latency_ms=-1)])
+        yield process
+
+
+@pytest.mark.parametrize("options", [(), ("--enable-feature=native-histograms",)], ids=["text", "protobuf"])
+def test_prometheus_scrapes_both_listeners_without_an_error(
+    served: SidecarProcess, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    ingest, web = (urlsplit(url).netloc for url in (served.url, *served.web_urls))
+    config = CONFIG.format(ingest=ingest, web=web)
+    with prometheus(tmp_path / "prometheus", config, *options) as query:
+        wait_until(lambda: [r["value"][1] for r in query("min(count_over_time(up[1m])) > 2")] != [])
+        assert [r["value"][1] for r in query("min_over_time(up[1m])")] == ["1", "1"]
+        exposed = parsed(get(served.url, "/metrics").text)
+        expected = len({key for key in exposed if key[0].startswith("model_")})
+        assert {r["value"][1] for r in query('count by (instance) ({__name__=~"model_.*"})')} == {str(expected)}
+        names = {r["metric"]["__name__"] for r in query('{__name__=~"model_.*"}')}
+        endings = {"histogram": "_bucket"}
+        assert {metric.name + endings.get(metric.type, "") for metric in CATALOGUE} <= names
+        for (name, labels), found in exposed.items():
+            if name in ("model_drift_psi", "model_bin_observations_total", "model_latency_seconds_bucket"):
+                pairs = ",".join(f"{key}={json.dumps(text)}" for key, text in labels)
+                results = query(f"{name}{{{pairs}}}")
+                assert [float(r["value"][1]) for r in results] == [found, found], (name, labels)
+    log = (tmp_path / "prometheus" / "prometheus.log").read_text().splitlines()
+    assert [line for line in log if "level=error" in line or ("level=warn" in line and "scrape" in line)] == []
+
+
+def test_promtool_reads_what_the_process_serves(served: SidecarProcess) -> None:
+    text = get(served.url, "/metrics").body
+    finished = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (finished.returncode, finished.stderr) == (0, b"")

@@ -1,0 +1,107 @@
+"""The command line: help, wrong usage, and `check-config`."""
+
+from pathlib import Path
+
+import pytest
+
+from sidecar.cli import COMMANDS
+from tests.plugins.programs import model_sidecar
+from tests.plugins.serving import fraud_config, fraud_profile
+
+
+def test_help_lists_every_command() -> None:
+    finished = model_sidecar("--help")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    for command, summary in COMMANDS.items():
+        assert command in finished.stdout
+        assert summary.split()[0] in finished.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    finished = model_sidecar(command, "--help")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout.startswith(f"usage: model-sidecar {command} ")
+    assert " ".join(COMMANDS[command].split())[1:] in " ".join(finished.stdout.split())
+
+
+WRONG = {
+    "no command": ([], "the following arguments are required: COMMAND"),
+    "an unknown command": (["observe"], "invalid choice: 'observe'"),
+    "an unknown option": (["serve", "--storage"], "unrecognized arguments: --storage"),
+    "no value": (["serve", "--config.file"], "argument --config.file: expected one argument"),
+    "an unknown level": (["serve", "--log.level=loud"], "argument --log.level: invalid choice: 'loud'"),
+    "an unknown format": (["serve", "--log.format=xml"], "argument --log.format: invalid choice: 'xml'"),
+    "a file too few": (["check-config"], "the following arguments are required: FILE"),
+    "a file too many": (["check-config", "a", "b"], "unrecognized arguments: b"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "error"), WRONG.values(), ids=WRONG)
+def test_refuses_wrong_usage_with_status_2_and_the_reason(arguments: list[str], error: str) -> None:
+    finished = model_sidecar(*arguments)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert error in finished.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("option", ["--ingest.listen-address", "--web.listen-address"])
+@pytest.mark.parametrize(
+    "text", ["", "8000", "localhost", "localhost:", "localhost:http", "127.0.0.1:65536", ":::1", ":²"]
+)
+def test_refuses_what_is_no_address(option: str, text: str) -> None:
+    finished = model_sidecar("serve", f"{option}={text}")
+    assert finished.returncode == 2
+    sentence = f"argument {option}: {text!r} is not an address such as 127.0.0.1:8000 or :9090"
+    assert finished.stderr.splitlines()[-1] == f"model-sidecar serve: error: {sentence}"
+
+
+@pytest.mark.parametrize("text", ["", "metrics", "/", "/a/", "/a b", "/a?b", "/a#b", "/{a}", "//a", "/é"])
+def test_refuses_what_is_no_path(text: str) -> None:
+    finished = model_sidecar("serve", f"--web.telemetry-path={text}")
+    assert finished.returncode == 2
+    assert finished.stderr.splitlines()[-1].endswith(f"{text!r} is not a path such as /metrics")
+
+
+def test_check_config_tells_what_a_file_configures(tmp_path: Path) -> None:
+    config = fraud_config(tmp_path, "  - {name: new, learn: {events: 500}, windows: [1m, 1h30m]}\n")
+    finished = model_sidecar("check-config", str(config))
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout.splitlines() == [
+        f"fraud: 4 features, reference {fraud_profile().fingerprint} of 1000 rows; windows 5m, 1h, 24h",
+        "new: learns its reference from 500 events; windows 1m, 1h30m",
+        f"{config}: OK",
+    ]
+
+
+BAD = {
+    "an unknown key": ("model: []", "there is no such key: `model`"),
+    "a wrong type": ("models: [{name: 3}]", "models[0].name: 3: Expected `str`, got `int`"),
+    "no model": ("models: []", "models: [] is not allowed: at least one model"),
+    "a key twice": ("limits: {}\nlimits: {}", "line 2: the key 'limits' is there twice"),
+    "no YAML": ("models: {", "line 1: expected the node content, but found '<stream end>'"),
+    "no reference": ("models: [{name: a, reference: none.json}]", "models[0].reference: "),
+    "two models of one name": (
+        "models: [{name: a}, {name: a}]",
+        "models[1].name: 'a' is not allowed: each model has a name of its own",
+    ),
+    "too many features": ("models: [{name: a, reference: fraud.profile.json}]\nlimits: {features: 1}", "2 features"),
+}
+
+
+@pytest.mark.parametrize(("text", "error"), BAD.values(), ids=BAD)
+def test_check_config_says_what_is_wrong_in_one_sentence(tmp_path: Path, text: str, error: str) -> None:
+    config = fraud_config(tmp_path)
+    config.write_text(text)
+    finished = model_sidecar("check-config", str(config))
+    assert (finished.returncode, finished.stdout) == (1, "")
+    [sentence] = finished.stderr.splitlines()
+    assert sentence.startswith(f"model-sidecar: {config}:")
+    assert error in sentence
+
+
+def test_check_config_says_that_there_is_no_file(tmp_path: Path) -> None:
+    finished = model_sidecar("check-config", str(tmp_path / "none.yml"))
+    assert (finished.returncode, finished.stderr) == (
+        1,
+        f"model-sidecar: {tmp_path}/none.yml: No such file or directory\n",
+    )
