@@ -8,7 +8,7 @@ import pytest
 
 TIMEOUT_SECONDS = 60
 
-PACKAGES = {"prometheus": "prometheus", "promtool": "prometheus"}
+PACKAGES = {"curl": "curl", "prometheus": "prometheus", "promtool": "prometheus"}
 
 
 def program(name: str) -> str:
