@@ -46,6 +46,7 @@ def drift_report(
         for name in [entry["feature"]]
     }
     drifted = [name for name, entry in inputs.items() if entry["level"] not in ("none", "unknown")]
+    drifted.sort(key=lambda name: inputs[name]["psi"], reverse=True)
     return {
         "timestamp": _time(monitor.wall(now)),
         "features_monitored": len(inputs),

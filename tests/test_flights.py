@@ -24,7 +24,7 @@ from tests.plugins.serving import JSON, MSGPACK, NDJSON, Samples, get, post, sam
 Counts = NDArray[np.int64]
 NUMERIC = ["dep_delay", "arr_delay", "air_time", "distance", "hour", "probability"]
 OUTPUTS = ["prediction", "probability"]
-DAYS = ["january", "storm", "july"]
+DAYS = ["january", "july", "storm"]
 WINDOWS = ["5m", "1h", "24h"]
 SLO_SECONDS = {0.95: 0.1, 0.99: 0.5}
 
@@ -241,6 +241,14 @@ def test_departure_delay_is_critical_on_the_day_of_the_storm_because_most_of_it_
     assert sum(b["contribution"] for b in watched.storm_bins) == pytest.approx(entry["psi"], abs=1e-9)
     assert "storm/dep_delay" in watched.drift["drifted_features"]
     assert not [name for name in watched.drift["drifted_features"] if name.startswith("january/")]
+
+
+def test_summary_lists_what_drifted_worst_first_over_all_models(watched: Watched) -> None:
+    scores, drifted = watched.drift["psi_scores"], watched.drift["drifted_features"]
+    assert watched.drift["drift_detected"]
+    assert watched.drift["features_monitored"] == len(DAYS) * len(FEATURES) == len(scores)
+    assert {name.partition("/")[0] for name in drifted} == {"storm", "july"}
+    assert drifted == sorted(drifted, key=lambda name: -scores[name])
 
 
 @pytest.mark.parametrize("day", DAYS)

@@ -244,6 +244,12 @@ def test_reload_keeps_what_was_learned(start: Start, tmp_path: Path) -> None:
 # Stopping
 
 
+def readiness(connection: http.client.HTTPConnection) -> tuple[int, str]:
+    connection.request("GET", "/-/ready")
+    response = connection.getresponse()
+    return response.status, response.read().decode()
+
+
 def stopped_events(process: SidecarProcess) -> int:
     [line] = [line for line in process.log.read_text().splitlines() if "msg=stopped" in line]
     return int(line.rpartition("events=")[2])
@@ -253,11 +259,19 @@ def stopped_events(process: SidecarProcess) -> int:
 def test_answers_a_request_in_flight_before_it_stops(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     process = start(fraud_config(tmp_path))
     body = json.dumps([event()] * 7).encode()
-    with head_sent(process.url, content_length=len(body)) as connection:
+    parts = urlsplit(process.url)
+    with (
+        closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)) as prober,
+        head_sent(process.url, content_length=len(body)) as connection,
+    ):
+        assert readiness(prober) == (200, "model-sidecar is ready.\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 100")
         connection.sendall(body[:50])
         process.process.send_signal(number)
         wait_until(lambda: "msg=stopping" in process.log.read_text())
+        assert readiness(prober) == (503, "model-sidecar is stopping.\n")
+        with pytest.raises(ConnectionRefusedError):
+            get(process.url, "/-/ready")
         connection.sendall(body[50:])
         assert connection.recv(1000).startswith(b"HTTP/1.1 202")
     assert process.process.wait(TIMEOUT_SECONDS) == 0
