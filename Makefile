@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint serve demo bench golden clean
+.PHONY: help install test lint serve demo up bench golden clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -40,6 +40,9 @@ serve: $(VENV)/.runtime  ## Serve on 127.0.0.1:8000, learning the reference from
 
 demo: $(VENV)/.demo  ## Watch a real model on real flights: an ordinary day, a storm, a summer
 	@$(BIN)/python -m demo
+
+up:  ## Start sidecar, Prometheus, Alertmanager, Grafana and demo traffic in containers
+	docker compose up --build
 
 bench: $(VENV)/.dev  ## Measure ingest, drift, scrape and memory next to their floors
 	$(BIN)/python -m bench

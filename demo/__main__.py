@@ -1,10 +1,7 @@
 """Run the demo: build a reference, start a sidecar, send it three kinds of days, show what it says."""
 
-import json
 import sys
 import time
-import urllib.request
-from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,12 +14,12 @@ from rich.table import Table
 
 from demo.flights import DAY_ROWS, Scored, load_flights, score, train
 from demo.process import SidecarProcess, sidecar
+from demo.send import get, send
 from demo.stack import MissingProgram, Stack, monitoring
 from sidecar.reference import build, save
 from sidecar.rules.policy import ALERTS
 
 FOLDER = Path("build/demo")
-BODY_EVENTS = 500
 BAR_WIDTH = 16
 
 DAYS = {
@@ -98,36 +95,6 @@ def write_reference(january: Scored) -> Path:
     config = FOLDER / "sidecar.yml"
     config.write_text(f"# One model for each kind of day, all with the same reference.\nmodels:\n{models}")
     return config
-
-
-def send(url: str, events: Iterable[dict[str, Any]]) -> None:
-    """Send events to `POST /monitor` as NDJSON, a few hundred at a time."""
-    lines: list[str] = []
-    for event in events:
-        lines.append(json.dumps(event))
-        if len(lines) == BODY_EVENTS:
-            post(url, lines)
-            lines = []
-    post(url, lines)
-
-
-def post(url: str, lines: list[str]) -> None:
-    """Send one body; raises RuntimeError unless every event was accepted."""
-    if not lines:
-        return
-    request = urllib.request.Request(
-        f"{url}/monitor", "\n".join(lines).encode(), {"Content-Type": "application/x-ndjson"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as reply:
-        answer = json.load(reply)
-    if answer != {"accepted": len(lines), "rejected": 0}:
-        raise RuntimeError(f"the sidecar refused events: {answer}")
-
-
-def get(url: str) -> Any:
-    """Return what a read endpoint answers."""
-    with urllib.request.urlopen(url, timeout=30) as reply:
-        return json.load(reply)
 
 
 def table_of(title: str, model: str, drift: Any) -> Table:

@@ -3,9 +3,7 @@
 Windows and durations are those of a settings file; the rules are the shipped ones.
 """
 
-import json
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
@@ -19,6 +17,7 @@ import pytest
 
 from demo.flights import FEATURES, load_flights
 from demo.process import SidecarProcess, sidecar
+from demo.send import send
 from demo.stack import TOKEN, MissingProgram, Stack, monitoring
 from sidecar.reference import CategoricalProfile, Profile, build, save
 from sidecar.rules.policy import ALERTS
@@ -102,21 +101,14 @@ class Traffic:
         try:
             while not self._stopped.wait(PAUSE_SECONDS):
                 for url in self._urls:
-                    post(url, [self._event() for _ in range(BODY_EVENTS)])
-        except (OSError, AssertionError) as error:
+                    send(url, (self._event() for _ in range(BODY_EVENTS)))
+        except (OSError, RuntimeError) as error:
             self._failed.append(error)
 
     def _event(self) -> dict[str, Any]:
         event = self.events[int(self._random.integers(len(self.events)))]
         failed = bool(self._random.random() < self.error_share)
         return {**event, "latency_ms": self.latency_ms(self._random), "error": failed}
-
-
-def post(url: str, events: Sequence[dict[str, Any]]) -> None:
-    body = "\n".join(map(json.dumps, events)).encode()
-    request = urllib.request.Request(f"{url}/monitor", body, {"Content-Type": "application/x-ndjson"})
-    with urllib.request.urlopen(request, timeout=30) as reply:
-        assert json.load(reply) == {"accepted": len(events), "rejected": 0}
 
 
 @contextmanager
@@ -226,10 +218,10 @@ def test_fleet_drift_in_prometheus_equals_numpy_on_all_events_over_a_restart(
     random = np.random.default_rng(5)
     sent: list[dict[str, Any]] = []
 
-    def send(url: str, count: int) -> None:
+    def send_some(url: str, count: int) -> None:
         chosen = [shifted[i] for i in random.integers(len(shifted), size=count)]
         sent.extend(chosen)
-        post(url, chosen)
+        send(url, chosen)
 
     config = tmp_path / "sidecar.yml"
     with replicas(tmp_path, reference, 2) as (first, second), ExitStack() as later:
@@ -245,7 +237,7 @@ def test_fleet_drift_in_prometheus_equals_numpy_on_all_events_over_a_restart(
             stack.wait("every replica to be scraped", lambda: stack.value("sum(up)") == 3, seconds=30)
             for _ in range(5):
                 for url, count in ((first.url, 900), (second.url, 300), (third.url, 600)):
-                    send(url, count)
+                    send_some(url, count)
             stack.wait("the events to be scraped", counted, seconds=30)
             later.close()
             stack.wait("the replica to be gone", lambda: stack.value("sum(up)") == 2, seconds=30)
@@ -253,7 +245,7 @@ def test_fleet_drift_in_prometheus_equals_numpy_on_all_events_over_a_restart(
             stack.wait("the replica to be back", lambda: stack.value("sum(up)") == 3, seconds=30)
             for _ in range(5):
                 for url, count in ((first.url, 300), (second.url, 900), (third.url, 600)):
-                    send(url, count)
+                    send_some(url, count)
             seen: list[float | None] = []
 
             def settled() -> bool:

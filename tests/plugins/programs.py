@@ -8,7 +8,13 @@ import pytest
 
 TIMEOUT_SECONDS = 60
 
-PACKAGES = {"curl": "curl", "prometheus": "prometheus", "promtool": "prometheus"}
+PACKAGES = {
+    "curl": "curl",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "amtool": "prometheus-alertmanager",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+}
 
 
 def program(name: str) -> str:

@@ -1,16 +1,14 @@
 """Run promtool and amtool on rules and made-up series."""
 
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
-_PACKAGES = {"promtool": "prometheus", "prometheus": "prometheus", "amtool": "prometheus-alertmanager"}
+from tests.plugins.programs import program
 
 RULES = Path(__file__).parents[2] / "rules"
 DRIFT_RECORDING = RULES / "drift.recording.yml"
@@ -24,14 +22,6 @@ class Check:
     at: str
     query: str
     samples: Mapping[str, float]
-
-
-def program(name: str) -> str:
-    """Return the path of a program; fail with the command that installs it."""
-    path = shutil.which(name)
-    if path is None:
-        pytest.fail(f"{name} is not installed; run: apt-get install {_PACKAGES[name]}")
-    return path
 
 
 def call(*command: str | Path) -> subprocess.CompletedProcess[str]:

@@ -62,7 +62,7 @@ CATALOGUE = set().union(*(sample_names(metric) for metric in metrics.CATALOGUE))
 
 
 @pytest.mark.parametrize("path", product(Settings()), ids=str)
-def test_a_committed_file_is_in_step_with_the_settings(path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_golden_rule_file_is_in_step_with_the_settings(path: Path, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--golden", default=False):
         (RULES / path).write_text(product(Settings())[path])
     assert (RULES / path).read_text() == product(Settings())[path], "run: model-sidecar rules --output rules"

@@ -1,0 +1,79 @@
+"""The files for containers name what is there: what can be checked of them without a container engine."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from demo.process import sidecar
+from demo.send import get
+from tests.plugins.programs import program
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return document
+
+
+def test_every_file_that_is_mounted_is_there(compose: dict[str, Any]) -> None:
+    mounted = [
+        volume.split(":")[0]
+        for service in compose["services"].values()
+        for volume in service.get("volumes", [])
+        if volume.startswith("./")
+    ]
+    assert mounted
+    assert [path for path in mounted if not (ROOT / path).exists()] == []
+
+
+def test_every_volume_and_dependency_is_declared(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    for service in services.values():
+        assert set(service.get("depends_on", {})) <= set(services)
+        named = {v.split(":")[0] for v in service.get("volumes", []) if not v.startswith("./")}
+        assert named <= set(compose["volumes"])
+
+
+def test_every_stage_that_is_built_and_everything_it_copies_is_there(compose: dict[str, Any]) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    stages = set(re.findall(r"^FROM \S+ AS (\w+)$", dockerfile, re.MULTILINE))
+    assert {s["build"]["target"] for s in compose["services"].values() if "build" in s} <= stages
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE):
+        for source in sources.split():
+            name = source.removeprefix("./")
+            assert (ROOT / name).exists()
+            assert name in allowed
+
+
+def test_prometheus_and_alertmanager_accept_their_configuration(tmp_path: Path) -> None:
+    folder = ROOT / "examples" / "compose"
+    here = tmp_path / "prometheus.yml"
+    here.write_text((folder / "prometheus.yml").read_text().replace("/etc/prometheus/rules", str(ROOT / "rules")))
+    subprocess.run([program("promtool"), "check", "config", here], check=True, capture_output=True)
+    command = [program("amtool"), "check-config", str(folder / "alertmanager.yml")]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_the_sidecar_scrapes_where_prometheus_is_told_to(compose: dict[str, Any]) -> None:
+    scraped = yaml.safe_load((ROOT / "examples" / "compose" / "prometheus.yml").read_text())
+    target = scraped["scrape_configs"][0]["static_configs"][0]["targets"][0]
+    assert f"--web.listen-address=:{target.split(':')[1]}" in compose["services"]["sidecar"]["command"]
+
+
+def test_the_traffic_of_the_containers_is_counted(tmp_path: Path) -> None:
+    run = [sys.executable, "-m", "demo.traffic"]
+    subprocess.run([*run, "prepare", tmp_path], check=True, cwd=ROOT, timeout=120)
+    with sidecar(tmp_path, config=tmp_path / "sidecar.yml") as process:
+        command = [*run, "send", process.url, "--days=2", "--seconds-per-day=0"]
+        sent = subprocess.run(command, check=True, cwd=ROOT, timeout=120, capture_output=True, text=True)
+        assert sent.stdout.splitlines() == ["2013-01-01: 842 flights", "2013-01-02: 943 flights"]
+        features = get(f"{process.url}/drift")["models"]["flights"]["features"]
+        assert {feature["windows"]["24h"]["samples"] for feature in features} == {842 + 943}
