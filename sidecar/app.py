@@ -39,6 +39,7 @@ class Options:
     web_addresses: Sequence[tuple[str | None, int]]
     telemetry_path: str
     enable_lifecycle: bool
+    alertmanager_url: str | None = None
 
 
 class Application:
@@ -59,6 +60,7 @@ class Application:
             Collector(self._monitor, self._load),
             self._clock,
             telemetry_path=options.telemetry_path,
+            alertmanager_url=options.alertmanager_url,
         )
         self._stopping = asyncio.Event()
 

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from sidecar import __version__
+from sidecar.alertmanager import AlertmanagerError, held_alerts
 from sidecar.alerts import alerts_report
 from sidecar.collector import Collector
 from sidecar.monitor import Monitor
@@ -43,12 +44,19 @@ class Web:
     """Answer the read-only endpoints."""
 
     def __init__(
-        self, monitor: Monitor, collector: Collector, clock: Callable[[], float], *, telemetry_path: str
+        self,
+        monitor: Monitor,
+        collector: Collector,
+        clock: Callable[[], float],
+        *,
+        telemetry_path: str,
+        alertmanager_url: str | None = None,
     ) -> None:
         self._monitor = monitor
         self._collector = collector
         self._clock = clock
         self._telemetry_path = telemetry_path
+        self._alertmanager_url = alertmanager_url
         self._started = clock()
         self.ready = True
 
@@ -92,8 +100,15 @@ class Web:
         return _answer(lambda: latency_report(self._monitor, now=self._clock()))
 
     async def alerts(self, request: web.Request) -> web.Response:
-        """Answer with the conditions of alerts that hold now."""
-        return _answer(lambda: alerts_report(self._monitor, now=self._clock()))
+        """Answer with the conditions of alerts that hold now, and with what Alertmanager holds if its URL is known."""
+        report = alerts_report(self._monitor, now=self._clock())
+        if self._alertmanager_url is not None:
+            try:
+                held = await held_alerts(self._alertmanager_url, self._monitor.models)
+                report["alertmanager"] = {"alerts": held, "error": None}
+            except AlertmanagerError as error:
+                report["alertmanager"] = {"alerts": None, "error": str(error)}
+        return _answer(lambda: report)
 
     async def health(self, request: web.Request) -> web.Response:
         """Answer that the process is alive."""

@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sidecar import log
 from sidecar.config import ConfigError
@@ -50,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="allow POST /-/reload on the ingest address; SIGHUP always works",
     )
     parser.add_argument(
+        "--alertmanager.url",
+        dest="alertmanager_url",
+        metavar="URL",
+        type=_url,
+        help="show at /alerts what this Alertmanager holds for the models, such as http://alertmanager:9093",
+    )
+    parser.add_argument(
         "--log.level", dest="log_level", choices=log.LEVELS, default="info", help="(default: %(default)s)"
     )
     parser.add_argument(
@@ -72,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         web_addresses=args.web_addresses,
         telemetry_path=args.telemetry_path,
         enable_lifecycle=args.enable_lifecycle,
+        alertmanager_url=args.alertmanager_url,
     )
     try:
         return app.run(options)
@@ -87,6 +96,13 @@ def address(text: str) -> tuple[str | None, int]:
     if not colon or bare or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1:8000 or :9090")
     return host.removeprefix("[").removesuffix("]") or None, int(port)
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a URL such as http://alertmanager:9093")
+    return text
 
 
 def _path(text: str) -> str:

@@ -1,0 +1,38 @@
+"""Ask Alertmanager what it holds for the models watched here."""
+
+from collections.abc import Container
+from typing import Any
+
+import aiohttp
+
+TIMEOUT_SECONDS = 2.0
+_SHOWN = ("labels", "annotations", "startsAt")
+
+
+class AlertmanagerError(Exception):
+    """Alertmanager did not answer as it should; the message says how."""
+
+
+async def held_alerts(url: str, models: Container[str]) -> list[dict[str, Any]]:
+    """Return the alerts of `models` that Alertmanager at `url` holds: labels, annotations, startsAt and state.
+
+    The state is `active`, or `suppressed` where the alert is silenced or inhibited. Raises AlertmanagerError.
+    """
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session,
+            session.get(f"{url.rstrip('/')}/api/v2/alerts") as reply,
+        ):
+            alerts = await reply.json()
+        return [
+            {key: alert[key] for key in _SHOWN} | {"state": alert["status"]["state"]}
+            for alert in alerts
+            if alert["labels"].get("model") in models
+        ]
+    except TimeoutError as error:
+        raise AlertmanagerError(f"{url}: no answer within {TIMEOUT_SECONDS:g} s") from error
+    except (aiohttp.ClientError, ValueError) as error:
+        raise AlertmanagerError(f"{url}: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AlertmanagerError(f"{url}: it does not answer as Alertmanager does") from error

@@ -1,0 +1,129 @@
+"""`/alerts` says which of the shipped alerts have their condition met, by the thresholds of the shipped rules."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from sidecar.alertmanager import AlertmanagerError, held_alerts
+from sidecar.alerts import ERROR_RATE_LIMIT, MIN_PREDICTIONS, alerts_report
+from sidecar.config import Config, ModelConfig
+from sidecar.event import Form
+from sidecar.monitor import Monitor
+from sidecar.reference import build
+from sidecar.rules.policy import ALERTS
+from sidecar.rules.settings import Settings
+
+NAMES = np.array(["a", "b"] * 500, dtype=object)
+
+
+def monitor() -> Monitor:
+    profile = build({"kind": NAMES, "said": NAMES}, prediction="said", features=["kind"])
+    config = Config(models=(ModelConfig(name="m", reference="-"),))
+    result = Monitor(config, {"m": profile}, now=0.0, start=datetime(2026, 1, 1, tzinfo=UTC))
+    result.open_transport("test")
+    return result
+
+
+def fired(*, share: float = 0.5, events: int = 1000, **rest: Any) -> dict[str, dict[str, Any]]:
+    """Send events whose input is `a` in this share, and return the alerts by name."""
+    watched = monitor()
+    kinds = ["a" if i < share * events else "b" for i in range(events)]
+    usual = ["a" if i % 2 else "b" for i in range(events)]
+    body = [
+        {"features": {"kind": kind}, "prediction": said, **{key: value(i) for key, value in rest.items()}}
+        for i, (kind, said) in enumerate(zip(kinds, usual, strict=True))
+    ]
+    watched.submit(msgspec.json.encode(body), Form.JSON, transport="test", now=1.0)
+    return {alert["alert"]: alert for alert in alerts_report(watched, now=1.0)["alerts"]}
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.5, set()),
+        (0.66, {"ModerateDataDrift"}),
+        (0.72, {"SignificantDataDrift"}),
+        (0.75, {"CriticalDataDrift"}),
+        (0.9, {"CriticalDataDrift", "RollbackDataDrift"}),
+    ],
+)
+def test_drift_has_the_alert_of_its_level(share: float, expected: set[str]) -> None:
+    alerts = fired(share=share)
+    assert set(alerts) == expected
+    for alert in alerts.values():
+        assert (alert["model"], alert["role"], alert["feature"]) == ("m", "input", "kind")
+        assert alert["value"] >= alert["limit"]
+
+
+def test_too_few_events_raise_nothing() -> None:
+    assert fired(share=1.0, events=199) == {}
+
+
+def test_slow_predictions_have_the_alert_of_the_objective_they_miss() -> None:
+    assert set(fired(latency_ms=lambda i: 200.0 if i % 10 == 0 else 5.0)) == {"HighP95Latency"}
+    assert set(fired(latency_ms=lambda i: 900.0 if i % 50 == 0 else 5.0)) == {"CriticalP99Latency"}
+
+
+def test_errors_have_their_alert_above_the_limit_and_with_enough_predictions() -> None:
+    assert set(fired(error=lambda i: i % 10 == 0)) == {"HighErrorRate"}
+    assert fired(error=lambda i: i % 20 == 0) == {}
+    assert fired(events=MIN_PREDICTIONS - 1, error=lambda i: i % 10 == 0) == {}
+
+
+def test_every_alert_it_can_name_is_one_of_the_shipped_and_its_limits_are_theirs() -> None:
+    named = {*fired(share=0.9), *fired(share=0.66), *fired(share=0.72)}
+    named |= {"HighP95Latency", "CriticalP99Latency", "HighErrorRate"}
+    assert named <= set(ALERTS)
+    service = Settings().service
+    assert service.error_ratio == ERROR_RATE_LIMIT
+    assert service.min_predictions == MIN_PREDICTIONS
+    slos = ModelConfig(name="m").latency.slos
+    assert [(slo.target, slo.seconds) for slo in slos] == [(0.95, service.p95_seconds), (0.99, service.p99_seconds)]
+
+
+HELD = {
+    "labels": {"alertname": "CriticalDataDrift", "model": "m"},
+    "annotations": {"summary": "it drifts"},
+    "startsAt": "2026-01-01T00:00:00Z",
+    "status": {"state": "active", "inhibitedBy": []},
+    "fingerprint": "1",
+}
+
+
+def alertmanager(answer: Any) -> TestServer:
+    async def alerts(request: web.Request) -> web.Response:
+        return web.json_response(answer)
+
+    application = web.Application()
+    application.router.add_get("/api/v2/alerts", alerts)
+    return TestServer(application)
+
+
+async def test_what_alertmanager_holds_for_other_models_is_left_out() -> None:
+    other = HELD | {"labels": {"alertname": "CriticalDataDrift", "model": "other"}}
+    async with alertmanager([HELD, other, HELD | {"labels": {"alertname": "Watchdog"}}]) as server:
+        assert await held_alerts(str(server.make_url("/")), {"m"}) == [
+            {
+                "labels": HELD["labels"],
+                "annotations": HELD["annotations"],
+                "startsAt": HELD["startsAt"],
+                "state": "active",
+            }
+        ]
+
+
+@pytest.mark.parametrize("answer", [{"error": "?"}, [1], [{"labels": {"model": "m"}}], "text"])
+async def test_what_is_not_alertmanager_is_said_to_be_so(answer: Any) -> None:
+    async with alertmanager(answer) as server:
+        with pytest.raises(AlertmanagerError, match="does not answer as Alertmanager does"):
+            await held_alerts(str(server.make_url("/")), {"m"})
+
+
+async def test_an_alertmanager_that_is_not_there_is_said_to_be_so(unused_tcp_port: int) -> None:
+    with pytest.raises(AlertmanagerError, match="Cannot connect"):
+        await held_alerts(f"http://127.0.0.1:{unused_tcp_port}", {"m"})
