@@ -3,6 +3,7 @@
 Windows and durations are those of a settings file; the rules are the shipped ones.
 """
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from demo.flights import FEATURES, load_flights
 from demo.process import SidecarProcess, sidecar
 from demo.send import send
 from demo.stack import TOKEN, MissingProgram, Stack, monitoring
+from sidecar.alertmanager import held_alerts
 from sidecar.reference import CategoricalProfile, Profile, build, save
 from sidecar.rules.policy import ALERTS
 
@@ -179,6 +181,10 @@ def test_drift_is_quiet_on_usual_traffic_reaches_its_receiver_when_it_comes_and_
         assert grouped.authorization == f"Bearer {TOKEN}"
         assert grouped.payload["version"] == "4"
         assert grouped.payload["groupLabels"] == {"model": MODEL, "namespace": NAMESPACE}
+        held = asyncio.run(held_alerts(stack.alertmanager_url, {MODEL}))
+        on_delays = {a["labels"]["alertname"]: a["state"] for a in held if a["labels"].get("feature") == "dep_delay"}
+        assert on_delays["RollbackDataDrift"] == "active"
+        assert on_delays.get("CriticalDataDrift", "suppressed") == "suppressed"
         quiet = {a["labels"]["feature"] for _, a in stack.inbox.alerts() if "feature" in a["labels"]}
         assert quiet <= {"dep_delay", "arr_delay", "air_time"}
 
