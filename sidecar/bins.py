@@ -6,6 +6,7 @@ Every feature has a `missing` bin, always its last. A numeric value `x` is in bi
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise, repeat
@@ -142,9 +143,8 @@ def _edges_around(distinct: Floats) -> Floats:
 
 def top_categories(values: Iterable[str], most: int) -> tuple[str, ...]:
     """Return the `most` common categories, commonest first, ties in alphabetical order."""
-    names, counts = np.unique(np.asarray(list(values), dtype=object), return_counts=True)
-    order = sorted(range(len(names)), key=lambda i: (-counts[i], names[i]))
-    return tuple(str(names[i]) for i in order[:most])
+    counts = Counter(values)
+    return tuple(sorted(counts, key=lambda name: (-counts[name], name))[:most])
 
 
 def _numbered(count: int) -> list[str]:

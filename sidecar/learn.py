@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from sidecar.bins import CategoricalBins, Category, Floats, category_text, top_categories
 from sidecar.config import Learn
 from sidecar.event import Batch, Key
-from sidecar.reference.build import WINDOW_ROWS, Counting, FeatureSpec, Wanted, block_rows, spec_of
+from sidecar.reference.build import WINDOW_ROWS
+from sidecar.reference.counting import Counting, FeatureSpec, Wanted, block_rows, spec_of
 from sidecar.reference.profile import OUTPUTS, Profile, Role
 
 MOST_VALUES = 4_000_000

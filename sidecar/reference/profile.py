@@ -165,6 +165,10 @@ def check(profile: Profile) -> None:
             raise ProfileError(f"{where}: an output is named prediction or probability")
         if feature.name == "probability" and feature.role == "output" and isinstance(feature, CategoricalProfile):
             raise ProfileError(f"{where}: a probability is numeric")
+        if feature.name == "probability" and feature.role == "output" and isinstance(feature, NumericProfile):
+            for bound in (feature.min, feature.max):
+                if bound is not None and not 0 <= bound <= 1:
+                    raise ProfileError(f"{where}: {bound:g} is not in [0, 1]")
         _check_bins(feature, where)
         counts = feature.bin_counts()
         if min(counts) < 0:

@@ -1,0 +1,238 @@
+"""Counting: rows in agreed bins, a batch at a time, up to the profile of all of them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidecar import drift
+from sidecar.bins import Bins, CategoricalBins, Floats, NumericBins, quantile_edges, top_categories
+from sidecar.reference.profile import (
+    CategoricalProfile,
+    FeatureProfile,
+    NumericProfile,
+    Profile,
+    ProfileError,
+    Role,
+    check,
+)
+
+_MOST_BLOCKS = 4096
+_MOST_BLOCK_CELLS = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A categorical column as places in a list of its distinct texts; -1 is missing."""
+
+    texts: Sequence[str]
+    codes: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+Column = Floats | list[str | None] | Coded
+"""A numeric column (NaN is missing) or a categorical one (None is missing)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A column that becomes a feature or an output."""
+
+    column: str
+    name: str
+    role: Role
+
+
+@dataclass(slots=True)
+class FeatureSpec:
+    """The agreed bins of one column."""
+
+    wanted: Wanted
+    bins: Bins
+
+
+def spec_of(wanted: Wanted, column: Column, *, bins: int, categories: int) -> FeatureSpec:
+    """Choose bins for a column: quantiles of numbers, the commonest categories of text.
+
+    A column of missing values alone is categorical without categories, so that it takes whatever comes.
+    """
+    if isinstance(column, Coded):
+        column = [*map([*column.texts, None].__getitem__, column.codes.tolist())]
+    if isinstance(column, list):
+        return FeatureSpec(wanted, CategoricalBins(top_categories((v for v in column if v is not None), categories)))
+    present = column[~np.isnan(column)]
+    if present.size == 0 and wanted.name != "probability":
+        return FeatureSpec(wanted, CategoricalBins(()))
+    return FeatureSpec(wanted, NumericBins(quantile_edges(present, bins)))
+
+
+def block_rows(window_rows: int, rows: int) -> int:
+    """Limit the block for the design effect so that there are at least ten of them."""
+    return max(1, min(window_rows, rows // 10))
+
+
+@dataclass(slots=True)
+class _Moments:
+    """Count, mean and sum of squared differences of the finite values, merged by the formula of Chan et al. (1979)."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    min: float | None = None
+    max: float | None = None
+
+    def add(self, values: Floats) -> None:
+        finite = values[np.isfinite(values)]
+        if not finite.size:
+            return
+        low, high = float(finite.min()), float(finite.max())
+        self.min = low if self.min is None else min(self.min, low)
+        self.max = high if self.max is None else max(self.max, high)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(finite.mean())
+            squares = float(((finite - mean) ** 2).sum())
+            total = self.count + finite.size
+            delta = mean - self.mean
+            self.squares += squares + delta * delta * self.count * finite.size / total
+            self.mean += delta * finite.size / total
+        self.count = total
+
+    def std(self) -> float:
+        return math.sqrt(self.squares / self.count)
+
+
+@dataclass(slots=True)
+class Counting:
+    """Count batches of columns into agreed bins, keeping counts of whole blocks of `window_rows` for the design effect.
+
+    Memory is bounded: past 4,096 blocks (fewer with very many bins) every second one is forgotten.
+    """
+
+    specs: list[FeatureSpec]
+    window_rows: int
+    rows: int = 0
+    _counts: NDArray[np.int64] = field(init=False)
+    _starts: NDArray[np.intp] = field(init=False)
+    _moments: list[_Moments] = field(init=False)
+    _blocks: list[NDArray[np.int64]] = field(init=False, default_factory=list)
+    _keep_every: int = field(init=False, default=1)
+    _open: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        sizes = [spec.bins.size for spec in self.specs]
+        self._starts = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.intp)
+        self._counts = np.zeros(sum(sizes), dtype=np.int64)
+        self._open = np.zeros_like(self._counts)
+        self._moments = [_Moments() for _ in self.specs]
+
+    def add(self, columns: Mapping[str, Column]) -> None:
+        """Count one batch; every column has the same length."""
+        indices = []
+        for spec, start, moments in zip(self.specs, self._starts, self._moments, strict=True):
+            column = columns[spec.wanted.column]
+            if isinstance(column, Coded):
+                assert isinstance(spec.bins, CategoricalBins)
+                indices.append(spec.bins.index([*column.texts, None])[column.codes] + start)
+            elif isinstance(spec.bins, CategoricalBins):
+                values = column if isinstance(column, list) else [None if v != v else v for v in column.tolist()]
+                indices.append(spec.bins.index(values) + start)
+            else:
+                numbers = np.asarray(column, dtype=np.float64)
+                moments.add(numbers)
+                indices.append(spec.bins.index(numbers) + start)
+        rows = len(indices[0])
+        stacked = np.stack(indices)
+        first = 0
+        while first < rows:
+            room = self.window_rows - self.rows % self.window_rows
+            last = min(rows, first + room)
+            counts = np.bincount(stacked[:, first:last].ravel(), minlength=self._counts.size)
+            self._counts += counts
+            self._open += counts
+            self.rows += last - first
+            if self.rows % self.window_rows == 0:
+                self._close_block()
+            first = last
+
+    def _close_block(self) -> None:
+        if (self.rows // self.window_rows) % self._keep_every == 0:
+            self._blocks.append(self._open.copy())
+        self._open[:] = 0
+        if len(self._blocks) > max(64, min(_MOST_BLOCKS, _MOST_BLOCK_CELLS // self._counts.size)):
+            self._blocks = self._blocks[1::2]
+            self._keep_every *= 2
+
+    def profile(self, *, model: str, model_version: str, source: str, created: datetime | None = None) -> Profile:
+        """Return the profile of everything counted; raises ProfileError if that is nothing."""
+        if self.rows == 0:
+            raise ProfileError("there are no rows to build from")
+        effects = design_effects(np.array(self._blocks), self._counts, self._starts, window_rows=self.window_rows)
+        features = []
+        for i, spec in enumerate(self.specs):
+            counts = self._counts[self._starts[i] : self._starts[i] + spec.bins.size].tolist()
+            features.append(_feature(spec, counts, self._moments[i], design_effect=float(effects[i])))
+        profile = Profile(
+            model=model,
+            model_version=model_version,
+            source=source,
+            created=(created or datetime.now(UTC)).replace(microsecond=0),
+            rows=self.rows,
+            window_rows=self.window_rows,
+            features=tuple(features),
+        )
+        check(profile)
+        return profile
+
+
+def design_effects(
+    blocks: NDArray[np.int64], counts: NDArray[np.int64], starts: NDArray[np.intp], *, window_rows: int
+) -> Floats:
+    """Return by how much the PSI of blocks of rows against the whole exceeds what independent rows would give.
+
+    Per feature, the mean over blocks of m rows of their PSI, over `(B-1)(1/m - 1/M)`; at least 1. `blocks` has the
+    shape `(blocks, bins)`, `counts` `(bins,)`.
+    """
+    rows = int(counts[: starts[1] if starts.size > 1 else None].sum())
+    if len(blocks) < 2 or window_rows >= rows:
+        return np.ones(starts.size)
+    shares = drift.reference_shares(counts, starts)
+    observed = drift.psi(drift.live_shares(blocks, shares, starts), shares, starts).mean(axis=0)
+    degrees = np.diff(starts, append=counts.size) - 1
+    return np.asarray(np.maximum(observed / (degrees * (1 / window_rows - 1 / rows)), 1.0), dtype=np.float64)
+
+
+def _finite(value: float) -> float | None:
+    """Return the value, or None where squares or sums were beyond the range of a double."""
+    return value if math.isfinite(value) else None
+
+
+def _feature(spec: FeatureSpec, counts: list[int], moments: _Moments, *, design_effect: float) -> FeatureProfile:
+    name, role = spec.wanted.name, spec.wanted.role
+    rounded = round(design_effect, 4)
+    if isinstance(spec.bins, CategoricalBins):
+        return CategoricalProfile(
+            name=name,
+            role=role,
+            categories=spec.bins.categories,
+            counts=tuple(counts[:-2]),
+            other=counts[-2],
+            missing=counts[-1],
+            design_effect=rounded,
+        )
+    return NumericProfile(
+        name=name,
+        role=role,
+        edges=tuple(spec.bins.edges.tolist()),
+        counts=tuple(counts[:-1]),
+        missing=counts[-1],
+        min=moments.min,
+        max=moments.max,
+        mean=_finite(moments.mean) if moments.count else None,
+        std=_finite(moments.std()) if moments.count else None,
+        design_effect=rounded,
+    )
