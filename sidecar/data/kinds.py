@@ -1,0 +1,156 @@
+"""Kinds of columns: SQL that counts what a column holds, and SQL that reads it in one way.
+
+CSV holds text alone, so a column is what all of its texts can be read as; JSON says the kind of every value; Parquet
+says that of the column. `v` is the SQL name of a column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from sidecar.data.files import Form
+
+Kind = Literal["number", "text", "boolean", "time", "nested", "empty", "mixed"]
+
+Way = Literal["number", "text", "boolean", "whole", "value"]
+"""How to read a column: `number` gives float64 with NaN for missing, the others text with NULL.
+
+`boolean` gives `true` and `false`; `value` any kind as text, numbers as `category_text` writes them; `whole` is for
+columns of CSV in which every number is written like `3.0`, as programs do that have no missing integers.
+"""
+
+_INTEGERS = ("tinyint", "smallint", "integer", "bigint", "hugeint")
+_NUMBERS = frozenset((*_INTEGERS, *(f"u{name}" for name in _INTEGERS), "float", "double", "decimal", "bignum"))
+_TEXTS = frozenset(("varchar", "enum", "uuid"))
+_NESTED = frozenset(("struct", "tuple", "list", "array", "map", "union", "blob", "bit", "variant", "geometry"))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many values of a column are of which kind; `values` counts all that are not missing.
+
+    `words` are `nan` and `inf` as text, `wholes` numbers written like `3.0`; `nested` also counts bytes. `example` is
+    a value that is no number.
+    """
+
+    values: int = 0
+    numbers: int = 0
+    words: int = 0
+    booleans: int = 0
+    times: int = 0
+    nested: int = 0
+    wholes: int = 0
+    example: str | None = None
+
+    def __add__(self, other: "Tally") -> "Tally":
+        examples = [e for e in (self.example, other.example) if e is not None]
+        return Tally(
+            values=self.values + other.values,
+            numbers=self.numbers + other.numbers,
+            words=self.words + other.words,
+            booleans=self.booleans + other.booleans,
+            times=self.times + other.times,
+            nested=self.nested + other.nested,
+            wholes=self.wholes + other.wholes,
+            example=min(examples, default=None),
+        )
+
+    @property
+    def kind(self) -> Kind:
+        """What the column is, by all of its values."""
+        if not self.values:
+            return "empty"
+        if self.nested:
+            return "nested"
+        if self.numbers + self.words == self.values:
+            return "number"
+        if self.booleans == self.values:
+            return "boolean"
+        if self.times == self.values:
+            return "time"
+        return "mixed" if self.numbers else "text"
+
+
+def cleaned(form: Form, type_name: str, v: str, *, nulls: bool) -> str:
+    """Return SQL in which the texts of `$nulls`, and the null of JSON, are NULL."""
+    if form == "json":
+        null = f"json_type({v}) = 'NULL'"
+        if nulls:
+            null += f" OR (json_type({v}) = 'VARCHAR' AND list_contains($nulls, {v} ->> '$'))"
+        return f"CASE WHEN {null} THEN NULL ELSE {v} END"
+    if form == "parquet" and nulls and type_name in _TEXTS:
+        return f"CASE WHEN list_contains($nulls, CAST({v} AS VARCHAR)) THEN NULL ELSE {v} END"
+    return v  # nulls of CSV are an option of its reader
+
+
+def judged(form: Form, v: str) -> str:
+    """Return SQL for what `counts` needs to know of each value."""
+    if form == "csv":
+        return f"TRY_CAST({v} AS DOUBLE)"
+    return f"json_type({v})" if form == "json" else "NULL"
+
+
+def counts(form: Form, type_name: str, v: str, judgement: str) -> Sequence[str]:
+    """Return SQL of aggregates, one for each field of Tally; `judgement` names what `judged` gave."""
+    j = judgement
+    if form == "csv":
+        return (
+            f"count({v})",
+            f"count(*) FILTER (isfinite({j}))",
+            f"count(*) FILTER (NOT isfinite({j}))",
+            f"count(*) FILTER (CASE WHEN {v} IS NOT NULL AND {j} IS NULL THEN lower({v}) IN ('true', 'false') END)",
+            f"count(TRY_CAST(CASE WHEN {j} IS NULL THEN {v} END AS TIMESTAMP))",
+            "0",
+            f"count(*) FILTER (isfinite({j}) AND suffix({v}, '.0'))",
+            f"min({v}) FILTER ({j} IS NULL)",
+        )
+    if form == "json":
+        return (
+            f"count({v})",
+            f"count(*) FILTER ({j} NOT IN ('VARCHAR', 'BOOLEAN', 'ARRAY', 'OBJECT'))",
+            "0",
+            f"count(*) FILTER ({j} = 'BOOLEAN')",
+            f"count(TRY_CAST(CASE WHEN {j} = 'VARCHAR' THEN {v} ->> '$' END AS TIMESTAMP))",
+            f"count(*) FILTER ({j} IN ('ARRAY', 'OBJECT'))",
+            "0",
+            f"min({v} ->> '$') FILTER ({j} IN ('VARCHAR', 'BOOLEAN'))",
+        )
+    kind = _parquet_field(type_name)
+    example = f"min({v})::VARCHAR" if type_name in _TEXTS else "NULL"
+    counted = [f"count({v})" if name in ("values", kind) else "0" for name in (f.name for f in fields(Tally))]
+    return (*counted[:-1], example)
+
+
+def _parquet_field(type_name: str) -> str:
+    if type_name in _NUMBERS:
+        return "numbers"
+    if type_name == "boolean":
+        return "booleans"
+    if type_name in _NESTED:
+        return "nested"
+    return "texts" if type_name in _TEXTS else "times"
+
+
+def read(form: Form, type_name: str, v: str, way: Way) -> str:
+    """Return SQL that reads a cleaned column in one way."""
+    if way == "number":
+        return f"coalesce(TRY_CAST({v} AS DOUBLE), 'nan'::DOUBLE)"
+    text = {"csv": v, "json": f"({v} ->> '$')", "parquet": f"CAST({v} AS VARCHAR)"}[form]
+    if way == "boolean":
+        return f"lower({text})"
+    if way == "whole" and form == "csv":
+        return rf"regexp_replace({v}, '\.0$', '')"
+    if way in ("value", "whole") and form == "json":
+        return f"CASE WHEN json_type({v}) = 'DOUBLE' THEN {_shortest(f'TRY_CAST({v} AS DOUBLE)')} ELSE {text} END"
+    if way in ("value", "whole") and type_name in ("float", "double", "decimal"):
+        return _shortest(f"CAST({v} AS DOUBLE)")
+    return text
+
+
+def _shortest(number: str) -> str:
+    """Return SQL for the shortest text of a number, as `sidecar.bins.category_text` writes it."""
+    whole = f"isfinite({number}) AND {number} = trunc({number}) AND abs({number}) < 1e16"
+    return (
+        f"CASE WHEN isnan({number}) THEN NULL WHEN {whole} THEN CAST(CAST({number} AS BIGINT) AS VARCHAR) "
+        f"ELSE CAST({number} AS VARCHAR) END"
+    )

@@ -1,0 +1,168 @@
+"""Build a profile from data files of any size: CSV, Parquet, JSON Lines.
+
+The rows are read up to three times: to see what each column holds, to sample the values that bins are chosen from,
+and to count. Only the sample is held in memory. Where it holds all rows they are counted from there.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from sidecar.data.files import DataError
+from sidecar.data.kinds import Tally, Way
+from sidecar.data.table import Progress, Table, silent
+from sidecar.reference.build import (
+    BINS,
+    CATEGORIES,
+    WINDOW_ROWS,
+    check_options,
+    mixed,
+    select,
+)
+from sidecar.reference.columns import Sample, to_columns
+from sidecar.reference.counting import Column, Counting, Wanted, block_rows, spec_of
+from sidecar.reference.profile import CategoricalProfile, Profile, ProfileError
+
+SAMPLE_ROWS = 200_000
+"""Rows that bins are chosen from, at the most."""
+
+_OTHER_SHARE = 0.5
+
+Notice = Callable[[str], None]
+"""Told, in one sentence, what was left out or looks odd."""
+
+
+def build(
+    data: Iterable[str | Path],
+    *,
+    features: Sequence[str] | None = None,
+    prediction: str | None = None,
+    probability: str | None = None,
+    categorical: Iterable[str] = (),
+    null: Sequence[str] = (),
+    bins: int = BINS,
+    categories: int = CATEGORIES,
+    window_rows: int = WINDOW_ROWS,
+    sample_rows: int = SAMPLE_ROWS,
+    model: str = "",
+    model_version: str = "",
+    source: str | None = None,
+    created: datetime | None = None,
+    progress: Progress = silent,
+    notice: Notice = lambda sentence: None,
+) -> Profile:
+    """Build a reference profile from files, directories or patterns; see `sidecar.reference.build` for the rest.
+
+    `null` are texts that mean missing, beside the empty field of CSV. With more than `sample_rows` rows, bins are
+    chosen from that many of them, taken evenly from the whole; counts are always of all rows.
+
+    Raises ProfileError for data that cannot be read or used.
+    """
+    check_options(bins=bins, categories=categories, window_rows=window_rows)
+    if sample_rows < 1:
+        raise ProfileError(f"sample_rows is {sample_rows}, not at least 1")
+    try:
+        table = Table(data, nulls=null)
+        wanted, ways = choose(
+            table,
+            features=features,
+            prediction=prediction,
+            probability=probability,
+            categorical=frozenset(categorical),
+            progress=progress,
+            notice=notice,
+        )
+        sample = Sample(table.rows, sample_rows)
+        for columns in _read(table, ways, "choosing bins", progress):
+            sample.add(columns)
+        sampled = sample.columns()
+        specs = [spec_of(w, sampled[w.column], bins=bins, categories=categories) for w in wanted]
+        counting = Counting(specs, window_rows=block_rows(window_rows, table.rows))
+        for columns in [sampled] if sample.complete else _read(table, ways, "counting", progress):
+            counting.add(columns)
+    except DataError as error:
+        raise ProfileError(str(error)) from error
+    profile = counting.profile(
+        model=model,
+        model_version=model_version,
+        source=_names(table) if source is None else source,
+        created=created,
+    )
+    for feature in profile.features:
+        if isinstance(feature, CategoricalProfile) and feature.categories:
+            share = feature.other / profile.rows
+            if share > _OTHER_SHARE:
+                notice(f"{feature.name!r}: {share:.0%} of the rows are of categories beyond the {categories} commonest")
+    return profile
+
+
+def choose(
+    table: Table,
+    *,
+    features: Sequence[str] | None,
+    prediction: str | None,
+    probability: str | None,
+    categorical: frozenset[str],
+    progress: Progress,
+    notice: Notice,
+) -> tuple[list[Wanted], dict[str, Way]]:
+    """Decide which columns are used and how each is read, and count the rows; raises ProfileError and DataError."""
+    named = features is not None
+    for name in sorted(categorical):
+        if name not in table.columns:
+            raise ProfileError(f"no column named {name!r}; there are: {', '.join(table.columns)}")
+    if not named:
+        table.require_same_columns()
+        if "" in table.columns:
+            notice("a column without a name is left out")
+        features = [n for n in table.columns if n not in ("", prediction, probability)]
+    wanted = select(table.columns, features=features, prediction=prediction, probability=probability)
+    tallies = table.tally(list(dict.fromkeys(w.column for w in wanted)), progress=progress)
+    if not table.rows:
+        raise ProfileError(f"there are no rows in {_names(table)}")
+    kept, ways = [], {}
+    for w in wanted:
+        unusable = _unusable(tallies[w.column])
+        if unusable and w.column not in categorical | {prediction, probability} and not named:
+            notice(f"column {w.column!r} is left out: it holds {unusable}")
+            continue
+        ways[w.column] = way_of(w.column, tallies[w.column], categorical=w.column in categorical)
+        kept.append(w)
+    if not kept:
+        raise ProfileError(f"no column of {_names(table)} can be a feature")
+    return kept, ways
+
+
+def _unusable(tally: Tally) -> str | None:
+    return {"time": "times", "nested": "lists, objects or bytes"}.get(tally.kind)
+
+
+def way_of(column: str, tally: Tally, *, categorical: bool) -> Way:
+    """Decide how to read a column by what it holds; raises ProfileError for what has no bins."""
+    kind = tally.kind
+    if kind == "nested" or (kind == "time" and not categorical):
+        raise ProfileError(
+            f"column {column!r} holds {_unusable(tally)}, which have no bins: leave it out of the features"
+        )
+    if kind == "mixed" and not categorical:
+        error = mixed(column, numbers=tally.numbers, others=tally.values - tally.numbers, example=tally.example)
+        raise ProfileError(f"{error} (--categorical), or say which texts mean missing (--null)")
+    if kind == "boolean":
+        return "boolean"
+    if not categorical:
+        return "number" if kind == "number" else "text"
+    return "whole" if tally.wholes == tally.values else "value"
+
+
+def _read(table: Table, ways: Mapping[str, Way], what: str, progress: Progress) -> Iterator[dict[str, Column]]:
+    done = 0
+    progress(what, done, table.rows)
+    for batch in table.batches(ways):
+        yield to_columns(batch, ways)
+        done += batch.num_rows
+        progress(what, done, table.rows)
+
+
+def _names(table: Table) -> str:
+    names = [file.path.name for file in table.files]
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}, {len(names)} files"
