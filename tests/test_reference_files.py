@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_a_sample_moves_edges_little_and_leaves_counts_exact(tmp_path: Path) -> 
     assert isinstance(carrier, CategoricalProfile)
     values = flights["dep_delay"].to_numpy()
     edges = [-np.inf, *delay.edges, np.inf]
-    counts = [((low < values) & (values <= high)).sum() for low, high in zip(edges, edges[1:], strict=False)]
+    counts = [((low < values) & (values <= high)).sum() for low, high in pairwise(edges)]
     assert list(delay.counts) == counts
     assert delay.missing == np.isnan(values).sum()
     below = np.searchsorted(np.sort(values[~np.isnan(values)]), delay.edges, side="right") / (~np.isnan(values)).sum()
@@ -228,7 +229,7 @@ def test_a_sample_does_not_depend_on_batches_and_takes_each_row_at_most_once(
         assert isinstance(number, np.ndarray)
         assert isinstance(text, Coded)
         assert [text.texts[code] for code in text.codes] == [str(v) for v in number]
-        return number.tolist()
+        return [float(v) for v in number]
 
     whole = sampled([])
     assert sampled([int(cut) for cut in np.cumsum(sizes) if cut < rows]) == whole
