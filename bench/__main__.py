@@ -1,11 +1,11 @@
-"""Run benchmarks: `python -m bench [ingest] [scrape] [memory]`, all of them by default."""
+"""Run benchmarks: `python -m bench [ingest] [scrape] [memory] [reference]`, all of them by default."""
 
 import platform
 import sys
 
-from bench import ingest, memory, scrape
+from bench import ingest, memory, reference, scrape
 
-BENCHMARKS = {"ingest": ingest.main, "scrape": scrape.main, "memory": memory.main}
+BENCHMARKS = {"ingest": ingest.main, "scrape": scrape.main, "memory": memory.main, "reference": reference.main}
 
 
 def main(names: list[str]) -> int:

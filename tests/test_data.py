@@ -1,5 +1,7 @@
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +253,26 @@ def test_an_array_of_json_is_read_like_lines(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('[{"a": 1}, {"b": 2}]')
     assert Table([tmp_path / "x.json"]).columns == ("a", "b")
     assert read(tmp_path / "x.json", {"b": "value"}) == {"b": [None, "2"]}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
+def test_memory_does_not_grow_with_the_square_of_the_columns(tmp_path: Path, form: str) -> None:
+    names = [f"x{i}" for i in range(400)]
+    path = tmp_path / f"x.{form}"
+    if form == "csv":
+        path.write_text("\n".join([",".join(names), *[",".join("0.5" for _ in names)] * 100]) + "\n")
+    elif form == "jsonl":
+        path.write_text((json.dumps(dict.fromkeys(names, 0.5)) + "\n") * 100)
+    else:
+        pq.write_table(pa.table(dict.fromkeys(names, [0.5] * 100)), path)
+    code = (
+        "import resource, sys; from sidecar.data.table import Table; table = Table([sys.argv[1]]); "
+        "pages = int(open('/proc/self/statm').read().split()[0]); most = pages * resource.getpagesize() + (4 << 30); "
+        "resource.setrlimit(resource.RLIMIT_AS, (most, most)); table.tally(table.columns); print(table.rows)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
+    assert done.stdout == "100\n", done.stderr
 
 
 numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)

@@ -35,6 +35,7 @@ class Table:
                 "memory_limit": memory,
             }
         )
+        self._connection.execute("SET enable_progress_bar = false")  # it would be written among the results
         self._nulls = list(nulls)
         self.files = [inspect(path, self._connection) for path in find(data)]
         leading = [f for f in self.files if f.form == "json"] if self.files[0].form == "json" else self.files[:1]

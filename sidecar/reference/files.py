@@ -11,6 +11,7 @@ from pathlib import Path
 from sidecar.data.files import DataError
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.table import Progress, Table, silent
+from sidecar.event import UNFIT_NAME
 from sidecar.reference.build import (
     BINS,
     CATEGORIES,
@@ -20,8 +21,8 @@ from sidecar.reference.build import (
     select,
 )
 from sidecar.reference.columns import Sample, to_columns
-from sidecar.reference.counting import Column, Counting, Wanted, block_rows, spec_of
-from sidecar.reference.profile import CategoricalProfile, Profile, ProfileError
+from sidecar.reference.counting import Column, Counting, FeatureSpec, Wanted, block_rows, spec_of
+from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, ProfileError, Role
 
 SAMPLE_ROWS = 200_000
 """Rows that bins are chosen from, at the most."""
@@ -96,6 +97,72 @@ def build(
     return profile
 
 
+def count(
+    data: Iterable[str | Path],
+    reference: Profile,
+    *,
+    features: Sequence[str] | None = None,
+    prediction: str | None = None,
+    probability: str | None = None,
+    null: Sequence[str] = (),
+    progress: Progress = silent,
+    notice: Notice = lambda sentence: None,
+) -> Profile:
+    """Count data files in the bins of a reference, and return that as a profile.
+
+    `features` are the inputs to count, by default all of the reference. An output is counted if its column is named or
+    is called as the output is. Raises ProfileError, also for a feature that the data lacks.
+    """
+    try:
+        table = Table(data, nulls=null)
+        wanted = _wanted_of(reference, table.columns, features, {"prediction": prediction, "probability": probability})
+        for output in (f for f in reference.features if f.role == "output"):
+            if ("output", output.name) not in wanted:
+                notice(f"the {output.name} is left out: say which column it is (--{output.name})")
+        tallies = table.tally(list(dict.fromkeys(w.column for w in wanted.values())), progress=progress)
+        if not table.rows:
+            raise ProfileError(f"there are no rows in {_names(table)}")
+        specs: list[FeatureSpec] = []
+        ways: dict[str, Way] = {}
+        for key, w in wanted.items():
+            feature = next(f for f in reference.features if (f.role, f.name) == key)
+            way = way_of(w.column, tallies[w.column], categorical=isinstance(feature, CategoricalProfile))
+            if isinstance(feature, NumericProfile):
+                if tallies[w.column].kind not in ("number", "empty"):
+                    example = tallies[w.column].example
+                    raise ProfileError(f"column {w.column!r} holds text such as {example!r}; {w.name!r} is numeric")
+                way = "number"
+            if ways.setdefault(w.column, way) != way:
+                raise ProfileError(f"column {w.column!r} is numeric in one role and categorical in the other")
+            specs.append(FeatureSpec(w, feature.bins()))
+        counting = Counting(specs, window_rows=block_rows(reference.window_rows or WINDOW_ROWS, table.rows))
+        for columns in _read(table, ways, "counting", progress):
+            counting.add(columns)
+    except DataError as error:
+        raise ProfileError(str(error)) from error
+    return counting.profile(model=reference.model, model_version="", source=_names(table))
+
+
+def _wanted_of(
+    reference: Profile,
+    columns: Sequence[str],
+    features: Sequence[str] | None,
+    outputs: Mapping[str, str | None],
+) -> dict[tuple[Role, str], Wanted]:
+    inputs = [f.name for f in reference.inputs]
+    for name in features or ():
+        if name not in inputs:
+            raise ProfileError(f"no feature named {name!r} in the reference; there are: {', '.join(inputs)}")
+    named = {o: c or (o if o in columns else None) for o, c in outputs.items() if reference.output(o) is not None}
+    chosen = select(
+        columns,
+        features=inputs if features is None else features,
+        prediction=named.get("prediction"),
+        probability=named.get("probability"),
+    )
+    return {(w.role, w.name): w for w in chosen}
+
+
 def choose(
     table: Table,
     *,
@@ -117,6 +184,11 @@ def choose(
             notice("a column without a name is left out")
         features = [n for n in table.columns if n not in ("", prediction, probability)]
     wanted = select(table.columns, features=features, prediction=prediction, probability=probability)
+    for w in wanted:
+        if UNFIT_NAME.search(w.name):
+            raise ProfileError(
+                f"column {w.name!r} cannot be a feature: a name holds no quotes, backslashes or controls"
+            )
     tallies = table.tally(list(dict.fromkeys(w.column for w in wanted)), progress=progress)
     if not table.rows:
         raise ProfileError(f"there are no rows in {_names(table)}")

@@ -1,0 +1,63 @@
+"""Options that say what to read from data files, for the commands that read them."""
+
+import argparse
+
+
+def names(text: str) -> list[str]:
+    """Read names that commas separate; a name that holds one is quoted as in CSV."""
+    import csv
+
+    found = [name for row in csv.reader([text], skipinitialspace=True) for name in row]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names such as a,b,c")
+    return found
+
+
+def add_column_options(parser: argparse.ArgumentParser) -> None:
+    """Declare which columns are read, and how."""
+    parser.add_argument(
+        "--features",
+        metavar="A,B,C",
+        type=names,
+        help="columns that are inputs of the model (default: all that are not named otherwise)",
+    )
+    parser.add_argument("--prediction", metavar="COL", help="column of the model's prediction")
+    parser.add_argument("--probability", metavar="COL", help="column of its probability, in [0, 1]")
+    parser.add_argument(
+        "--categorical",
+        metavar="A,B",
+        type=names,
+        default=[],
+        help="columns whose numbers are names of categories, such as codes",
+    )
+    parser.add_argument(
+        "--null",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="a text that means missing, such as NA; may be given more than once",
+    )
+
+
+def add_bin_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how bins are chosen."""
+    parser.add_argument(
+        "--bins", metavar="N", type=int, default=10, help="bins of a numeric feature (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--categories", metavar="N", type=int, default=50, help="categories kept apart (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--window-rows",
+        metavar="N",
+        type=int,
+        default=1000,
+        help="rows in a typical window of live traffic, for the design effect (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sample-rows",
+        metavar="N",
+        type=int,
+        default=200_000,
+        help="rows that bins are chosen from at the most; counts are of all (default: %(default)s)",
+    )

@@ -1,0 +1,81 @@
+"""What commands show people: errors, notices, progress, tables."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_EXTRA = ("duckdb", "pyarrow", "rich")
+_PIPE_COLUMNS = 200
+
+Progress = Callable[[str, int, int], None]
+
+
+def tell(sentence: str) -> None:
+    """Say one sentence on standard error."""
+    print(f"model-sidecar: {sentence}", file=sys.stderr)
+
+
+@contextmanager
+def needs_extra() -> Iterator[None]:
+    """Say which extra to install where a library of it is missing, and exit with status 1."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        tell(f"this command needs {error.name}: pip install 'model-sidecar[reference]'")
+        raise SystemExit(1) from error
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """Show how far a command is on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            if bar.tasks[0].description != what:
+                bar.reset(task, description=what, total=total)
+            bar.update(task, completed=done, total=total)
+
+        yield show
+
+
+def console() -> "Console":
+    """Return what tables are printed to: standard output, wide where it is not a terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+
+
+def printable(text: str) -> str:
+    """Write out characters that would act on a terminal instead of being shown."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def bar_chart(counts: list[int]) -> str:
+    """Draw counts as columns an eighth of a line high at the least; a bin without any is a dot."""
+    most = max(counts, default=0)
+    return "".join("▁▂▃▄▅▆▇█"[(c * 8 - 1) // most] if c else "·" for c in counts)
+
+
+def bar(share: float, *, width: int) -> str:
+    """Draw a share as a bar up to `width` characters long, in eighths of one."""
+    eighths = round(share * width * 8)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def number(value: float | None) -> str:
+    """Write a number for people."""
+    return "" if value is None else f"{value:.4g}"
