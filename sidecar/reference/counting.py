@@ -194,15 +194,16 @@ def design_effects(
 ) -> Floats:
     """Return by how much the PSI of blocks of rows against the whole exceeds what independent rows would give.
 
-    Per feature, the mean over blocks of m rows of their PSI, over `(B-1)(1/m - 1/M)`; at least 1. `blocks` has the
-    shape `(blocks, bins)`, `counts` `(bins,)`.
+    Per feature, the mean over blocks of m rows of their PSI, over `(b-1)(1/m - 1/M)`, where b is the number of bins
+    that the reference has values in; at least 1. `blocks` has the shape `(blocks, bins)`, `counts` `(bins,)`.
     """
     rows = int(counts[: starts[1] if starts.size > 1 else None].sum())
     if len(blocks) < 2 or window_rows >= rows:
         return np.ones(starts.size)
     shares = drift.reference_shares(counts, starts)
     observed = drift.psi(drift.live_shares(blocks, shares, starts), shares, starts).mean(axis=0)
-    degrees = np.diff(starts, append=counts.size) - 1
+    occupied = drift.per_feature((counts > 0).astype(np.int64), starts)
+    degrees = np.maximum(occupied - 1, 1)  # one occupied bin has nothing to vary: its PSI is 0
     return np.asarray(np.maximum(observed / (degrees * (1 / window_rows - 1 / rows)), 1.0), dtype=np.float64)
 
 
