@@ -19,7 +19,7 @@ class _Loader(yaml.SafeLoader):
     """Read a bare `=`, which Helm writes and Kubernetes reads, as text."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: loader.construct_scalar(node))
+_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: node.value)
 
 
 @pytest.fixture(scope="module")
