@@ -4,7 +4,7 @@ import math
 import re
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import yaml
@@ -170,30 +170,42 @@ class Config(_Struct, frozen=True):
     limits: Limits = Limits()
 
 
+T = TypeVar("T")
+
+
 def load(path: Path) -> Config:
     """Read and check a configuration file; raises ConfigError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: it is not UTF-8: {error}") from error
-    return parse(text, path)
+    return parse(read_text(path), path)
 
 
 def parse(text: str, path: Path) -> Config:
     """Read and check the text of a configuration file; `path` names it in errors."""
-    document = _read_yaml(text, path)
-    if document is None:
-        document = {}
-    try:
-        config = msgspec.convert(document, Config, dec_hook=_convert_special)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_sentence(str(error), document)}") from error
+    config = convert_yaml(text, path, Config)
     for key, value, allowed in _mistakes(config):
         raise ConfigError(f"{path}: {key}: {_shown(value)} is not allowed: {allowed}")
     models = tuple(_beside(model, path.parent) for model in config.models)
     return msgspec.structs.replace(config, models=models)
+
+
+def read_text(path: Path) -> str:
+    """Read a file of UTF-8 text; raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: it is not UTF-8: {error}") from error
+
+
+def convert_yaml(text: str, path: Path, kind: type[T]) -> T:
+    """Convert a YAML document to a struct, an empty one to its defaults; raises ConfigError."""
+    document = _read_yaml(text, path)
+    if document is None:
+        document = {}
+    try:
+        return msgspec.convert(document, kind, dec_hook=_convert_special)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_sentence(str(error), document)}") from error
 
 
 def _beside(model: ModelConfig, directory: Path) -> ModelConfig:

@@ -1,0 +1,231 @@
+"""`--web.config.file`: TLS, authentication and headers of a listener, in the format of Prometheus' exporter-toolkit.
+
+`WebConfig` holds what the file says now. `refresh` reads it again where it or a file it names has changed, so that
+certificates and passwords rotate without a restart; a file that turned bad changes nothing until it is good again.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import ssl
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Literal
+
+import bcrypt
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from sidecar.config import ConfigError, convert_yaml, read_text
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_VERSIONS = {
+    "TLS10": ssl.TLSVersion.TLSv1,
+    "TLS11": ssl.TLSVersion.TLSv1_1,
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+_VERIFY = {
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+_HEADERS = {
+    "Content-Security-Policy",
+    "Strict-Transport-Security",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+    "X-XSS-Protection",
+}
+_CACHED_PASSWORDS = 100
+_BCRYPT_BYTES = 72
+_NOBODY = b"$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+"""A hash for users that do not exist, so that they take as long as those who do."""
+
+
+class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class TlsServerConfig(_Struct, frozen=True):
+    """The certificate that is served, and which ones clients must have."""
+
+    cert_file: str
+    key_file: str
+    client_auth_type: Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"] = "NoClientCert"
+    client_ca_file: str | None = None
+    min_version: Literal["TLS10", "TLS11", "TLS12", "TLS13"] = "TLS12"
+    max_version: Literal["TLS10", "TLS11", "TLS12", "TLS13"] = "TLS13"
+
+
+class HttpServerConfig(_Struct, frozen=True):
+    """Headers of every answer. `http2` is read for the sake of shared files; HTTP/1.1 is what is spoken."""
+
+    http2: bool = False
+    headers: dict[str, str] = {}
+
+
+class Settings(_Struct, frozen=True):
+    """Everything the file says. Paths in it are relative to it."""
+
+    tls_server_config: TlsServerConfig | None = None
+    http_server_config: HttpServerConfig = HttpServerConfig()
+    basic_auth_users: dict[str, str] = {}
+    bearer_token_file: str | None = None
+
+
+def parse(text: str, path: Path) -> Settings:
+    """Read and check the text of a web configuration; raises ConfigError."""
+    settings = convert_yaml(text, path, Settings)
+    tls = settings.tls_server_config
+    if tls and _VERIFY[tls.client_auth_type] and tls.client_ca_file is None:
+        raise ConfigError(
+            f"{path}: tls_server_config.client_ca_file: it is needed for client_auth_type {tls.client_auth_type!r}"
+        )
+    if tls and _VERSIONS[tls.min_version] > _VERSIONS[tls.max_version]:
+        raise ConfigError(f"{path}: tls_server_config.min_version: {tls.min_version!r} is above max_version")
+    for name, value in settings.http_server_config.headers.items():
+        if name not in _HEADERS:
+            raise ConfigError(
+                f"{path}: http_server_config.headers: {name!r} is not allowed: {', '.join(sorted(_HEADERS))}"
+            )
+        if any(ord(letter) < 32 for letter in value):
+            raise ConfigError(f"{path}: http_server_config.headers.{name}: {value!r} has control characters")
+    for user, hashed in settings.basic_auth_users.items():
+        if not hashed.startswith(("$2a$", "$2b$", "$2y$")):
+            raise ConfigError(f"{path}: basic_auth_users.{user}: it is not a bcrypt hash, as `htpasswd -nB` writes it")
+    return settings
+
+
+def ssl_context(tls: TlsServerConfig, directory: Path) -> ssl.SSLContext:
+    """Load the certificates; raises ConfigError."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = _VERSIONS[tls.min_version]
+    context.maximum_version = _VERSIONS[tls.max_version]
+    try:
+        context.load_cert_chain(directory / tls.cert_file, directory / tls.key_file)
+        if tls.client_ca_file is not None:
+            context.load_verify_locations(directory / tls.client_ca_file)
+    except (OSError, ssl.SSLError) as error:
+        files = ", ".join(str(directory / f) for f in (tls.cert_file, tls.key_file, tls.client_ca_file) if f)
+        raise ConfigError(f"{files}: {error.strerror or error}") from error
+    context.verify_mode = _VERIFY[tls.client_auth_type]
+    return context
+
+
+class WebConfig:
+    """What the file says now: `ssl` for the listener, `middleware` for authentication and headers."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Read the file, if there is one; raises ConfigError."""
+        self._path = path
+        self._passwords: OrderedDict[bytes, bool] = OrderedDict()
+        self._secret = secrets.token_bytes(32)
+        self._watched: dict[Path, object] = {}
+        self.settings = Settings()
+        self.ssl: ssl.SSLContext | None = None
+        self._token: bytes | None = None
+        self._load()
+
+    def refresh(self) -> bool:
+        """Read the files again where one has changed, and tell whether; raises ConfigError, and goes on as before."""
+        if all(_stamp(path) == stamp for path, stamp in self._watched.items()):
+            return False
+        self._load()
+        return True
+
+    def _load(self) -> None:
+        """Read everything. Stamps are taken before reading, so that no change is missed; a bad file is told of once."""
+        if self._path is None:
+            return
+        self._watched = {self._path: _stamp(self._path)}
+        settings = parse(read_text(self._path), self._path)
+        directory, tls = self._path.parent, settings.tls_server_config
+        named = (tls.cert_file, tls.key_file, tls.client_ca_file) if tls else ()
+        for name in (*named, settings.bearer_token_file):
+            if name is not None:
+                self._watched[directory / name] = _stamp(directory / name)
+        context = ssl_context(tls, directory) if tls else None
+        token = _read_token(directory, settings.bearer_token_file)
+        self.settings, self.ssl, self._token = settings, context, token
+        self._passwords.clear()
+
+    def middleware(self, *, without_authentication: frozenset[str] = frozenset()) -> Middleware:
+        """Return the middleware that refuses strangers, but on the paths given, and sets the headers."""
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            headers = self.settings.http_server_config.headers
+            if request.path not in without_authentication and not await self.allows(
+                request.headers.get("Authorization", "")
+            ):
+                scheme = 'Basic realm="model-sidecar"' if self.settings.basic_auth_users else "Bearer"
+                return web.Response(status=401, text="Unauthorized\n", headers={**headers, "WWW-Authenticate": scheme})
+            try:
+                response = await handler(request)
+            except web.HTTPException as answer:
+                answer.headers.update(headers)
+                raise
+            response.headers.update(headers)
+            return response
+
+        return guard
+
+    async def allows(self, authorization: str) -> bool:
+        """Tell whether an `Authorization` header is that of a user or the token; with neither configured, all are."""
+        users = self.settings.basic_auth_users
+        if not users and self._token is None:
+            return True
+        scheme, _, credentials = authorization.partition(" ")
+        if scheme.lower() == "bearer" and self._token is not None:
+            return hmac.compare_digest(credentials.strip().encode("utf-8", "surrogateescape"), self._token)
+        if scheme.lower() == "basic" and users:
+            try:
+                user, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+            except (binascii.Error, UnicodeDecodeError):
+                return False
+            return bool(colon) and await self._password_fits(user, password.encode())
+        return False
+
+    async def _password_fits(self, user: str, password: bytes) -> bool:
+        known = self.settings.basic_auth_users.get(user)
+        hashed = _NOBODY if known is None else known.encode()
+        question = b"\0".join((user.encode(), hashed, password))
+        key = hmac.digest(self._secret, question, hashlib.sha256)
+        fits = self._passwords.get(key)
+        if fits is None:
+            fits = await asyncio.to_thread(_check_password, password, hashed) and known is not None
+            self._passwords[key] = fits
+            if len(self._passwords) > _CACHED_PASSWORDS:
+                self._passwords.popitem(last=False)
+        return fits
+
+
+def _check_password(password: bytes, hashed: bytes) -> bool:
+    try:
+        return bcrypt.checkpw(password[:_BCRYPT_BYTES], hashed)
+    except ValueError:  # a NUL byte in the password, or a hash that only begins like one
+        return False
+
+
+def _read_token(directory: Path, name: str | None) -> bytes | None:
+    if name is None:
+        return None
+    token = read_text(directory / name).strip()
+    if not token:
+        raise ConfigError(f"{directory / name}: it is empty, but should hold a bearer token")
+    return token.encode()
+
+
+def _stamp(path: Path) -> object:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        return (str(path), error.errno)
+    return (str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino)
