@@ -133,6 +133,13 @@ class WebConfig:
         self._token: bytes | None = None
         self._load()
 
+    @property
+    def authenticates(self) -> bool:
+        """Tell whether strangers are refused: by a password, a token, or a certificate that they lack."""
+        tls = self.settings.tls_server_config
+        by_certificate = tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
+        return bool(self.settings.basic_auth_users) or self._token is not None or by_certificate
+
     def refresh(self) -> bool:
         """Read the files again where one has changed, and tell whether; raises ConfigError, and goes on as before."""
         if all(_stamp(path) == stamp for path, stamp in self._watched.items()):

@@ -1,0 +1,46 @@
+"""Table: which executor carries out which action on which kind of workload."""
+
+from sidecar.rollback.cluster import KindName
+from sidecar.rollback.executors.autoscaler import BoundsDown
+from sidecar.rollback.executors.deployment import DeploymentUndo
+from sidecar.rollback.executors.executor import Executor
+from sidecar.rollback.executors.inference_service import InferenceServiceUndo
+from sidecar.rollback.executors.rollout import RolloutUndo
+from sidecar.rollback.executors.scale import ReplicasDown
+from sidecar.rollback.executors.webhook import HandOn
+from sidecar.rollback.history import History, Record
+from sidecar.rollback.outcome import Outcome
+from sidecar.rollback.plan import Impossible, Plan
+from sidecar.rollback.policy import Action, Policy
+from sidecar.rollback.workload import Workload, manager
+
+_TABLE: dict[tuple[Action, KindName], Executor] = {
+    ("rollback", "Deployment"): DeploymentUndo(),
+    ("rollback", "Rollout"): RolloutUndo(),
+    ("rollback", "InferenceService"): InferenceServiceUndo(),
+    ("scale_down", "Deployment"): ReplicasDown(),
+    ("scale_down", "Rollout"): ReplicasDown(),
+}
+_AUTOSCALER = BoundsDown()
+
+
+class Executors:
+    """Choose executors, and plan with them."""
+
+    def __init__(self, webhook: HandOn) -> None:
+        self._webhook = webhook
+
+    def choose(self, policy: Policy, workload: Workload) -> Executor | None:
+        """Return the executor for a workload, or None where there is none."""
+        if policy.executor == "webhook" or (policy.managed == "webhook" and manager(workload.document)):
+            return self._webhook
+        if policy.action == "scale_down" and workload.autoscaler is not None:
+            return _AUTOSCALER
+        return _TABLE.get((policy.action, workload.kind))
+
+    def plan(self, policy: Policy, workload: Workload, history: History, claimed: Record | None) -> Plan | Impossible:
+        """Plan the action with the executor for the workload."""
+        executor = self.choose(policy, workload)
+        if executor is None:
+            return Impossible(Outcome.UNSUPPORTED, f"{policy.action} of a {workload.kind} is not known")
+        return executor.plan(policy, workload, history, claimed)

@@ -1,0 +1,180 @@
+"""Receiver: the webhook that Alertmanager calls, and what people and Prometheus may read.
+
+Alertmanager sends again what is answered with 5xx and gives up at 4xx. So 200 is for all that is settled, done or not;
+503 is for what should be tried again, with the alerts that were settled told apart by their history; 4xx is for what
+can never work.
+"""
+
+import asyncio
+import gzip
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from sidecar import __version__
+from sidecar.log import Log
+from sidecar.rollback import history as histories
+from sidecar.rollback.audit import Audit, entry
+from sidecar.rollback.cluster import WORKLOADS, Cluster, ClusterError, NotFound, Object
+from sidecar.rollback.history import UnreadableHistory
+from sidecar.rollback.metrics import MALFORMED_ALERTS, NOTIFICATIONS, TRUNCATED_ALERTS, Metrics
+from sidecar.rollback.outcome import RETRIED
+from sidecar.rollback.payload import Alert, Notification, Unreadable, parse
+from sidecar.rollback.policy import Rollback
+from sidecar.rollback.respond import Decision, Responder
+from sidecar.rollback.workload import ENABLED_LABEL, annotations, metadata
+
+log = Log("sidecar.rollback")
+
+BODY_BYTES = 4 * 2**20
+DEADLINE_SECONDS = 25.0
+"""How long a notification may take; what is left of it then is asked for again."""
+
+RETRY_AFTER_SECONDS = 10
+
+_INDEX = f"""model-sidecar {__version__}, rollback receiver
+POST /alerts     notifications of Alertmanager
+GET  /history    decisions of this process, and what was done to each workload
+GET  /metrics    for Prometheus
+GET  /-/healthy, /-/ready
+"""
+
+
+class Receiver:
+    """Answer notifications."""
+
+    def __init__(
+        self,
+        responder: Responder,
+        audit: Audit,
+        metrics: Metrics,
+        cluster: Cluster | None,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._responder = responder
+        self._audit = audit
+        self._metrics = metrics
+        self._cluster = cluster
+        self._clock = clock
+        self.ready = True
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.post("/alerts", self.webhook),
+            web.get("/", self.index),
+            web.get("/history", self.history),
+            web.get("/metrics", self.metrics),
+            web.get("/-/healthy", self.healthy),
+            web.get("/-/ready", self.readiness),
+        ]
+
+    async def webhook(self, request: web.Request) -> web.Response:
+        """Decide on every alert of a notification, one after the other."""
+        try:
+            notification = parse(await request.read())
+        except web.HTTPRequestEntityTooLarge:
+            return self._answer(413, {"error": f"the body is larger than {BODY_BYTES} bytes"})
+        except Unreadable as error:
+            log.warning("notification not readable", error=error)
+            return self._answer(400, {"error": str(error)})
+        self._count(notification)
+        decisions: list[Decision] = []
+        deadline = self._clock() + DEADLINE_SECONDS
+        for alert in notification.alerts:
+            decision = await self._decide(alert, in_time=self._clock() < deadline)
+            decisions.append(decision)
+            await self._audit.note(decision)
+        again = any(decision.outcome in RETRIED for decision in decisions)
+        document = {"alerts": [_brief(d) for d in decisions], "malformed": notification.malformed}
+        return self._answer(503 if again else 200, document)
+
+    async def _decide(self, alert: Alert, *, in_time: bool) -> Decision:
+        if in_time:
+            return await self._responder.respond(alert)
+        return self._responder.defer(alert, f"the alerts before it took {DEADLINE_SECONDS:g} seconds")
+
+    def _count(self, notification: Notification) -> None:
+        self._metrics.add(MALFORMED_ALERTS, by=len(notification.malformed))
+        self._metrics.add(TRUNCATED_ALERTS, by=notification.truncated)
+        for reason in notification.malformed:
+            log.warning("alert not readable", reason=reason)
+        if notification.truncated:
+            log.warning("alerts left out by Alertmanager, raise its max_alerts", alerts=notification.truncated)
+
+    async def history(self, request: web.Request) -> web.Response:
+        """Answer with the decisions of this process, and the histories that workloads carry."""
+        document: dict[str, Any] = {"decisions": list(reversed(self._audit.recent))}
+        if self._cluster is not None:
+            try:
+                document["workloads"] = await _histories(self._cluster, self._responder.config)
+            except ClusterError as error:
+                document["error"] = str(error)
+        return _json(200, document)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Answer a scrape."""
+        text, content_type = self._metrics.expose(request.headers.get("Accept", ""))
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            text = await asyncio.to_thread(gzip.compress, text, 1)
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(body=text, headers=headers)
+
+    async def index(self, request: web.Request) -> web.Response:
+        """Answer with the list of endpoints."""
+        return web.Response(text=_INDEX)
+
+    async def healthy(self, request: web.Request) -> web.Response:
+        """Answer that the process is alive, for probes."""
+        return web.Response(text="model-sidecar rollback is healthy.\n")
+
+    async def readiness(self, request: web.Request) -> web.Response:
+        """Answer whether notifications are taken. The Kubernetes API may be away: they are answered with 503 then."""
+        if not self.ready:
+            return web.Response(status=503, text="model-sidecar rollback is stopping.\n")
+        return web.Response(text="model-sidecar rollback is ready.\n")
+
+    def _answer(self, status: int, document: object) -> web.Response:
+        self._metrics.add(NOTIFICATIONS, str(status))
+        response = _json(status, document)
+        if status == 503:
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
+
+
+def _brief(decision: Decision) -> dict[str, str]:
+    told = entry(decision)
+    return {name: told[name] for name in ("alert", "fingerprint", "action", "outcome", "reason", "workload")}
+
+
+async def _histories(cluster: Cluster, config: Rollback) -> list[dict[str, Any]]:
+    """Return what was done to every workload that is enabled or listed."""
+    found: list[tuple[str, Object]] = []
+    for namespace in config.namespaces():
+        for kind in config.kinds:
+            enabled = await cluster.list(WORKLOADS[kind], namespace, labels={ENABLED_LABEL: "enabled"})
+            found += [(kind, document) for document in enabled]
+    for listed in config.workloads:
+        with suppress(NotFound):
+            found.append((listed.kind, await cluster.get(WORKLOADS[listed.kind], listed.namespace, listed.name)))
+    return [_history(kind, document) for kind, document in found]
+
+
+def _history(kind: str, document: Object) -> dict[str, Any]:
+    about = metadata(document)
+    told = {"kind": kind, "namespace": about.get("namespace", ""), "name": about["name"]}
+    try:
+        history = histories.read([annotations(document)])
+    except UnreadableHistory as error:
+        return {**told, "error": str(error)}
+    return {**told, "records": history.records[::-1], "rolled_back_from": history.rolled_back_from}
+
+
+def _json(status: int, document: object) -> web.Response:
+    body = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    return web.Response(status=status, body=body, headers={"Content-Type": "application/json"})

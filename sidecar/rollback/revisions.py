@@ -1,0 +1,82 @@
+"""Revisions: the pod templates a Deployment or Rollout has had, and which of them to go back to."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sidecar.rollback.cluster import Object
+from sidecar.rollback.workload import VERSION_LABEL, annotations, labels, metadata, owned_by
+
+SIDECAR_CONTAINER = "model-sidecar"
+"""The container that runs beside the model; a new image of it makes no new model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Where a controller writes the number of a revision, and the hash of its template."""
+
+    revision: str
+    template_hash: str
+
+
+DEPLOYMENT_MARKS = Marks("deployment.kubernetes.io/revision", "pod-template-hash")
+ROLLOUT_MARKS = Marks("rollout.argoproj.io/revision", "rollouts-pod-template-hash")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One template, its number, hash and when it was first rolled out. `template` has no hash in it."""
+
+    number: int
+    hash: str
+    template: dict[str, Any]
+    created: datetime | None
+
+    @property
+    def version(self) -> str:
+        """Return what people know it by: the model version where it is labelled, and the images."""
+        label, images = identity(self.template)
+        names = ", ".join(image.rpartition("/")[2] for _, image in images)
+        return f"{label} ({names})" if label else names
+
+
+def revisions(owner: Object, replica_sets: tuple[Object, ...], marks: Marks) -> list[Revision]:
+    """Return the revisions of a workload, the oldest first."""
+    found: list[Revision] = []
+    for replica_set in replica_sets:
+        number = annotations(replica_set).get(marks.revision, "")
+        if owned_by(replica_set, owner) and number.isdecimal():
+            found.append(
+                Revision(
+                    number=int(number),
+                    hash=labels(replica_set).get(marks.template_hash, metadata(replica_set)["name"]),
+                    template=bare(replica_set["spec"]["template"]),
+                    created=_moment(metadata(replica_set).get("creationTimestamp")),
+                )
+            )
+    return sorted(found, key=lambda revision: revision.number)
+
+
+def bare(template: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a pod template without what a controller put in: the hash, and an empty time of creation."""
+    copy = deepcopy(template)
+    about = copy.get("metadata") or {}
+    if about.get("creationTimestamp", "") is None:
+        del about["creationTimestamp"]
+    for marks in (DEPLOYMENT_MARKS, ROLLOUT_MARKS):
+        (about.get("labels") or {}).pop(marks.template_hash, None)
+    return copy
+
+
+def identity(template: dict[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return what makes a model another one: its version, by label or annotation, and the images but the sidecar's."""
+    marks = {**annotations(template), **labels(template)}
+    spec = template.get("spec") or {}
+    containers = [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
+    images = sorted((c.get("name", ""), c.get("image", "")) for c in containers if c.get("name") != SIDECAR_CONTAINER)
+    return marks.get(VERSION_LABEL, ""), tuple(images)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

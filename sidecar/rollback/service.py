@@ -1,0 +1,167 @@
+"""Service: builds every object of the receiver once, owns the clock, the signals and the listener."""
+
+import asyncio
+import signal
+import socket
+import time
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+import uvloop
+from aiohttp import web
+
+from sidecar import __version__
+from sidecar.config import ConfigError
+from sidecar.listener import Address, Listener
+from sidecar.log import Log
+from sidecar.rollback import policy as policies
+from sidecar.rollback.audit import Audit
+from sidecar.rollback.cluster import Cluster
+from sidecar.rollback.executors.table import Executors
+from sidecar.rollback.executors.webhook import HandOn
+from sidecar.rollback.manifests import Manifests
+from sidecar.rollback.metrics import CONFIG_RELOAD_SUCCESSFUL, Metrics
+from sidecar.rollback.policy import Rollback
+from sidecar.rollback.receiver import BODY_BYTES, Receiver
+from sidecar.rollback.respond import Responder
+from sidecar.webconfig import WebConfig
+
+log = Log("sidecar.rollback")
+
+SHUTDOWN_SECONDS = 30.0
+"""How long an action that is under way may take to end, once told to stop."""
+
+_PROBES = frozenset({"/-/healthy", "/-/ready"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says."""
+
+    config_file: Path
+    web_address: Address
+    web_config_file: Path | None
+    kubernetes_mode: Literal["cluster", "none"]
+    kubeconfig: Path | None
+    context: str | None
+    kubernetes_timeout_seconds: float
+    objects_file: Path | None
+
+
+class Service:
+    """Receive notifications until told to stop."""
+
+    def __init__(self, options: Options) -> None:
+        """Load everything; raises ConfigError."""
+        self._options = options
+        self._metrics = Metrics()
+        self._config = self._load()
+        self._web_config = WebConfig(options.web_config_file)
+        self._instance = f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}"
+        self._stopping = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Listen, and go on until SIGTERM or SIGINT; raises ConfigError, or OSError where the address cannot be had."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        async with AsyncExitStack() as stack:
+            cluster = self._cluster()
+            if cluster is not None:
+                stack.push_async_callback(cluster.close)
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            responder = Responder(
+                self._config,
+                cluster,
+                Executors(HandOn(session)),
+                instance=self._instance,
+                now=lambda: datetime.now(UTC),
+            )
+            receiver = Receiver(responder, Audit(self._metrics, cluster), self._metrics, cluster, clock=time.monotonic)
+            loop.add_signal_handler(signal.SIGHUP, self._reload, responder)
+            await self._listen(receiver, stack)
+            await self._stopping.wait()
+            log.info("stopping")
+            receiver.ready = False
+        log.info("stopped")
+
+    async def _listen(self, receiver: Receiver, stack: AsyncExitStack) -> None:
+        guard = self._web_config.middleware(without_authentication=_PROBES)
+        application = web.Application(client_max_size=BODY_BYTES, middlewares=[guard])
+        application.router.add_routes(receiver.routes())
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        listener = Listener(runner, self._web_config)
+        stack.push_async_callback(listener.stop)
+        address = await listener.start(self._options.web_address)
+        self._tell(self._config)
+        if not self._web_config.authenticates and self._options.web_address[0] not in ("127.0.0.1", "::1"):
+            log.warning("anyone who reaches this address can send alerts: see --web.config.file", address=address)
+        log.info("listening", address=address, version=__version__, instance=self._instance)
+
+    def _cluster(self) -> Cluster | None:
+        options = self._options
+        if options.objects_file is not None:
+            return Manifests(options.objects_file)
+        if options.kubernetes_mode == "none":
+            return None
+        try:
+            from sidecar.rollback import kubernetes
+        except ImportError as error:
+            raise ConfigError(f"{error}: install it with: pip install 'model-sidecar[rollback]'") from error
+        return kubernetes.Kubernetes(
+            kubernetes.configuration(options.kubeconfig, options.context),
+            timeout_seconds=options.kubernetes_timeout_seconds,
+            observe=self._metrics.requested,
+        )
+
+    def _load(self) -> Rollback:
+        config = policies.load(self._options.config_file)
+        if self._options.kubernetes_mode == "none":
+            for i, policy in enumerate(config.policies):
+                if not config.is_dry_run(policy):
+                    told = "without Kubernetes there are only dry runs"
+                    raise ConfigError(
+                        f"{self._options.config_file}: policies[{i}].dry_run: False is not allowed: {told}"
+                    )
+        self._metrics.loaded(config, at=time.time())
+        return config
+
+    def _reload(self, responder: Responder) -> None:
+        try:
+            responder.config = self._load()
+        except ConfigError as error:
+            self._metrics.set(CONFIG_RELOAD_SUCCESSFUL, to=0)
+            log.error("reload failed, going on as before", error=error)
+            return
+        log.info("reloaded")
+        self._tell(responder.config)
+
+    def _tell(self, config: Rollback) -> None:
+        for policy in config.policies:
+            mode = "dry run" if config.is_dry_run(policy) else "active"
+            namespaces = ",".join(policy.namespaces)
+            log.info("policy", policy=policy.name, action=policy.action, namespaces=namespaces, mode=mode)
+
+
+def check(options: Options) -> int:
+    """Load everything and say so; raises ConfigError."""
+    Service(options)
+    print(f"{options.config_file}: OK")
+    return 0
+
+
+def run(options: Options) -> int:
+    """Serve and return the exit status; raises ConfigError or OSError before it serves."""
+
+    async def serve() -> None:
+        await Service(options).serve()
+
+    uvloop.run(serve())
+    return 0

@@ -1,0 +1,19 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.rollback.fake_kubernetes import FakeKubernetes
+from tests.rollback.support import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def fake(clock: Clock) -> AsyncIterator[FakeKubernetes]:
+    kubernetes = FakeKubernetes()
+    kubernetes.now = clock
+    async with kubernetes.serve():
+        yield kubernetes
