@@ -18,7 +18,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from sidecar import __version__
 from sidecar.collector import Collector, LoadState
 from sidecar.config import ConfigError
-from sidecar.listen.http import Ingest
+from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
+from sidecar.listen.datagram import DatagramListener
+from sidecar.listen.http import HTTP, UNIX_STREAM, Ingest
+from sidecar.listen.stream import UnixStreamSite
 from sidecar.load import load_all
 from sidecar.log import Log
 from sidecar.monitor import Monitor
@@ -40,6 +43,9 @@ class Options:
     telemetry_path: str
     enable_lifecycle: bool
     alertmanager_url: str | None = None
+    unix_stream: Path | None = None
+    unix_datagram: Path | None = None
+    unix_group: str | None = None
 
 
 class Application:
@@ -89,17 +95,33 @@ class Application:
         log.info("stopped", events=events)
 
     async def _listen(self, stack: AsyncExitStack) -> list[web.BaseSite]:
+        """Open every listener. Sites are returned to be stopped first; the rest ends with the stack."""
         options = self._options
-        body_bytes = self._ingest.limits.body_bytes
-        ingest = web.Application(client_max_size=body_bytes)
-        ingest.router.add_routes([web.post("/monitor", self._ingest.post), *self._web.routes()])
-        ingest.router.add_routes(lifecycle_routes(self.reload if options.enable_lifecycle else None))
-        sites = [await _start(ingest, options.ingest_address, stack, serves="ingest")]
+        sites: list[web.BaseSite] = []
+        if options.unix_stream is not None:
+            runner = await _runner(self._ingest_application(UNIX_STREAM), stack)
+            site = UnixStreamSite(runner, options.unix_stream, group=options.unix_group)
+            await site.start()
+            sites.append(site)
+            log.info("listening", serves=UNIX_STREAM, path=options.unix_stream)
+        if options.unix_datagram is not None:
+            loop = asyncio.get_running_loop()
+            datagrams = DatagramListener(self._monitor, self._clock, options.unix_datagram, group=options.unix_group)
+            datagrams.start(loop)
+            stack.callback(datagrams.stop, loop)
+            log.info("listening", serves=UNIX_DATAGRAM, path=options.unix_datagram)
+        sites.append(await _start(self._ingest_application(HTTP), options.ingest_address, stack, serves="ingest"))
         for address in options.web_addresses:
             read_only = web.Application()
             read_only.router.add_routes(self._web.routes())
             sites.append(await _start(read_only, address, stack, serves="web"))
         return sites
+
+    def _ingest_application(self, transport: str) -> web.Application:
+        application = web.Application(client_max_size=self._ingest.limits.body_bytes)
+        application.router.add_routes([web.post("/monitor", self._ingest.handler(transport)), *self._web.routes()])
+        application.router.add_routes(lifecycle_routes(self.reload if self._options.enable_lifecycle else None))
+        return application
 
     async def _flush_regularly(self) -> None:
         while True:
@@ -122,12 +144,17 @@ class Application:
         return None
 
 
-async def _start(
-    application: web.Application, address: tuple[str | None, int], stack: AsyncExitStack, *, serves: str
-) -> web.BaseSite:
+async def _runner(application: web.Application, stack: AsyncExitStack) -> web.AppRunner:
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+async def _start(
+    application: web.Application, address: tuple[str | None, int], stack: AsyncExitStack, *, serves: str
+) -> web.BaseSite:
+    runner = await _runner(application, stack)
     host, port = address
     site = web.TCPSite(runner, host, port)
     try:

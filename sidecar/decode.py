@@ -183,6 +183,13 @@ class Decoder:
         known = {key.name for key in (*schema.numeric, *schema.categorical) if key.role == "input"}
         return frozenset(features if not schema.learning else schema.ignored) - known
 
+    def decode_texts(self, texts: Sequence[bytes]) -> Decoded:
+        """Decode events that came one by one; each that cannot be read is refused."""
+        try:
+            return Decoded(self._one.decode_lines(b"\n".join(texts)))
+        except _UNREADABLE:
+            return self._each(texts, msgspec.json.decode, lambda text: self._one.decode(text))
+
     def _each_text(self, texts: Sequence[bytes]) -> Decoded:
         decoded = self._each(texts, msgspec.json.decode, lambda text: self._one.decode(text))
         if texts and decoded.refusals.by_kind.get("unreadable") == len(texts):

@@ -3,7 +3,7 @@
 Single-threaded: events of small bodies wait until there are enough of them to count together, or someone reads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -131,6 +131,14 @@ class Monitor:
         except TooManyEvents:
             self.reject(transport, "too_many_events")
             raise
+        self._count(decoded, transport=transport, now=now)
+        return decoded
+
+    def submit_texts(self, texts: Sequence[bytes], *, transport: str, now: float) -> None:
+        """Count JSON events that came one by one, with nobody to answer."""
+        self._count(self._decoder.decode_texts(texts), transport=transport, now=now)
+
+    def _count(self, decoded: Decoded, *, transport: str, now: float) -> None:
         self.events[transport] += decoded.accepted
         for reason, count in decoded.refusals.by_kind.items():
             self.reject(transport, reason, count)
@@ -140,7 +148,6 @@ class Monitor:
         self._waiting += decoded.events
         if len(self._waiting) >= _FLUSH_AT:
             self.flush(now=now)
-        return decoded
 
     def reject(self, transport: str, reason: str, count: int = 1) -> None:
         """Count events, or a body that stands for one, as refused."""

@@ -28,6 +28,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where events are taken and everything is served; keep it on loopback (default: %(default)s)",
     )
     parser.add_argument(
+        "--ingest.unix-stream",
+        dest="unix_stream",
+        metavar="PATH",
+        type=Path,
+        help="socket file where the same is served, over HTTP, to processes that may write to the file",
+    )
+    parser.add_argument(
+        "--ingest.unix-datagram",
+        dest="unix_datagram",
+        metavar="PATH",
+        type=Path,
+        help="socket file that takes datagrams of one event, or one batch in NDJSON or of columns",
+    )
+    parser.add_argument(
+        "--ingest.unix-group",
+        dest="unix_group",
+        metavar="GROUP",
+        help="group of the socket files, by name or number; their mode is 0660 (default: that of the process)",
+    )
+    parser.add_argument(
         "--web.listen-address",
         dest="web_addresses",
         metavar="ADDRESS",
@@ -81,6 +101,9 @@ def run(args: argparse.Namespace) -> int:
         telemetry_path=args.telemetry_path,
         enable_lifecycle=args.enable_lifecycle,
         alertmanager_url=args.alertmanager_url,
+        unix_stream=args.unix_stream,
+        unix_datagram=args.unix_datagram,
+        unix_group=args.unix_group,
     )
     try:
         return app.run(options)

@@ -1,7 +1,7 @@
-"""`POST /monitor`: prediction events over HTTP, on the loopback listener."""
+"""`POST /monitor`: prediction events over HTTP, on the loopback listener and on a Unix stream socket."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
@@ -11,7 +11,7 @@ from sidecar.decode import Decoded
 from sidecar.event import Form, TooManyEvents, Unreadable
 from sidecar.monitor import Monitor
 
-TRANSPORT = "http"
+HTTP, UNIX_STREAM = "http", "unix_stream"
 RETRY_AFTER_SECONDS = 1
 
 _JSON = {"Content-Type": "application/json"}
@@ -32,14 +32,18 @@ class Ingest:
         self._stopping = False
         self._forms: dict[str, Form] = {}
         self.limits = limits
-        monitor.open_transport(TRANSPORT)
 
-    async def post(self, request: web.Request) -> web.Response:
-        """Count the events of the body; see the answers in the documentation of the API."""
-        response = await self._receive(request)
-        if self._stopping:
-            response.force_close()
-        return response
+    def handler(self, transport: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """Return what counts the events of a body and answers, for requests that come by `transport`."""
+        self._monitor.open_transport(transport)
+
+        async def post(request: web.Request) -> web.Response:
+            response = await self._receive(request, transport)
+            if self._stopping:
+                response.force_close()
+            return response
+
+        return post
 
     async def drain(self) -> None:
         """Wait for the bodies that are being received; from now on connections are closed after their answer."""
@@ -48,31 +52,31 @@ class Ingest:
             self._freed.clear()
             await self._freed.wait()
 
-    async def _receive(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.Request, transport: str) -> web.Response:
         limit = self.limits.body_bytes
         announced = request.content_length
         if announced is not None and announced > limit:
-            return self._too_large()
+            return self._too_large(transport)
         # How large a compressed body becomes is known only when it has been read.
         packed = "Content-Encoding" in request.headers
         reserved = limit if announced is None or packed else announced
         if self._inflight_bytes + reserved > self.limits.inflight_bytes:
-            return self._overloaded()
+            return self._overloaded(transport)
         self._inflight_bytes += reserved
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return self._too_large()
+            return self._too_large(transport)
         except (web.RequestPayloadError, ConnectionError):
-            return self._cut_short()
+            return self._cut_short(transport)
         finally:
             self._inflight_bytes -= reserved
             self._freed.set()
-        return self._submit(body, self._form(request.headers.get("Content-Type", "")))
+        return self._submit(body, self._form(request.headers.get("Content-Type", "")), transport)
 
-    def _submit(self, body: bytes, form: Form) -> web.Response:
+    def _submit(self, body: bytes, form: Form, transport: str) -> web.Response:
         try:
-            decoded = self._monitor.submit(body, form, transport=TRANSPORT, now=self._clock())
+            decoded = self._monitor.submit(body, form, transport=transport, now=self._clock())
         except Unreadable as error:
             return _answer(400, {"error": f"unreadable body: {error}"})
         except TooManyEvents as error:
@@ -91,16 +95,16 @@ class Ingest:
                 self._forms[content_type] = form
         return form
 
-    def _too_large(self) -> web.Response:
-        self._monitor.reject(TRANSPORT, "too_large")
+    def _too_large(self, transport: str) -> web.Response:
+        self._monitor.reject(transport, "too_large")
         return _answer(413, {"error": f"the body is larger than {self.limits.body_bytes} bytes"})
 
-    def _cut_short(self) -> web.Response:
-        self._monitor.reject(TRANSPORT, "unreadable")
+    def _cut_short(self, transport: str) -> web.Response:
+        self._monitor.reject(transport, "unreadable")
         return _answer(400, {"error": "unreadable body: it was cut short, or is not what Content-Encoding says"})
 
-    def _overloaded(self) -> web.Response:
-        self._monitor.drop(TRANSPORT, "overload")
+    def _overloaded(self, transport: str) -> web.Response:
+        self._monitor.drop(transport, "overload")
         response = _answer(503, {"error": "too many bodies at once: send it again"})
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
