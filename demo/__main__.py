@@ -14,8 +14,9 @@ from rich.table import Table
 
 from demo.flights import DAY_ROWS, Scored, load_flights, score, train
 from demo.process import SidecarProcess, sidecar
+from demo.receiver import NAMESPACE, receiver
 from demo.send import get, send
-from demo.stack import MissingProgram, Stack, monitoring
+from demo.stack import TOKEN, MissingProgram, Stack, monitoring
 from sidecar.reference import build, save
 from sidecar.rules.policy import ALERTS
 
@@ -63,7 +64,7 @@ def main() -> int:
     with ExitStack() as running:
         process = running.enter_context(sidecar(FOLDER, config=config, web=1))
         console.print(f"Started a sidecar on {process.url}.")
-        stack = start_monitoring(running, process)
+        stack, receiver_url = start_monitoring(running, process)
         for name, title in DAYS.items():
             send(process.url, scored[name].events(name))
             console.print(table_of(title, name, get(f"{process.url}/drift?model={name}")))
@@ -71,6 +72,7 @@ def main() -> int:
         explain_storm(process.url)
         if stack is not None:
             show_notification(stack)
+            show_decision(receiver_url)
     say_how_to_look_further(config, seconds=time.perf_counter() - began)
     return 0
 
@@ -151,33 +153,49 @@ def explain_storm(url: str) -> None:
     console.print()
 
 
-def start_monitoring(running: ExitStack, process: SidecarProcess) -> Stack | None:
-    """Start Prometheus and Alertmanager where they are installed; else say how to install them."""
+def start_monitoring(running: ExitStack, process: SidecarProcess) -> tuple[Stack | None, str]:
+    """Start Prometheus, Alertmanager and the receiver of rollbacks, whose URL is returned too.
+
+    Where Prometheus and Alertmanager are not installed, say how to install them.
+    """
+    folder = Path(running.enter_context(TemporaryDirectory()))
+    receiver_url = running.enter_context(receiver(folder, model="storm", token=TOKEN))
+    targets = {urlsplit(process.web_urls[0]).netloc: NAMESPACE}
     try:
-        targets = {urlsplit(process.web_urls[0]).netloc: "demo"}
-        stack = running.enter_context(monitoring(Path(running.enter_context(TemporaryDirectory())), targets, RULES))
+        stack = running.enter_context(monitoring(folder, targets, RULES, action_url=f"{receiver_url}/alerts"))
     except MissingProgram as missing:
-        console.print(f"To see alerts too, install Prometheus and Alertmanager: {missing}\n")
-        return None
+        console.print(f"To see alerts too, install Prometheus and Alertmanager: {missing}\n", soft_wrap=True)
+        return None, receiver_url
     stack.wait("the first scrape", lambda: bool(stack.query("model_reference_info")), seconds=30)
     console.print("Started Prometheus and Alertmanager with the shipped rules, their windows shortened to a minute.\n")
-    return stack
+    return stack, receiver_url
 
 
 def show_notification(stack: Stack) -> None:
     """Wait for the alert on the storm, and show what Alertmanager holds and what it sent."""
     with console.status("Waiting for Prometheus to raise the alert…"):
-        alert = stack.inbox.wait("rollback", "RollbackDataDrift", model="storm", feature="dep_delay", seconds=60)
+        alert = stack.inbox.wait("alert", "RollbackDataDrift", model="storm", feature="dep_delay", seconds=60)
         stack.wait("the alert in Alertmanager", lambda: bool(on_storm(stack)), seconds=30)
     console.print("[bold]What Alertmanager holds for dep_delay in the storm[/]")
     for held in on_storm(stack):
         labels, quiet = held["labels"], held["status"]["inhibitedBy"]
         state = "silent, because a graver one fires" if quiet else "firing"
         console.print(f"  {labels['alertname']} (severity {labels['severity']}, action {labels['action']}): {state}")
-    console.print("\n[bold]What it sent to the receiver of rollbacks[/]")
+    console.print("\n[bold]What it sent[/]")
     console.print_json(data={key: alert[key] for key in ("status", "labels", "annotations", "startsAt")})
     calm = {"january", "ordinary-day"} & {held["labels"].get("model") for held in stack.alerts()}
     console.print(f"Alerts on January and on the ordinary day: {', '.join(sorted(calm)) or 'none'}.\n")
+
+
+def show_decision(receiver_url: str) -> None:
+    """Show what the receiver of rollbacks, which only says what it would do, decided on the storm."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with console.status("Waiting for the receiver of rollbacks…"):
+        while not (decisions := get(f"{receiver_url}/history", headers)["decisions"]):
+            time.sleep(0.2)
+    console.print("[bold]What the receiver of rollbacks made of it[/]  (it runs dry, on a made-up Deployment)")
+    for decision in decisions[:1]:
+        console.print(f"  {decision['outcome']}: {decision['reason']}\n", soft_wrap=True)
 
 
 def on_storm(stack: Stack) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-_ADDRESS = re.compile(r"msg=listening .*serves=(?P<serves>\w+) .*address=(?P<address>\S+)")
+_ADDRESS = re.compile(r"msg=listening .*address=(\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,23 @@ def sidecar(
     command += ["--web.listen-address=127.0.0.1:0"] * web
     if config is not None:
         command.append(f"--config.file={config}")
+    with started(command, log, listeners=1 + web) as (process, addresses):
+        urls = [f"http://{address}" for address in addresses]
+        yield SidecarProcess(process, urls[0], tuple(urls[1:]), log)
+
+
+@contextmanager
+def started(command: Sequence[str], log: Path, *, listeners: int) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Run a command of this project until the block ends; yields it and the addresses that its log says it listens on.
+
+    Raises RuntimeError with the log if it does not come up.
+    """
     with log.open("a+") as lines:
         lines.seek(0, 2)
         # It writes to the file itself, so that it never waits for a reader.
         process = subprocess.Popen(command, stdout=lines, stderr=lines, text=True)
         try:
-            addresses = _wait_for_addresses(process, lines.name, lines.tell(), 1 + web)
-            urls = [f"http://{address}" for _, address in addresses]
-            yield SidecarProcess(process, urls[0], tuple(urls[1:]), log)
+            yield process, _wait_for_addresses(process, lines.name, lines.tell(), listeners)
         finally:
             end(process)
 
@@ -57,18 +66,18 @@ def end(process: subprocess.Popen[Any]) -> None:
         process.wait()
 
 
-def _wait_for_addresses(process: subprocess.Popen[str], log: str, start: int, count: int) -> list[tuple[str, str]]:
+def _wait_for_addresses(process: subprocess.Popen[str], log: str, start: int, count: int) -> list[str]:
     with Path(log).open() as lines:
         lines.seek(start)
-        found: list[tuple[str, str]] = []
+        found: list[str] = []
         text = ""
         while len(found) < count:
             line = _next_line(lines, process)
             if line is None:
-                raise RuntimeError(f"the sidecar ended with status {process.returncode}:\n{text}")
+                raise RuntimeError(f"it ended with status {process.returncode}:\n{text}")
             text += line
             if match := _ADDRESS.search(line):
-                found.append((match["serves"], match["address"]))
+                found.append(match[1])
         return found
 
 

@@ -2,7 +2,7 @@
 
 import json
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 BODY_EVENTS = 500
@@ -31,7 +31,7 @@ def post(url: str, lines: list[str]) -> None:
         raise RuntimeError(f"the sidecar refused events: {answer}")
 
 
-def get(url: str) -> Any:
+def get(url: str, headers: Mapping[str, str] | None = None) -> Any:
     """Return what a read endpoint answers."""
-    with urllib.request.urlopen(url, timeout=30) as reply:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers or {})), timeout=30) as reply:
         return json.load(reply)

@@ -111,18 +111,23 @@ class Stack:
 
 @contextmanager
 def monitoring(
-    directory: Path, targets: Mapping[str, str], settings: Mapping[str, Any], *, scrape_interval: str = "1s"
+    directory: Path,
+    targets: Mapping[str, str],
+    settings: Mapping[str, Any],
+    *,
+    action_url: str | None = None,
+    scrape_interval: str = "1s",
 ) -> Iterator[Stack]:
     """Scrape `targets` (address to namespace) and alert by the shipped rules, with these settings changed.
 
-    Raises MissingProgram.
+    What asks for a rollback or to scale down goes to the inbox, or to `action_url`. Raises MissingProgram.
     """
     _require_programs()
     inbox = Inbox()
     with ExitStack() as stack:
         sink = stack.enter_context(_webhook(inbox))
         prometheus, alertmanager = _free_port(), _free_port()
-        _write_rules(directory, settings, sink)
+        _write_rules(directory, settings, sink, action_url)
         _write_prometheus(directory, targets, alertmanager=alertmanager, scrape_interval=scrape_interval)
         stack.enter_context(_running(directory, _alertmanager_command(directory, alertmanager)))
         stack.enter_context(_running(directory, _prometheus_command(directory, prometheus)))
@@ -138,13 +143,13 @@ def _require_programs() -> None:
         raise MissingProgram(f"sudo apt-get install {' '.join(missing)}")
 
 
-def _write_rules(directory: Path, settings: Mapping[str, Any], sink: str) -> None:
+def _write_rules(directory: Path, settings: Mapping[str, Any], sink: str, action_url: str | None) -> None:
     token = directory / "token"
     token.write_text(TOKEN)
-    webhooks = {
-        action: {"url": f"{sink}/{action}", "credentials_file": str(token)}
-        for action in ("alert", "rollback", "scale_down")
-    }
+    urls = {action: f"{sink}/{action}" for action in ("alert", "rollback", "scale_down")}
+    if action_url is not None:
+        urls |= {"rollback": action_url, "scale_down": action_url}
+    webhooks = {action: {"url": url, "credentials_file": str(token)} for action, url in urls.items()}
     routed = {**settings, "routing": {**settings.get("routing", {}), **webhooks}}
     changed = directory / "rules-settings.yml"
     changed.write_text(yaml.safe_dump(routed))

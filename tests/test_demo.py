@@ -3,9 +3,14 @@
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from demo.__main__ import start_monitoring
+from demo.process import SidecarProcess
+from tests.plugins.programs import program
 
 ROOT = Path(__file__).parent.parent
 LONGEST_SECONDS = 170
@@ -71,3 +76,24 @@ def test_demo_tells_latency_of_each_day_and_ends_with_how_to_look_further(printe
     last = printed.partition("Done in ")[2]
     assert "serve --config.file=build/demo/sidecar.yml" in last
     assert "curl -s http://127.0.0.1:8000/drift" in last
+
+
+def test_demo_goes_on_to_the_alert_on_the_storm_and_to_what_would_be_rolled_back(printed: str) -> None:
+    program("prometheus")
+    program("prometheus-alertmanager")
+    assert "RollbackDataDrift (severity critical, action rollback): firing" in printed
+    assert '"alertname": "RollbackDataDrift"' in printed
+    assert "Alerts on January and on the ordinary day: none." in printed
+    decided = "dry_run: would roll back deployment/late-flights from 2013-02"
+    assert decided in printed
+    assert "to 2013-01" in printed.partition(decided)[2].partition("Done in")[0]
+
+
+def test_demo_without_prometheus_says_how_to_install_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as running:
+        patch.setattr("demo.stack.shutil.which", lambda name: None)
+        process = SidecarProcess(None, "", ("http://127.0.0.1:1",), Path())  # type: ignore[arg-type]
+        stack, _ = start_monitoring(running, process)
+        assert stack is None
+    told = " ".join(capsys.readouterr().out.split())
+    assert "sudo apt-get install prometheus prometheus-alertmanager" in told
