@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar import __version__
 from sidecar.collector import Collector, LoadState
-from sidecar.config import ConfigError
+from sidecar.configfile import ConfigError
 from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
 from sidecar.listen.datagram import DatagramListener
 from sidecar.listen.http import HTTP, UNIX_STREAM, Ingest

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from sidecar import drift
 from sidecar.bins import Floats
-from sidecar.config import DriftConfig, Duration
+from sidecar.config import DriftConfig
+from sidecar.configfile import Duration
 from sidecar.event import Batch, Key, Schema
 from sidecar.levels import level_indices
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile

@@ -1,59 +1,13 @@
-"""Configuration: YAML parsed into frozen, typed structs; a mistake stops start-up with one sentence."""
+"""Configuration of `serve`: what the file may say, with defaults, and what is allowed."""
 
 import math
-import re
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
-import yaml
 
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the message names file, key, value and what is allowed."""
-
-
-class Duration:
-    """A time span written as Prometheus writes it: `30s`, `5m`, `1h30m`, `1d`."""
-
-    __slots__ = ("seconds", "text")
-    _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}  # noqa: RUF012
-    _FORM = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
-
-    def __init__(self, text: str) -> None:
-        match = self._FORM.fullmatch(text)
-        if not text or not match:
-            raise ValueError(f"{text!r} is not a duration such as 30s, 5m, 1h30m or 1d")
-        self.text = text
-        units = ("y", "w", "d", "h", "m", "s", "ms")
-        try:
-            self.seconds = float(sum(int(n) * self._UNITS[u] for n, u in zip(match.groups(), units, strict=True) if n))
-        except OverflowError:
-            raise ValueError("it is too long a duration") from None
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Duration) and self.seconds == other.seconds
-
-    def __hash__(self) -> int:
-        return hash(self.seconds)
-
-    def __repr__(self) -> str:
-        return f"Duration({self.text!r})"
-
-
-class ByteSize(int):
-    """A number of bytes, written as a number or with a unit: `512KiB`, `8MiB`, `1GB`."""
-
-    _UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}  # noqa: RUF012
-
-    @classmethod
-    def parse(cls, value: object) -> "ByteSize":
-        """Read a number or a text with a unit; raises ValueError."""
-        match = re.fullmatch(r"(\d+) ?([KMG]i?B)?", str(value))
-        if isinstance(value, bool) or not match:
-            raise ValueError(f"{value!r} is not a size such as 65536, 512KiB or 8MiB")
-        return cls(int(match[1]) * cls._UNITS[match[2] or ""])
+from sidecar.configfile import ByteSize, ConfigError, Duration, convert_yaml, read_text, shown
 
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -170,9 +124,6 @@ class Config(_Struct, frozen=True):
     limits: Limits = Limits()
 
 
-T = TypeVar("T")
-
-
 def load(path: Path) -> Config:
     """Read and check a configuration file; raises ConfigError."""
     return parse(read_text(path), path)
@@ -182,30 +133,9 @@ def parse(text: str, path: Path) -> Config:
     """Read and check the text of a configuration file; `path` names it in errors."""
     config = convert_yaml(text, path, Config)
     for key, value, allowed in _mistakes(config):
-        raise ConfigError(f"{path}: {key}: {_shown(value)} is not allowed: {allowed}")
+        raise ConfigError(f"{path}: {key}: {shown(value)} is not allowed: {allowed}")
     models = tuple(_beside(model, path.parent) for model in config.models)
     return msgspec.structs.replace(config, models=models)
-
-
-def read_text(path: Path) -> str:
-    """Read a file of UTF-8 text; raises ConfigError."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: it is not UTF-8: {error}") from error
-
-
-def convert_yaml(text: str, path: Path, kind: type[T]) -> T:
-    """Convert a YAML document to a struct, an empty one to its defaults; raises ConfigError."""
-    document = _read_yaml(text, path)
-    if document is None:
-        document = {}
-    try:
-        return msgspec.convert(document, kind, dec_hook=_convert_special)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_sentence(str(error), document)}") from error
 
 
 def _beside(model: ModelConfig, directory: Path) -> ModelConfig:
@@ -213,82 +143,6 @@ def _beside(model: ModelConfig, directory: Path) -> ModelConfig:
     if model.reference is None:
         return model
     return msgspec.structs.replace(model, reference=str(directory / model.reference))
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, where YAML would silently take the last."""
-
-    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
-        text = str(super().construct_scalar(node))
-        if re.search("[\ud800-\udfff]", text):
-            problem = "half a surrogate pair is no character"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return text
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                raise yaml.constructor.ConstructorError(
-                    None, None, "merge keys (<<) are not supported", key_node.start_mark
-                )
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is there twice", key_node.start_mark
-                )
-            seen.add(key if isinstance(key, str) else id(key_node))
-        return super().construct_mapping(node, deep=deep)
-
-
-def _read_yaml(text: str, path: Path) -> Any:
-    try:
-        return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  (a SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f" line {mark.line + 1}:" if mark else ""
-        raise ConfigError(f"{path}:{line} {error.problem or error.context}") from error
-    except Exception as error:  # whatever PyYAML's constructors stumble over, such as the ValueError of 2026-13-45
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-
-
-def _convert_special(kind: type, value: Any) -> Any:
-    if kind is Duration:
-        if not isinstance(value, str):
-            raise ValueError(f"{value!r} is not a duration such as 30s, 5m, 1h30m or 1d")
-        return Duration(value)
-    if kind is ByteSize:
-        return ByteSize.parse(value)
-    raise NotImplementedError(kind)
-
-
-def _sentence(message: str, document: Any) -> str:
-    what, _, place = message.partition(" - at `$")
-    keys = place.rstrip("`").lstrip(".")
-    value = document
-    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", keys):
-        try:
-            value = value[int(index)] if index else value[name]
-        except (LookupError, TypeError):
-            return f"{keys}: {what}"
-    what = what.replace("Object contains unknown field", "there is no such key:").replace(
-        "Object missing required field", "it lacks the key"
-    )
-    if not keys:
-        return what
-    if isinstance(value, dict | list):
-        return f"{keys}: {what}"
-    shown = _shown(value)
-    return f"{keys}: {what}" if what.startswith(shown) else f"{keys}: {shown}: {what}"
-
-
-def _shown(value: object) -> str:
-    """Return a value as people are told it, cut short; an integer may even have more digits than Python shows."""
-    try:
-        shown = repr(value)
-    except ValueError:
-        return "a huge number"
-    return shown if len(shown) <= 200 else shown[:199] + "…"
 
 
 def _mistakes(config: Config) -> list[tuple[str, object, str]]:

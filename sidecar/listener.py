@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from sidecar.config import ConfigError
+from sidecar.configfile import ConfigError
 from sidecar.log import Log
 from sidecar.webconfig import WebConfig
 

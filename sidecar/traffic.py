@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from sidecar import sketch
 from sidecar.bins import Floats
-from sidecar.config import Duration, LatencyConfig
+from sidecar.config import LatencyConfig
+from sidecar.configfile import Duration
 from sidecar.event import Batch
 from sidecar.window import Windows
 

@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 from demo.process import SidecarProcess
 from sidecar import __version__, metrics
 from sidecar.collector import Collector, LoadState
-from sidecar.config import Config, DriftConfig, Duration, Learn, ModelConfig
+from sidecar.config import Config, DriftConfig, Learn, ModelConfig
+from sidecar.configfile import Duration
 from sidecar.event import Form
 from sidecar.metrics import CATALOGUE, Metric
 from sidecar.monitor import Monitor

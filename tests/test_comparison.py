@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sidecar import drift
 from sidecar.bins import CategoricalBins, NumericBins
 from sidecar.comparison import Comparison
-from sidecar.config import DriftConfig, Duration, FeatureDrift, FeatureThresholds
+from sidecar.config import DriftConfig, FeatureDrift, FeatureThresholds
+from sidecar.configfile import Duration
 from sidecar.event import PREDICTION, PROBABILITY, Batch, Key
 from sidecar.reference import NumericProfile, build
 

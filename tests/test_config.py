@@ -5,7 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.config import ByteSize, Config, ConfigError, Duration, Slo, Thresholds, load, parse
+from sidecar.config import Config, Slo, Thresholds, load, parse
+from sidecar.configfile import ByteSize, ConfigError, Duration
 
 DATA = Path(__file__).parent / "data" / "config"
 HERE = Path("config.yml")

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sidecar.config import Config, DriftConfig, Duration, LatencyConfig, Learn, Limits, ModelConfig, Slo, Thresholds
+from sidecar.config import Config, DriftConfig, LatencyConfig, Learn, Limits, ModelConfig, Slo, Thresholds
+from sidecar.configfile import Duration
 from sidecar.event import PREDICTION, Form, Key, TooManyEvents, Unreadable
 from sidecar.monitor import Model, Monitor
 from sidecar.reference import Profile, build

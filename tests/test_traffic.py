@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.config import Duration, LatencyConfig
+from sidecar.config import LatencyConfig
+from sidecar.configfile import Duration
 from sidecar.event import Batch, Schema
 from sidecar.sketch import RELATIVE_ERROR
 from sidecar.traffic import QUANTILES, Traffic

@@ -7,7 +7,7 @@ import pytest
 import trustme
 from aiohttp import web
 
-from sidecar.config import ConfigError
+from sidecar.configfile import ConfigError
 from sidecar.listener import Listener
 from sidecar.webconfig import WebConfig, parse
 

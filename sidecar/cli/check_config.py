@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sidecar.config import ConfigError
+from sidecar.configfile import ConfigError
 from sidecar.load import load_all
 
 

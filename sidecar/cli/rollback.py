@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from sidecar import log
-from sidecar.cli.serve import address
-from sidecar.config import ConfigError, Duration
+from sidecar.cli.options import add_log_options, address
+from sidecar.configfile import ConfigError, Duration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,12 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="with --kubernetes.mode=none: objects to decide on, as `kubectl get -o yaml` writes them",
     )
-    parser.add_argument(
-        "--log.level", dest="log_level", choices=log.LEVELS, default="info", help="(default: %(default)s)"
-    )
-    parser.add_argument(
-        "--log.format", dest="log_format", choices=log.FORMATS, default="logfmt", help="(default: %(default)s)"
-    )
+    add_log_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sidecar import log
-from sidecar.config import ConfigError
+from sidecar.cli.options import add_log_options, address
+from sidecar.configfile import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,16 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_url,
         help="show at /alerts what this Alertmanager holds for the models, such as http://alertmanager:9093",
     )
-    parser.add_argument(
-        "--log.level", dest="log_level", choices=log.LEVELS, default="info", help="(default: %(default)s)"
-    )
-    parser.add_argument(
-        "--log.format",
-        dest="log_format",
-        choices=log.FORMATS,
-        default="logfmt",
-        help="(default: %(default)s)",
-    )
+    add_log_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,15 +102,6 @@ def run(args: argparse.Namespace) -> int:
     except (ConfigError, OSError) as error:
         print(f"model-sidecar: {error}", file=sys.stderr)
         return 1
-
-
-def address(text: str) -> tuple[str | None, int]:
-    """Read `host:port`, `[::1]:port` or `:port`, which is every interface."""
-    host, colon, port = text.rpartition(":")
-    bare = ":" in host and not (host.startswith("[") and host.endswith("]"))
-    if not colon or bare or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1:8000 or :9090")
-    return host.removeprefix("[").removesuffix("]") or None, int(port)
 
 
 def _url(text: str) -> str:

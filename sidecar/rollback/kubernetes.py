@@ -16,7 +16,7 @@ from lightkube.core.resource import ApiInfo, ResourceDef
 from lightkube.generic_resource import GenericNamespacedResource, GenericNamespacedStatus
 from lightkube.types import PatchType
 
-from sidecar.config import ConfigError
+from sidecar.configfile import ConfigError
 from sidecar.rollback.cluster import (
     KINDS,
     ClusterError,

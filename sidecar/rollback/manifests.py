@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from sidecar.config import ConfigError, read_text
+from sidecar.configfile import ConfigError, read_text
 from sidecar.rollback.cluster import Document, Kind, NotFound, Object, Operations, Refused
 from sidecar.rollback.workload import labels as labels_of
 from sidecar.rollback.workload import metadata

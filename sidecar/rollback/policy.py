@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from sidecar.config import ConfigError, Duration, convert_yaml, read_text
+from sidecar.configfile import ConfigError, Duration, convert_yaml, read_text
 from sidecar.rollback.cluster import KindName
 from sidecar.rollback.payload import Alert
 from sidecar.rollback.quiet import QuietHours

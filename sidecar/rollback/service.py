@@ -16,7 +16,7 @@ import uvloop
 from aiohttp import web
 
 from sidecar import __version__
-from sidecar.config import ConfigError
+from sidecar.configfile import ConfigError
 from sidecar.listener import Address, Listener
 from sidecar.log import Log
 from sidecar.rollback import policy as policies

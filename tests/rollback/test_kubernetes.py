@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestServer
 from lightkube import KubeConfig
 from lightkube.config.models import Cluster, User
 
-from sidecar.config import ConfigError
+from sidecar.configfile import ConfigError
 from sidecar.rollback.cluster import DEPLOYMENT, Conflict, NotFound, Refused, Unavailable
 from sidecar.rollback.kubernetes import Kubernetes, configuration
 

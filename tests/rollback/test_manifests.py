@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.config import ConfigError
+from sidecar.configfile import ConfigError
 from sidecar.rollback.cluster import DEPLOYMENT, EVENT, REPLICA_SET, Cluster, NotFound, Refused
 from sidecar.rollback.manifests import Manifests
 from tests.rollback.fake_kubernetes import FakeKubernetes

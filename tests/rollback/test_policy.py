@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.config import ConfigError
+from sidecar.configfile import ConfigError
 from sidecar.rollback.policy import Policy, Scale, load
 from sidecar.rollback.quiet import DAYS, QuietHours
 from tests.rollback.support import an_alert, policy

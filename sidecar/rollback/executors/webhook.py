@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from sidecar.config import ConfigError, read_text
+from sidecar.configfile import ConfigError, read_text
 from sidecar.rollback.cluster import Cluster
 from sidecar.rollback.decide import Act
 from sidecar.rollback.executors.executor import Failed
