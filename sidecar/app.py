@@ -5,8 +5,8 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +22,12 @@ from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
 from sidecar.listen.datagram import DatagramListener
 from sidecar.listen.http import HTTP, UNIX_STREAM, Ingest
 from sidecar.listen.stream import UnixStreamSite
+from sidecar.listener import Address, Listener
 from sidecar.load import load_all
 from sidecar.log import Log
 from sidecar.monitor import Monitor
-from sidecar.web import PATHS, Web, lifecycle_routes
+from sidecar.web import PATHS, PROBES, Web, lifecycle_routes
+from sidecar.webconfig import WebConfig
 
 log = Log("sidecar")
 
@@ -38,14 +40,15 @@ class Options:
     """What the command line of `serve` says. Addresses are host and port."""
 
     config_file: Path | None
-    ingest_address: tuple[str | None, int]
-    web_addresses: Sequence[tuple[str | None, int]]
+    ingest_address: Address
+    web_addresses: Sequence[Address]
     telemetry_path: str
     enable_lifecycle: bool
     alertmanager_url: str | None = None
     unix_stream: Path | None = None
     unix_datagram: Path | None = None
     unix_group: str | None = None
+    web_config_file: Path | None = None
 
 
 class Application:
@@ -54,6 +57,8 @@ class Application:
     def __init__(self, options: Options) -> None:
         """Load everything; raises ConfigError."""
         self._options = options
+        if options.web_config_file is not None and not options.web_addresses:
+            raise ConfigError("--web.config.file: it is for --web.listen-address, of which there is none")
         if options.telemetry_path in PATHS:
             raise ConfigError(f"--web.telemetry-path: {options.telemetry_path!r} is taken: choose another path")
         config, profiles = load_all(options.config_file)
@@ -94,10 +99,10 @@ class Application:
         events = sum(model.traffic.events for model in self._monitor.models.values())
         log.info("stopped", events=events)
 
-    async def _listen(self, stack: AsyncExitStack) -> list[web.BaseSite]:
+    async def _listen(self, stack: AsyncExitStack) -> list[web.BaseSite | Listener]:
         """Open every listener. Sites are returned to be stopped first; the rest ends with the stack."""
         options = self._options
-        sites: list[web.BaseSite] = []
+        sites: list[web.BaseSite | Listener] = []
         if options.unix_stream is not None:
             runner = await _runner(self._ingest_application(UNIX_STREAM), stack)
             site = UnixStreamSite(runner, options.unix_stream, group=options.unix_group)
@@ -112,10 +117,20 @@ class Application:
             log.info("listening", serves=UNIX_DATAGRAM, path=options.unix_datagram)
         sites.append(await _start(self._ingest_application(HTTP), options.ingest_address, stack, serves="ingest"))
         for address in options.web_addresses:
-            read_only = web.Application()
-            read_only.router.add_routes(self._web.routes())
-            sites.append(await _start(read_only, address, stack, serves="web"))
+            sites.append(await self._start_web(address, stack))
         return sites
+
+    async def _start_web(self, address: Address, stack: AsyncExitStack) -> Listener:
+        """Serve what is read-only, by the web configuration; each listener watches the file for itself."""
+        web_config = WebConfig(self._options.web_config_file)
+        guard = web_config.middleware(without_authentication=PROBES)
+        application = web.Application(middlewares=[guard])
+        application.router.add_routes(self._web.routes())
+        listener = Listener(await _runner(application, stack), web_config)
+        with _naming(address):
+            bound = await listener.start(address)
+        log.info("listening", serves="web", address=bound, version=__version__)
+        return listener
 
     def _ingest_application(self, transport: str) -> web.Application:
         application = web.Application(client_max_size=self._ingest.limits.body_bytes)
@@ -151,20 +166,25 @@ async def _runner(application: web.Application, stack: AsyncExitStack) -> web.Ap
     return runner
 
 
-async def _start(
-    application: web.Application, address: tuple[str | None, int], stack: AsyncExitStack, *, serves: str
-) -> web.BaseSite:
+async def _start(application: web.Application, address: Address, stack: AsyncExitStack, *, serves: str) -> web.BaseSite:
     runner = await _runner(application, stack)
     host, port = address
     site = web.TCPSite(runner, host, port)
-    try:
+    with _naming(address):
         await site.start()
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise OSError(f"cannot listen on {_shown(host or '', port)}: {reason}") from error
     for bound in runner.addresses:
         log.info("listening", serves=serves, address=_shown(*bound[:2]), version=__version__)
     return site
+
+
+@contextmanager
+def _naming(address: Address) -> Iterator[None]:
+    """Name the address in the error of who cannot have it."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise OSError(f"cannot listen on {_shown(address[0] or '', address[1])}: {reason}") from error
 
 
 def _shown(host: str, port: int) -> str:

@@ -18,6 +18,9 @@ from sidecar.report import NotThere, Report, drift_report, latency_report
 PATHS = ("/", "/drift", "/latency", "/alerts", "/health", "/-/healthy", "/-/ready", "/-/reload", "/monitor")
 """Paths that are taken, whatever the one of the metrics."""
 
+PROBES = frozenset({"/-/healthy", "/-/ready"})
+"""Paths that are served without authentication."""
+
 Reload = Callable[[], str | None]
 """Load configuration and references again; returns what is wrong with them, or None."""
 

@@ -58,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the read-only endpoints are served to the network, such as :9090; may be given more than once",
     )
     parser.add_argument(
+        "--web.config.file",
+        dest="web_config_file",
+        metavar="FILE",
+        type=Path,
+        help="TLS and authentication of the web addresses, in the format that Prometheus and its exporters share",
+    )
+    parser.add_argument(
         "--web.telemetry-path",
         dest="telemetry_path",
         metavar="PATH",
@@ -93,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
         telemetry_path=args.telemetry_path,
         enable_lifecycle=args.enable_lifecycle,
         alertmanager_url=args.alertmanager_url,
+        web_config_file=args.web_config_file,
         unix_stream=args.unix_stream,
         unix_datagram=args.unix_datagram,
         unix_group=args.unix_group,

@@ -10,7 +10,9 @@ from typing import Any
 from urllib.error import URLError
 from urllib.parse import quote, urlsplit
 
+import bcrypt
 import pytest
+import trustme
 
 from demo.process import SidecarProcess, sidecar
 from sidecar.metrics import CATALOGUE
@@ -104,3 +106,53 @@ def test_promtool_reads_what_the_process_serves(served: SidecarProcess) -> None:
     text = get(served.url, "/metrics").body
     finished = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
     assert (finished.returncode, finished.stderr) == (0, b"")
+
+
+SECURE_CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+- job_name: authenticated
+  scheme: https
+  tls_config: {{ca_file: {ca}, server_name: localhost}}
+  basic_auth: {{username: prometheus, password: secret}}
+  static_configs: [{{targets: ["{web}"]}}]
+- job_name: stranger
+  scheme: https
+  tls_config: {{ca_file: {ca}, server_name: localhost}}
+  static_configs: [{{targets: ["{web}"]}}]
+- job_name: plain
+  static_configs: [{{targets: ["{web}"]}}]
+"""
+
+
+def test_prometheus_scrapes_over_tls_and_basic_authentication_and_nobody_else_does(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
+    certificate.private_key_pem.write_to_path(tmp_path / "tls.key")
+    password = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    (tmp_path / "web.yml").write_text(
+        "tls_server_config: {cert_file: tls.crt, key_file: tls.key, min_version: TLS13}\n"
+        f"basic_auth_users: {{prometheus: '{password}'}}\n"
+    )
+    options = [f"--web.config.file={tmp_path / 'web.yml'}"]
+    with sidecar(tmp_path, config=fraud_config(tmp_path), web=1, options=options) as process:
+        post(process.url, [event()] * 300)
+        address = urlsplit(process.web_urls[0]).netloc
+        config = SECURE_CONFIG.format(ca=tmp_path / "ca.pem", web=address)
+        with prometheus(tmp_path / "prometheus", config) as query:
+            wait_until(lambda: len(query("count_over_time(up[1m]) > 2")) == 3)
+            up = {r["metric"]["job"]: r["value"][1] for r in query("max_over_time(up[1m])")}
+            assert up == {"authenticated": "1", "stranger": "0", "plain": "0"}
+            [predictions] = query("model_predictions_total")
+            assert (predictions["metric"]["job"], predictions["value"][1]) == ("authenticated", "300")
+
+
+def test_a_web_configuration_without_an_address_for_it_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "web.yml").write_text("{}")
+    with (
+        pytest.raises(RuntimeError, match=r"it is for --web\.listen-address, of which there is none"),
+        sidecar(tmp_path, options=[f"--web.config.file={tmp_path / 'web.yml'}"]),
+    ):
+        pytest.fail("it serves")
