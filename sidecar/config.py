@@ -111,6 +111,7 @@ class Limits(_Struct, frozen=True):
 
     body_bytes: ByteSize = ByteSize(8 * 2**20)
     inflight_bytes: ByteSize = ByteSize(64 * 2**20)
+    body_timeout: Duration = Duration("30s")
     events_per_body: int = 100_000
     features: int = 1000
     categories: int = 200
@@ -171,9 +172,11 @@ def _mistakes(config: Config) -> list[tuple[str, object, str]]:
         _check_windows(model, at, allow)
         _check_latency(model.latency, f"{at}.latency", allow)
         _check_drift(model.drift, f"{at}.drift", allow)
-    for field in msgspec.structs.fields(Limits):
-        value = getattr(config.limits, field.name)
-        allow(value >= 1, f"limits.{field.name}", value, "at least 1")
+    for name, value in msgspec.structs.asdict(config.limits).items():
+        if isinstance(value, Duration):
+            allow(value.seconds >= 1, f"limits.{name}", value.text, "at least 1s")
+        else:
+            allow(value >= 1, f"limits.{name}", value, "at least 1")
     return found
 
 

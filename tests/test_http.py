@@ -346,3 +346,14 @@ def test_keeps_several_models_apart(tmp_path: Path) -> None:
         assert models["a"]["learning"] is None
         assert models["b"]["learning"] == {"events": 32, "of": 100}
         assert set(get(process.url, "/drift?model=a").json()["models"]) == {"a"}
+
+
+def test_a_body_that_does_not_arrive_is_given_up_and_makes_room_for_others(start: Start, tmp_path: Path) -> None:
+    limits = "limits: {body_bytes: 1KiB, inflight_bytes: 1KiB, body_timeout: 1s}\n"
+    url = start(fraud_config(tmp_path, limits)).url
+    with head_sent(url, content_length=1024) as stalled:
+        assert stalled.recv(100).startswith(b"HTTP/1.1 100")
+        assert post(url, event()).status == 503
+        assert stalled.recv(100).startswith(b"HTTP/1.1 408")
+    assert post(url, event()).status == 202
+    assert value(samples(url), "model_sidecar_events_rejected_total", reason="unreadable") == 1

@@ -64,7 +64,10 @@ class Ingest:
             return self._overloaded(transport)
         self._inflight_bytes += reserved
         try:
-            body = await request.read()
+            async with asyncio.timeout(self.limits.body_timeout.seconds):
+                body = await request.read()
+        except TimeoutError:
+            return self._too_slow(transport)
         except web.HTTPRequestEntityTooLarge:
             return self._too_large(transport)
         except (web.RequestPayloadError, ConnectionError):
@@ -102,6 +105,12 @@ class Ingest:
     def _cut_short(self, transport: str) -> web.Response:
         self._monitor.reject(transport, "unreadable")
         return _answer(400, {"error": "unreadable body: it was cut short, or is not what Content-Encoding says"})
+
+    def _too_slow(self, transport: str) -> web.Response:
+        self._monitor.reject(transport, "unreadable")
+        response = _answer(408, {"error": f"the body did not arrive within {self.limits.body_timeout.text}"})
+        response.force_close()
+        return response
 
     def _overloaded(self, transport: str) -> web.Response:
         self._monitor.drop(transport, "overload")
