@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write or print the rules; return the exit status."""
     if args.output and args.prometheus_rule:
-        print("--output and --prometheus-rule exclude each other", file=sys.stderr)
+        print("model-sidecar: --output and --prometheus-rule exclude each other", file=sys.stderr)
         return 2
     try:
         settings = load(args.config) if args.config else Settings()
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             sys.stdout.write(render(rule_groups(settings), comment="All rules of model-sidecar."))
     except (SettingsError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(f"model-sidecar: {error}", file=sys.stderr)
         return 1
     return 0
 
