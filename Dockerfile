@@ -1,10 +1,10 @@
-# The sidecar: `docker build -t model-sidecar .`. Stage `demo` adds the flights and the model of the demo.
+# The sidecar, and the receiver of rollbacks: `docker build -t model-sidecar .`. Stage `demo` adds the flights and the model of the demo.
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /venv
 COPY pyproject.toml README.md LICENSE ./
 COPY sidecar ./sidecar
-RUN /venv/bin/pip install --no-cache-dir .
+RUN /venv/bin/pip install --no-cache-dir '.[rollback]'
 
 FROM build AS demo
 RUN /venv/bin/pip install --no-cache-dir '.[demo]'

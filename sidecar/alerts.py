@@ -14,7 +14,10 @@ ERROR_RATE_LIMIT = 0.05
 """Share of errors above which HighErrorRate holds."""
 
 MIN_PREDICTIONS = 100
-"""Predictions in the window below which HighErrorRate does not hold."""
+"""Predictions in the window below which no alert on errors or latency holds."""
+
+LATENCY_LIMITS = (("HighP95Latency", "p95", 0.95, 0.1), ("CriticalP99Latency", "p99", 0.99, 0.5))
+"""Alert, its quantile by name and as the target of an objective, and the limit in seconds where there is none."""
 
 
 def alerts_report(monitor: Monitor, *, now: float) -> Report:
@@ -25,7 +28,7 @@ def alerts_report(monitor: Monitor, *, now: float) -> Report:
     models: Report = {}
     for name, model in monitor.models.items():
         features = drift["models"][name]["features"]
-        window = model.config.windows[0].text
+        window = min(model.config.windows, key=lambda window: window.seconds).text
         traffic = latency["models"][name]["windows"][window]
         alerts += _drift_alerts(model, drift["models"][name])
         alerts += _traffic_alerts(model, traffic, window)
@@ -64,23 +67,12 @@ def _drift_alerts(model: Model, drift: Report) -> Iterator[Report]:
 
 
 def _traffic_alerts(model: Model, traffic: Report, window: str) -> Iterator[Report]:
-    quantiles = (("HighP95Latency", "p95", 0.95), ("CriticalP99Latency", "p99", 0.99))
-    for alert, quantile, target in quantiles:
-        for slo in traffic["slos"]:
-            if slo["target"] == target and slo["met"] is False:
-                yield {
-                    "alert": alert,
-                    "model": model.name,
-                    "window": window,
-                    "value": traffic[quantile],
-                    "limit": slo["seconds"],
-                }
-    ratio = traffic["error_ratio"]
-    if traffic["events"] >= MIN_PREDICTIONS and ratio > ERROR_RATE_LIMIT:
-        yield {
-            "alert": "HighErrorRate",
-            "model": model.name,
-            "window": window,
-            "value": ratio,
-            "limit": ERROR_RATE_LIMIT,
-        }
+    if traffic["events"] < MIN_PREDICTIONS:
+        return
+    values = [("HighErrorRate", traffic["error_ratio"], ERROR_RATE_LIMIT)]
+    for alert, quantile, target, usual in LATENCY_LIMITS:
+        own = [slo.seconds for slo in model.config.latency.slos if slo.target == target]
+        values.append((alert, traffic[quantile], own[0] if own else usual))
+    for alert, value, limit in values:
+        if value is not None and value > limit:
+            yield {"alert": alert, "model": model.name, "window": window, "value": value, "limit": limit}

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 import ssl
 from collections import OrderedDict
@@ -44,6 +45,7 @@ _HEADERS = {
     "X-XSS-Protection",
 }
 _CACHED_PASSWORDS = 100
+_BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
 _BCRYPT_BYTES = 72
 _NOBODY = b"$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 """A hash for users that do not exist, so that they take as long as those who do."""
@@ -98,7 +100,7 @@ def parse(text: str, path: Path) -> Settings:
         if any(ord(letter) < 32 for letter in value):
             raise ConfigError(f"{path}: http_server_config.headers.{name}: {value!r} has control characters")
     for user, hashed in settings.basic_auth_users.items():
-        if not hashed.startswith(("$2a$", "$2b$", "$2y$")):
+        if not _BCRYPT.fullmatch(hashed):
             raise ConfigError(f"{path}: basic_auth_users.{user}: it is not a bcrypt hash, as `htpasswd -nB` writes it")
     return settings
 
@@ -217,7 +219,7 @@ class WebConfig:
 def _check_password(password: bytes, hashed: bytes) -> bool:
     try:
         return bcrypt.checkpw(password[:_BCRYPT_BYTES], hashed)
-    except ValueError:  # a NUL byte in the password, or a hash that only begins like one
+    except ValueError:  # a NUL byte in the password
         return False
 
 

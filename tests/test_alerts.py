@@ -11,27 +11,31 @@ from aiohttp.test_utils import TestServer
 
 from sidecar.alertmanager import AlertmanagerError, held_alerts
 from sidecar.alerts import ERROR_RATE_LIMIT, MIN_PREDICTIONS, alerts_report
-from sidecar.config import Config, ModelConfig
+from sidecar.config import Config, LatencyConfig, ModelConfig, Slo
+from sidecar.configfile import Duration
 from sidecar.event import Form
 from sidecar.monitor import Monitor
 from sidecar.reference import build
 from sidecar.rules.policy import ALERTS
 from sidecar.rules.settings import Settings
 
+MODEL = ModelConfig(name="m", reference="-")
 NAMES = np.array(["a", "b"] * 500, dtype=object)
 
 
-def monitor() -> Monitor:
+def monitor(model: ModelConfig) -> Monitor:
     profile = build({"kind": NAMES, "said": NAMES}, prediction="said", features=["kind"])
-    config = Config(models=(ModelConfig(name="m", reference="-"),))
+    config = Config(models=(model,))
     result = Monitor(config, {"m": profile}, now=0.0, start=datetime(2026, 1, 1, tzinfo=UTC))
     result.open_transport("test")
     return result
 
 
-def fired(*, share: float = 0.5, events: int = 1000, **rest: Any) -> dict[str, dict[str, Any]]:
+def fired(
+    *, share: float = 0.5, events: int = 1000, config: ModelConfig = MODEL, **rest: Any
+) -> dict[str, dict[str, Any]]:
     """Send events whose input is `a` in this share, and return the alerts by name."""
-    watched = monitor()
+    watched = monitor(config)
     kinds = ["a" if i < share * events else "b" for i in range(events)]
     usual = ["a" if i % 2 else "b" for i in range(events)]
     body = [
@@ -67,6 +71,19 @@ def test_too_few_events_raise_nothing() -> None:
 def test_slow_predictions_have_the_alert_of_the_objective_they_miss() -> None:
     assert set(fired(latency_ms=lambda i: 200.0 if i % 10 == 0 else 5.0)) == {"HighP95Latency"}
     assert set(fired(latency_ms=lambda i: 900.0 if i % 50 == 0 else 5.0)) == {"CriticalP99Latency"}
+
+
+def test_latency_of_few_predictions_raises_nothing() -> None:
+    assert fired(events=MIN_PREDICTIONS - 1, latency_ms=lambda i: 900.0) == {}
+
+
+def test_alerts_are_judged_on_the_shortest_window_by_the_objectives_there_are() -> None:
+    latency = LatencyConfig(slos=(Slo(target=0.9, seconds=0.2), Slo(target=0.99, seconds=2.0)))
+    windows = (Duration("24h"), Duration("5m"))
+    alerts = fired(
+        config=ModelConfig(name="m", reference="-", latency=latency, windows=windows), latency_ms=lambda i: 900.0
+    )
+    assert {name: (a["window"], a["limit"]) for name, a in alerts.items()} == {"HighP95Latency": ("5m", 0.1)}
 
 
 def test_errors_have_their_alert_above_the_limit_and_with_enough_predictions() -> None:

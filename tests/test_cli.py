@@ -44,6 +44,11 @@ def test_refuses_wrong_usage_with_status_2_and_the_reason(arguments: list[str], 
     assert error in finished.stderr.splitlines()[-1]
 
 
+def test_shows_the_usage_of_the_command_that_was_given_an_unknown_option() -> None:
+    assert model_sidecar("serve", "--nope").stderr.startswith("usage: model-sidecar serve ")
+    assert model_sidecar("--nope", "serve").stderr.startswith("usage: model-sidecar [-h]")
+
+
 @pytest.mark.parametrize("option", ["--ingest.listen-address", "--web.listen-address"])
 @pytest.mark.parametrize(
     "text", ["", "8000", "localhost", "localhost:", "localhost:http", "127.0.0.1:65536", ":::1", ":²"]

@@ -49,6 +49,10 @@ def basic(user: str, password: str) -> str:
             "basic_auth_users: {ann: secret}",
             "web.yml: basic_auth_users.ann: it is not a bcrypt hash, as `htpasswd -nB` writes it",
         ),
+        (
+            "basic_auth_users: {ann: $2y$10$cutshort}",
+            "web.yml: basic_auth_users.ann: it is not a bcrypt hash, as `htpasswd -nB` writes it",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence(text: str, message: str) -> None:

@@ -34,9 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name in arguments[:1]:
             module = import_module(f"sidecar.cli.{name.replace('-', '_')}")
             module.add_arguments(command)
-            command.set_defaults(run=module.run)
-    arguments_parsed = parser.parse_args(arguments)
-    return int(arguments_parsed.run(arguments_parsed))
+            command.set_defaults(run=module.run, command_parser=command)
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        # The command's own usage helps more than that of the whole.
+        getattr(parsed, "command_parser", parser).error(f"unrecognized arguments: {' '.join(unknown)}")
+    return int(parsed.run(parsed))
 
 
 def entry_point() -> None:

@@ -226,6 +226,11 @@ def test_fail_level_is_for_continuous_integration(run: Run, data: Path, tmp_path
     assert status == 1
     assert "significant drift or worse: " in err
     assert "dep_delay" in err
+    told, profile = data / "january.parquet", tmp_path / "told.profile.json"
+    assert run("build", told, "--features", "hour", "--prediction", "carrier", "-o", profile)[0] == 0
+    status, _, err = run("diff", profile, told, "--fail-level", "critical")
+    assert (status, "could not be judged: prediction" in err) == (1, True)
+    assert run("diff", profile, told, "--prediction", "carrier", "--fail-level", "critical")[0] == 0
     few = tmp_path / "few.csv"
     pd.read_csv(data / "july.csv", nrows=50).to_csv(few, index=False)
     status, _, err = run("diff", january, few, "--fail-level", "critical")

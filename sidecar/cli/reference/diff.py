@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sidecar.cli.terminal import console, number, printable, progress_bar, tell
 from sidecar.config import DriftConfig
 from sidecar.difference import Difference, differences
 from sidecar.levels import LEVELS, UNKNOWN
-from sidecar.reference import Profile, ProfileError, Role, load
+from sidecar.reference import Profile, ProfileError, load
 
 SUMMARY = "compare two profiles or data sets"
 DESCRIPTION = """Compare B with A, feature by feature: the drift that B would show if A were the reference. Each is
@@ -85,8 +86,9 @@ def _both(args: argparse.Namespace) -> tuple[Profile, Profile]:
         else:
             assert b is not None
             a = files.count([args.a], b, **columns, progress=progress, notice=tell)
-    shared = {(f.role, f.name) for f in a.features} & {(f.role, f.name) for f in b.features}
-    return _only(a, shared), _only(b, shared)
+    # Inputs that were not asked for are left out; an output that the data lacks stays, and cannot be judged.
+    inputs = {f.name for f in a.inputs} & {f.name for f in b.inputs}
+    return _asked(a, inputs), _asked(b, inputs)
 
 
 def is_profile(name: str) -> bool:
@@ -105,11 +107,12 @@ def _named(profile: Profile, features: list[str] | None) -> Profile:
         if name not in (f.name for f in profile.inputs):
             have = ", ".join(f.name for f in profile.inputs)
             raise ProfileError(f"no feature named {name!r} in {profile.source!r}; there are: {have}")
-    return _only(profile, {(f.role, f.name) for f in profile.features if f.role == "output" or f.name in features})
+    return _asked(profile, features)
 
 
-def _only(profile: Profile, keys: set[tuple[Role, str]]) -> Profile:
-    return msgspec.structs.replace(profile, features=tuple(f for f in profile.features if (f.role, f.name) in keys))
+def _asked(profile: Profile, inputs: Collection[str]) -> Profile:
+    kept = tuple(f for f in profile.features if f.role == "output" or f.name in inputs)
+    return msgspec.structs.replace(profile, features=kept)
 
 
 def _document(a: Profile, b: Profile, found: list[Difference]) -> dict[str, Any]:
