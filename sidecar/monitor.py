@@ -134,9 +134,11 @@ class Monitor:
         self._count(decoded, transport=transport, now=now)
         return decoded
 
-    def submit_texts(self, texts: Sequence[bytes], *, transport: str, now: float) -> None:
-        """Count JSON events that came one by one, with nobody to answer."""
-        self._count(self._decoder.decode_texts(texts), transport=transport, now=now)
+    def submit_texts(self, texts: Sequence[bytes], *, transport: str, now: float) -> Decoded:
+        """Count JSON events that came one by one; refused ones are counted as such and told in the result."""
+        decoded = self._decoder.decode_texts(texts)
+        self._count(decoded, transport=transport, now=now)
+        return decoded
 
     def _count(self, decoded: Decoded, *, transport: str, now: float) -> None:
         self.events[transport] += decoded.accepted

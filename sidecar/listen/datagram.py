@@ -4,11 +4,11 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from sidecar.event import Form, TooManyEvents, Unreadable
 from sidecar.listen import unix
+from sidecar.listen.refusals import RefusalLog
 from sidecar.monitor import Monitor
 
 TRANSPORT = "unix_datagram"
@@ -32,6 +32,7 @@ class DatagramListener:
         self._socket = unix.bind(path, socket.SOCK_DGRAM, group=group)
         self._inode = path.lstat().st_ino
         self._buffer = memoryview(bytearray(DATAGRAM_BYTES + 1))
+        self._refusals = RefusalLog(TRANSPORT, clock)
         monitor.open_transport(TRANSPORT)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -57,17 +58,18 @@ class DatagramListener:
                 break
             taken += 1
             if size > DATAGRAM_BYTES:
-                self._monitor.reject(TRANSPORT, "too_large")
+                self._refuse("too_large", f"the datagram is longer than {DATAGRAM_BYTES} bytes")
             else:
                 self._take(bytes(self._buffer[:size]), texts)
         if texts:
-            self._monitor.submit_texts(texts, transport=TRANSPORT, now=self._clock())
+            decoded = self._monitor.submit_texts(texts, transport=TRANSPORT, now=self._clock())
+            self._refusals.tell(decoded.refusals)
         return taken
 
     def _take(self, datagram: bytes, texts: list[bytes]) -> None:
         """Put the events of a datagram among `texts`, or count a datagram that is more than lines of JSON."""
         if not datagram.strip():
-            self._monitor.reject(TRANSPORT, "unreadable")
+            self._refuse("unreadable", "the datagram is empty")
         elif datagram[0] in _MSGPACK_MAPS:
             self._submit(datagram, Form.MSGPACK)
         elif _WHOLE_JSON.match(datagram):
@@ -78,5 +80,13 @@ class DatagramListener:
             texts.append(datagram)
 
     def _submit(self, datagram: bytes, form: Form) -> None:
-        with suppress(Unreadable, TooManyEvents):  # counted by the monitor; there is nobody to answer
-            self._monitor.submit(datagram, form, transport=TRANSPORT, now=self._clock())
+        try:
+            decoded = self._monitor.submit(datagram, form, transport=TRANSPORT, now=self._clock())
+        except (Unreadable, TooManyEvents) as error:  # counted by the monitor
+            self._refusals.tell_body(str(error))
+        else:
+            self._refusals.tell(decoded.refusals)
+
+    def _refuse(self, kind: str, reason: str) -> None:
+        self._monitor.reject(TRANSPORT, kind)
+        self._refusals.tell_body(reason)

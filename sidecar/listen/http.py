@@ -9,6 +9,7 @@ from aiohttp import web
 from sidecar.config import Limits
 from sidecar.decode import Decoded
 from sidecar.event import Form, TooManyEvents, Unreadable
+from sidecar.listen.refusals import RefusalLog
 from sidecar.monitor import Monitor
 
 HTTP, UNIX_STREAM = "http", "unix_stream"
@@ -31,11 +32,13 @@ class Ingest:
         self._freed = asyncio.Event()
         self._stopping = False
         self._forms: dict[str, Form] = {}
+        self._refusals: dict[str, RefusalLog] = {}
         self.limits = limits
 
     def handler(self, transport: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         """Return what counts the events of a body and answers, for requests that come by `transport`."""
         self._monitor.open_transport(transport)
+        self._refusals[transport] = RefusalLog(transport, self._clock)
 
         async def post(request: web.Request) -> web.Response:
             response = await self._receive(request, transport)
@@ -81,12 +84,17 @@ class Ingest:
         try:
             decoded = self._monitor.submit(body, form, transport=transport, now=self._clock())
         except Unreadable as error:
-            return _answer(400, {"error": f"unreadable body: {error}"})
+            return self._refuse(400, f"unreadable body: {error}", transport)
         except TooManyEvents as error:
-            return _answer(413, {"error": str(error)})
+            return self._refuse(413, str(error), transport)
         if not decoded.refusals.total:
             return web.Response(status=202, body=b'{"accepted":%d,"rejected":0}\n' % decoded.accepted, headers=_JSON)
+        self._refusals[transport].tell(decoded.refusals)
         return _answer(200 if decoded.accepted else 422, _refused(decoded))
+
+    def _refuse(self, status: int, reason: str, transport: str) -> web.Response:
+        self._refusals[transport].tell_body(reason)
+        return _answer(status, {"error": reason})
 
     def _form(self, content_type: str) -> Form:
         """Tell the form by its media type; whatever is not listed is taken for JSON, as `curl -d` sends it."""
@@ -100,15 +108,16 @@ class Ingest:
 
     def _too_large(self, transport: str) -> web.Response:
         self._monitor.reject(transport, "too_large")
-        return _answer(413, {"error": f"the body is larger than {self.limits.body_bytes} bytes"})
+        return self._refuse(413, f"the body is larger than {self.limits.body_bytes} bytes", transport)
 
     def _cut_short(self, transport: str) -> web.Response:
         self._monitor.reject(transport, "unreadable")
-        return _answer(400, {"error": "unreadable body: it was cut short, or is not what Content-Encoding says"})
+        reason = "unreadable body: it was cut short, or is not what Content-Encoding says"
+        return self._refuse(400, reason, transport)
 
     def _too_slow(self, transport: str) -> web.Response:
         self._monitor.reject(transport, "unreadable")
-        response = _answer(408, {"error": f"the body did not arrive within {self.limits.body_timeout.text}"})
+        response = self._refuse(408, f"the body did not arrive within {self.limits.body_timeout.text}", transport)
         response.force_close()
         return response
 
