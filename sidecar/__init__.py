@@ -12,6 +12,8 @@ The pipeline, in the order to read it:
 8. `collector`  its readings to Prometheus exposition; `metrics` is the catalogue
 9. `listen`, `web`  the way in (loopback) and the way out (read-only)
 10. `app`, `cli`    put together and started
+
+`client` is apart from all of it: the library that applications send events with.
 """
 
 __version__ = "0.1.0"

@@ -1,0 +1,10 @@
+"""Send prediction events from an application, without ever holding it up; imports the standard library alone.
+
+In the order to read it: `monitor` (the queue and its thread), `encode` (events to bodies), `transport` (bodies to the
+sidecar), `sender` (what is tried again and what is counted).
+"""
+
+from sidecar.client.counts import Stats
+from sidecar.client.monitor import Monitor
+
+__all__ = ["Monitor", "Stats"]

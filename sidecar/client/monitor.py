@@ -1,0 +1,237 @@
+"""Monitor: a bounded queue that the application appends to, and a thread that empties it."""
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from sidecar.client.counts import Counts, Stats
+from sidecar.client.event import Event
+from sidecar.client.sender import Sender
+from sidecar.client.transport import default_target, transport
+
+EXIT_SECONDS = 2.0
+"""How long the end of the process may be held up to send what is queued."""
+
+_REPORT_SECONDS = 60.0
+_NEVER = sys.maxsize
+_MONITORS: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
+
+log = logging.getLogger("sidecar.client")
+
+
+class Monitor:
+    """Log prediction events to a sidecar, from any thread, without waiting for it.
+
+    `target` is `http://HOST:PORT`, `unix:///PATH` of a stream socket or `unixgram:///PATH` of a datagram socket;
+    without it MODEL_SIDECAR_SOCKET, MODEL_SIDECAR_URL, or http://127.0.0.1:8000. `model` names the model where the
+    sidecar has several. Raises ValueError where the target or a number cannot be.
+    """
+
+    def __init__(
+        self,
+        target: str | None = None,
+        *,
+        model: str | None = None,
+        batch_events: int = 500,
+        flush_seconds: float = 1.0,
+        queue_events: int = 10_000,
+        timeout_seconds: float = 1.0,
+    ) -> None:
+        if min(batch_events, queue_events) < 1 or not (flush_seconds > 0 and timeout_seconds > 0):
+            raise ValueError("batch_events and queue_events are at least 1, flush_seconds and timeout_seconds above 0")
+        self._target = default_target() if target is None else target
+        self._model = None if model is None else str(model)
+        self._batch_events = min(batch_events, queue_events)
+        self._flush_seconds = min(flush_seconds, 3600.0)
+        self._queue_events = queue_events
+        self._timeout_seconds = timeout_seconds
+        self._begin()
+        _watch_process(self)
+
+    def _begin(self) -> None:
+        """Start from nothing: at first, and in the child of a fork, where no thread but one goes on."""
+        self._queue: deque[Event | threading.Event] = deque()
+        self._counts = Counts()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._stopping = threading.Event()
+        # A lock is the cheapest thing to wait on that a signal handler may release.
+        self._wake = threading.Lock()
+        self._wake.acquire()
+        self._wake_at = _NEVER
+        way = transport(self._target, timeout_seconds=self._timeout_seconds)
+        self._sender = Sender(way, self._counts, self._model, stopping=self._stopping)
+
+    def log(
+        self,
+        features: Mapping[str, Any] | None,
+        prediction: Any = None,
+        probability: Any = None,
+        latency_ms: Any = None,
+        error: bool = False,
+    ) -> None:
+        """Queue an event; neither waits nor raises, whatever it is given. Only an error may come without features."""
+        try:
+            own = features.copy() if type(features) is dict else _own(features)
+            failed = bool(error)
+            if own is None and not failed:
+                self._counts.drop("no_features")
+                return
+            self._put((own, prediction, probability, latency_ms, failed))
+        except Exception:  # noqa: BLE001  (what is passed may raise anything, and monitoring must not fail the model)
+            self._counts.drop("invalid")
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Send what has been logged so far; returns whether that was done, or given up, within `timeout` seconds."""
+        if self._stopping.is_set() or not (self._queue or self._thread):
+            return not self._queue
+        self._start()
+        if self._thread is None:
+            return False
+        sent = threading.Event()
+        self._queue.append(sent)
+        self._rouse()
+        return sent.wait(timeout)
+
+    def close(self, timeout: float = EXIT_SECONDS) -> None:
+        """Send what is queued within `timeout` seconds, drop the rest and stop; events logged later are dropped."""
+        if self._closed:
+            return
+        self._closed = True
+        self.flush(timeout)
+        self._stopping.set()
+        self._rouse()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(self._timeout_seconds)
+        while self._queue:
+            self._counts.drop("closed", len(self._take(self._queue_events)))
+
+    def stats(self) -> Stats:
+        """Return how many events were accepted, rejected, dropped and are queued, in this process."""
+        waiting = sum(type(item) is tuple for item in self._queue.copy())
+        return self._counts.stats(queued=waiting + self._sender.in_hand)
+
+    def _put(self, event: Event) -> None:
+        length = len(self._queue)
+        if length >= self._queue_events:
+            self._counts.drop("queue_full")
+        elif self._closed:
+            self._counts.drop("closed")
+        else:
+            self._queue.append(event)
+            if length >= self._wake_at:
+                self._rouse()
+            if self._thread is None:
+                self._start()
+
+    def _rouse(self) -> None:
+        self._wake_at = _NEVER
+        with suppress(RuntimeError):  # it has been roused already
+            self._wake.release()
+
+    def _start(self) -> None:
+        """Start the thread, unless somebody else is about to."""
+        if self._thread is not None or not self._starting.acquire(blocking=False):
+            return
+        try:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="model-sidecar client", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return  # no thread can be had now; the next event asks again
+                self._thread = thread
+                _close_with_multiprocessing(self)
+        finally:
+            self._starting.release()
+
+    def _run(self) -> None:
+        reported, reported_at = 0, float("-inf")
+        while not self._stopping.is_set():
+            self._wait()
+            while self._queue and not self._stopping.is_set():
+                self._send()
+            dropped = self._counts.stats(queued=0).dropped
+            if sum(dropped.values()) > reported and time.monotonic() >= reported_at + _REPORT_SECONDS:
+                reported, reported_at = sum(dropped.values()), time.monotonic()
+                log.warning("events dropped so far: %s", dropped)
+        self._sender.close()
+
+    def _wait(self) -> None:
+        """Wait for a batch, for the time to send less than one, or for somebody who wants it sent."""
+        self._wake_at = self._batch_events - 1
+        if len(self._queue) < self._batch_events:
+            self._wake.acquire(timeout=self._flush_seconds)
+        self._wake_at = _NEVER
+
+    def _send(self) -> None:
+        markers: list[threading.Event] = []
+        batch = self._take(self._batch_events, markers)
+        if batch:
+            self._sender.send(batch)
+        for marker in markers:
+            marker.set()
+
+    def _take(self, most: int, markers: list[threading.Event] | None = None) -> list[Event]:
+        """Take events off the queue, up to the first that somebody waits for to be sent."""
+        taken: list[Event] = []
+        while len(taken) < most:
+            try:
+                item = self._queue.popleft()
+            except IndexError:
+                break
+            if isinstance(item, tuple):
+                taken.append(item)
+            elif markers is not None:
+                markers.append(item)
+                break
+        return taken
+
+
+def _own(features: Any) -> dict[Any, Any] | None:
+    """Return a copy of features, since the caller may go on to change them."""
+    return None if features is None else dict(features)
+
+
+_process_watched = False
+
+
+def _watch_process(monitor: Monitor) -> None:
+    """Have a monitor begin anew in children, and send what is queued when the process ends."""
+    global _process_watched
+    _MONITORS.add(monitor)
+    if not _process_watched:
+        _process_watched = True
+        os.register_at_fork(after_in_child=_begin_in_child)
+        atexit.register(_close_all)
+
+
+def _begin_in_child() -> None:
+    for monitor in list(_MONITORS):
+        closed = monitor._closed
+        monitor._sender.close()  # the child's copy of the socket; the parent's stays open
+        monitor._begin()
+        monitor._closed = closed
+
+
+def _close_all() -> None:
+    for monitor in list(_MONITORS):
+        monitor.close()
+
+
+def _close_with_multiprocessing(monitor: Monitor) -> None:
+    """Close a monitor with the process where that is a worker of multiprocessing, which runs nothing of `atexit`."""
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, monitor.close, exitpriority=0)

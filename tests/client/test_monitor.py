@@ -1,0 +1,380 @@
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.client import Monitor
+from tests.client.support import EVENT, TRANSPORTS, Listening, counted, listening, monitoring, total
+from tests.plugins.serving import fraud_config, get, samples, value, wait_until
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
+    with listening(tmp_path_factory.mktemp("up")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_events_arrive(up: Listening, transport: str) -> None:
+    before = counted(up.process.url, transport)
+    with monitoring(up.targets[transport]) as monitor:
+        for i in range(1234):
+            monitor.log(EVENT, "ok", 0.5, latency_ms=i % 50)
+        assert monitor.flush()
+        assert monitor.stats().accepted == total(monitor.stats()) == 1234
+    wait_until(lambda: counted(up.process.url, transport) == before + 1234)
+
+
+def test_a_few_events_are_sent_in_time_without_a_flush(up: Listening) -> None:
+    before = counted(up.process.url, "http")
+    monitor = Monitor(up.targets["http"], flush_seconds=0.05)
+    monitor.log(EVENT)
+    wait_until(lambda: counted(up.process.url, "http") == before + 1)
+    monitor.close()
+
+
+def test_values_outputs_latency_and_errors_are_those_that_were_logged(tmp_path: Path) -> None:
+    with listening(tmp_path, config=fraud_config(tmp_path)) as running:
+        for transport in TRANSPORTS:
+            monitor = Monitor(running.targets[transport], model="fraud")
+            monitor.log({"amount": 5.0, "merchant": "visa"}, "fraud", 0.9, latency_ms=20)
+            monitor.log({"amount": None}, "legitimate", 0.1, latency_ms=40, error=True)
+            monitor.log(None, latency_ms=60, error=True)
+            monitor.close()
+        wait_until(lambda: counted(running.process.url, "unix_datagram") == 3)
+        found = samples(running.process.url)
+        assert value(found, "model_predictions_total", model="fraud") == 9
+        assert value(found, "model_prediction_errors_total", model="fraud") == 6
+        assert value(found, "model_latency_seconds_sum", model="fraud") == pytest.approx(0.36)
+        bins = "model_bin_observations_total"
+        assert value(found, bins, feature="amount", bin="missing") == 3
+        assert value(found, bins, feature="merchant", range="visa") == 3
+        assert value(found, bins, feature="prediction", range="fraud") == 3
+
+
+@pytest.mark.parametrize("transport", ["http", "unix_stream"])
+def test_what_the_sidecar_refuses_is_counted(up: Listening, transport: str) -> None:
+    with monitoring(up.targets[transport]) as monitor:
+        monitor.log(EVENT, latency_ms=-1)
+        monitor.log(EVENT)
+        assert monitor.flush()
+        assert (monitor.stats().accepted, monitor.stats().rejected) == (1, 1)
+
+
+def test_what_no_event_can_be_is_dropped_and_costs_the_others_nothing(up: Listening) -> None:
+    with monitoring(up.targets["http"]) as monitor:
+        odd: list[Any] = [7, "text", [("a",)], {1: 2.0}, {"a": object()}, {"a": "\ud800"}, {"a": [1]}, {"a": b"x"}]
+        for features in odd:
+            monitor.log(features)
+            monitor.log(EVENT)
+        monitor.log(None)
+        assert monitor.flush()
+        assert monitor.stats().dropped == {"invalid": len(odd), "no_features": 1}
+        assert monitor.stats().accepted == len(odd)
+
+
+def test_later_changes_of_the_callers_features_are_not_seen(tmp_path: Path) -> None:
+    with listening(tmp_path, config=fraud_config(tmp_path)) as running, monitoring(running.targets["http"]) as monitor:
+        features: dict[str, Any] = {"amount": 5.0, "merchant": "visa"}
+        monitor.log(features)
+        features["merchant"] = "amex"
+        assert monitor.flush()
+        assert value(samples(running.process.url), "model_bin_observations_total", range="visa") == 1
+
+
+class Contrary:
+    """An object that refuses to be looked at in any way."""
+
+    def _raise(self, *_: object) -> Any:
+        raise RuntimeError("no")
+
+    __iter__ = __len__ = __bool__ = __float__ = __getattr__ = __str__ = __repr__ = _raise
+    keys = __getitem__ = _raise
+    __hash__ = object.__hash__
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.builds(Contrary)
+    | st.complex_numbers() | st.decimals() | st.datetimes() | st.builds(object),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(ANYTHING, ANYTHING, ANYTHING, ANYTHING, ANYTHING), max_size=8))
+def test_nothing_that_is_logged_raises_and_everything_is_accounted_for(up: Listening, calls: list[Any]) -> None:
+    with monitoring(up.targets["http"]) as monitor:
+        for arguments in calls:
+            monitor.log(*arguments)
+        monitor.log(EVENT)
+        assert monitor.flush()
+        stats = monitor.stats()
+        assert total(stats) == len(calls) + 1
+        assert stats.queued == 0
+        assert stats.dropped.keys() <= {"invalid", "no_features"}
+        assert stats.accepted >= 1
+
+
+def test_one_that_is_larger_than_a_datagram_is_dropped_and_batches_are_split(up: Listening) -> None:
+    before = counted(up.process.url, "unix_datagram")
+    with monitoring(up.targets["unix_datagram"]) as monitor:
+        for i in range(500):
+            monitor.log({"merchant": str(i) + "x" * 900})
+        monitor.log({"merchant": "x" * 140_000})
+        assert monitor.flush()
+        assert monitor.stats().dropped == {"too_large": 1}
+        assert monitor.stats().accepted == 500
+    wait_until(lambda: counted(up.process.url, "unix_datagram") == before + 500)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_while_the_sidecar_hangs_the_queue_is_bounded_and_later_events_arrive(tmp_path: Path, transport: str) -> None:
+    with listening(tmp_path) as running, monitoring(running.targets[transport], queue_events=1000) as monitor:
+        monitor.log(EVENT)
+        assert monitor.flush()
+        os.kill(running.process.process.pid, signal.SIGSTOP)
+        try:
+            for _ in range(20_000):
+                monitor.log(EVENT)
+            stats = monitor.stats()
+            assert len(monitor._queue) <= 1000
+            assert total(stats) == 20_001
+            assert stats.dropped["queue_full"] >= 1
+        finally:
+            os.kill(running.process.process.pid, signal.SIGCONT)
+        assert monitor.flush(30)
+        before = monitor.stats().accepted
+        monitor.log(EVENT)
+        assert monitor.flush(30)
+        assert monitor.stats().accepted == before + 1
+        assert total(monitor.stats()) == 20_002
+        wait_until(lambda: counted(running.process.url, transport) >= monitor.stats().accepted)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_events_flow_again_when_the_sidecar_was_restarted(tmp_path: Path, transport: str) -> None:
+    with listening(tmp_path) as running:
+        address = running.process.url.removeprefix("http://")
+        monitor = Monitor(running.targets[transport])
+        monitor.log(EVENT)
+        assert monitor.flush()
+    with closing(monitor):
+        monitor.log(EVENT)
+        assert not monitor.flush(0.2)
+        assert monitor.stats().queued == 1
+        with listening(tmp_path, address=address) as running:
+            assert monitor.flush(30)
+            wait_until(lambda: counted(running.process.url, transport) == 1)
+        assert monitor.stats().accepted == total(monitor.stats()) == 2
+
+
+class Busy(BaseHTTPRequestHandler):
+    """Turns the first two bodies away, and keeps what it is sent."""
+
+    protocol_version = "HTTP/1.1"
+    bodies: list[bytes]
+
+    def do_POST(self) -> None:
+        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = b'{"accepted": 1, "rejected": 0}'
+        self.send_response(503 if len(self.bodies) <= 2 else 202)
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_body_that_is_turned_away_is_kept_and_sent_again() -> None:
+    class Handler(Busy):
+        bodies: list[bytes] = []  # noqa: RUF012  (of this test alone)
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with monitoring(f"http://127.0.0.1:{server.server_port}") as monitor:
+            monitor.log({"a": 1})
+            assert monitor.flush()
+            assert monitor.stats().accepted == total(monitor.stats()) == 1
+        server.shutdown()
+    assert len(Handler.bodies) == 3
+    assert set(Handler.bodies) == {b'{"columns":{"features":{"a":[1]}}}'}
+
+
+def test_a_body_without_an_answer_is_not_sent_twice() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with closing(Monitor(f"http://127.0.0.1:{port}", timeout_seconds=0.1)) as monitor:
+            monitor.log(EVENT)
+            assert monitor.flush()
+            assert monitor.stats().dropped == {"unanswered": 1}
+
+
+def test_what_cannot_be_sent_by_the_end_is_dropped_and_counted(tmp_path: Path) -> None:
+    monitor = Monitor(f"unix://{tmp_path / 'nobody'}")
+    for _ in range(700):
+        monitor.log(EVENT)
+    monitor.close(timeout=0.1)
+    monitor.log(EVENT)
+    assert monitor.stats().dropped == {"closed": 701}
+    assert monitor.stats().queued == 0
+    assert not monitor._thread or not monitor._thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    "target", ["", "ftp://x", "localhost:8000", "unix://host/path", "unix://", "http://", "http://x:0", "http://x:y"]
+)
+def test_a_target_that_cannot_be_is_told_when_the_monitor_is_made(target: str) -> None:
+    with pytest.raises(ValueError, match=r"target|Port"):
+        Monitor(target)
+
+
+def test_the_target_comes_from_the_environment(up: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_SIDECAR_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("MODEL_SIDECAR_SOCKET", up.targets["unix_stream"].removeprefix("unix://"))
+    before = counted(up.process.url, "unix_stream")
+    with closing(Monitor()) as monitor:
+        monitor.log(EVENT)
+        assert monitor.flush()
+    assert counted(up.process.url, "unix_stream") == before + 1
+
+
+def run(program: str, *arguments: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+LOG_AND_END = """
+import sys
+from sidecar.client import Monitor
+monitor = Monitor(sys.argv[1], flush_seconds=60)
+for _ in range(700):
+    monitor.log({"amount": 1.0})
+"""
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_end_of_the_process_sends_what_is_queued(up: Listening, transport: str) -> None:
+    before = counted(up.process.url, transport)
+    run(LOG_AND_END, up.targets[transport])
+    wait_until(lambda: counted(up.process.url, transport) == before + 700)
+
+
+LOG_IN_PROCESSES = """
+import multiprocessing, sys
+from sidecar.client import Monitor
+monitor = Monitor(sys.argv[1], flush_seconds=60)
+
+def work(number):
+    for _ in range(100):
+        monitor.log({"amount": 1.0})
+
+context = multiprocessing.get_context("fork")
+workers = [context.Process(target=work, args=(i,)) for i in range(2)]
+for worker in workers:
+    worker.start()
+for worker in workers:
+    worker.join()
+"""
+
+
+def test_the_end_of_a_multiprocessing_worker_sends_what_is_queued(up: Listening) -> None:
+    before = counted(up.process.url, "http")
+    run(LOG_IN_PROCESSES, up.targets["http"])
+    assert counted(up.process.url, "http") == before + 200
+
+
+FORK = """
+import json, logging, os, sys
+from sidecar.client import Monitor
+logging.disable()
+
+target, workers, events = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+monitor = Monitor(target)
+for _ in range(300):
+    monitor.log({"amount": -1.0})  # the parent's: they are sent once, by the parent
+children = []
+for _ in range(workers):
+    reader, writer = os.pipe()
+    if not os.fork():
+        for i in range(events):
+            monitor.log({"amount": float(i), "merchant": "visa"}, latency_ms=1.0)
+        monitor.close(60)
+        stats = monitor.stats()
+        os.write(writer, json.dumps([stats.accepted, sum(stats.dropped.values()), stats.queued]).encode())
+        os._exit(0)
+    os.close(writer)
+    children.append(reader)
+results = [json.loads(os.read(reader, 1000)) for reader in children]
+monitor.close(60)
+print(json.dumps([results, monitor.stats().accepted]))
+"""
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_forked_workers_account_for_every_event(tmp_path: Path, transport: str) -> None:
+    workers, events = 8, 20_000
+    with listening(tmp_path) as running:
+        results, parent = json.loads(run(FORK, running.targets[transport], str(workers), str(events)))
+        accepted, dropped, queued = map(sum, zip(*results, strict=True))
+        assert accepted + dropped == workers * events
+        assert queued == 0
+        assert parent == 300
+        wait_until(lambda: counted(running.process.url, transport) == accepted + parent)
+
+
+PURE = """
+import sys
+before = set(sys.modules)
+import sidecar.client
+print(*(name.partition(".")[0] for name in set(sys.modules) - before - {"sidecar"} if not name.startswith("sidecar.")))
+print(*(name for name in sys.modules if name.startswith("sidecar.") and not name.startswith("sidecar.client")))
+"""
+
+
+def test_importing_it_imports_the_standard_library_alone() -> None:
+    others, ours = run(PURE).splitlines()
+    assert set(others.split()) <= sys.stdlib_module_names
+    assert ours == ""
+
+
+def test_it_works_where_the_standard_library_is_all_there_is(up: Listening) -> None:
+    before = counted(up.process.url, "http")
+    blocked = "import sys\nsys.modules['orjson'] = sys.modules['msgspec'] = None\n"
+    run(blocked + LOG_AND_END, up.targets["http"])
+    assert counted(up.process.url, "http") == before + 700
+
+
+def test_threads_share_a_monitor_and_lose_nothing_uncounted(up: Listening) -> None:
+    with monitoring(up.targets["http"], batch_events=50, queue_events=500) as monitor:
+
+        def work() -> None:
+            for _ in range(5000):
+                monitor.log(EVENT)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert monitor.flush(30)
+        assert total(monitor.stats()) == 20_000
+        assert monitor.stats().queued == 0
+        assert get(up.process.url, "/health").status == http.client.OK
