@@ -8,12 +8,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
 
 from sidecar.client.counts import Counts, Stats
 from sidecar.client.event import Event
+from sidecar.client.measurement import CURRENT, Measurement
 from sidecar.client.sender import Sender
 from sidecar.client.transport import default_target, transport
 
@@ -23,6 +25,9 @@ EXIT_SECONDS = 2.0
 _REPORT_SECONDS = 60.0
 _NEVER = sys.maxsize
 _MONITORS: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = logging.getLogger("sidecar.client")
 
@@ -86,9 +91,39 @@ class Monitor:
             if own is None and not failed:
                 self._counts.drop("no_features")
                 return
-            self._put((own, prediction, probability, latency_ms, failed))
+            event = (own, prediction, probability, latency_ms, failed)
+            measurement = CURRENT.get()
+            if measurement is None or not measurement.hold(self, event):
+                self._put(event)
         except Exception:  # noqa: BLE001  (what is passed may raise anything, and monitoring must not fail the model)
             self._counts.drop("invalid")
+
+    def measure(self) -> Measurement:
+        """Return a context manager whose latency, and failure, the events logged in its block carry.
+
+        Where none is logged, a failure is an event of its own, and a success is none.
+        """
+        return Measurement(self, self._put, most_events=self._queue_events)
+
+    def timed(self, function: Callable[P, T]) -> Callable[P, T]:
+        """Measure every call of a function, or of a coroutine function until it returns."""
+        from inspect import iscoroutinefunction
+
+        if iscoroutinefunction(function):
+
+            @wraps(function)
+            async def measured_coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with self.measure():
+                    return await function(*args, **kwargs)
+
+            return cast("Callable[P, T]", measured_coroutine)
+
+        @wraps(function)
+        def measured(*args: P.args, **kwargs: P.kwargs) -> T:
+            with self.measure():
+                return function(*args, **kwargs)
+
+        return measured
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Send what has been logged so far; returns whether that was done, or given up, within `timeout` seconds."""

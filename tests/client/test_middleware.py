@@ -1,0 +1,128 @@
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+
+from sidecar.client import MonitorASGI, MonitorWSGI
+from tests.client.support import EVENT
+from tests.client.test_measurement import Recorded
+
+
+@pytest.fixture
+def monitor() -> Iterator[Recorded]:
+    made = Recorded()
+    yield made
+    made.close()
+
+
+class Asgi:
+    """An application that answers with a status, or raises, after or before it logs an event."""
+
+    def __init__(self, monitor: Recorded, *, status: int = 200, logs: bool = True, raises: bool = False) -> None:
+        self.monitor, self.status, self.logs, self.raises = monitor, status, logs, raises
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self.logs:
+            self.monitor.log(EVENT)
+        if self.raises:
+            raise ZeroDivisionError
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        await send({"type": "http.response.body", "body": b"o", "more_body": True})
+        await send({"type": "http.response.body", "body": b"k"})
+        self.events_when_answered = len(self.monitor.events)
+        if self.logs:
+            self.monitor.log({"background": 1.0})
+
+
+async def asgi(app: Any, path: str = "/predict", kind: str = "http") -> list[Any]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app({"type": kind, "path": path}, None, send)
+    return sent
+
+
+async def test_asgi_gives_what_the_handler_logs_its_latency(monitor: Recorded) -> None:
+    app = Asgi(monitor)
+    sent = await asgi(MonitorASGI(app, monitor))
+    assert [message["type"] for message in sent] == ["http.response.start", *["http.response.body"] * 2]
+    assert monitor.errors == [False, False]
+    assert monitor.latencies[0] == monitor.latencies[1] >= 0
+
+
+async def test_asgi_counts_a_server_error_and_an_exception(monitor: Recorded) -> None:
+    await asgi(MonitorASGI(Asgi(monitor, status=503, logs=False), monitor))
+    with pytest.raises(ZeroDivisionError):
+        await asgi(MonitorASGI(Asgi(monitor, raises=True), monitor))
+    await asgi(MonitorASGI(Asgi(monitor, status=404, logs=False), monitor))
+    assert [(event[0], event[4]) for event in monitor.events] == [(None, True), (EVENT, True)]
+
+
+@pytest.mark.parametrize(("path", "measured"), [("/predict", True), ("/models/a/infer", True), ("/health", False)])
+async def test_only_chosen_routes_are_measured(monitor: Recorded, path: str, measured: bool) -> None:
+    routes = ["/predict", "/models/*"]
+    await asgi(MonitorASGI(Asgi(monitor, status=500, logs=False), monitor, routes=routes), path)
+    wsgi(MonitorWSGI(Wsgi(monitor, status="500 Oh", logs=False), monitor, routes=routes), path)
+    assert monitor.errors == [True, True] * measured
+
+
+async def test_asgi_leaves_what_is_no_request_alone(monitor: Recorded) -> None:
+    await asgi(MonitorASGI(Asgi(monitor), monitor), kind="websocket")
+    assert monitor.latencies == [None, None]
+
+
+class Wsgi:
+    """An application that answers with a status, or raises, in the call or in the body."""
+
+    def __init__(self, monitor: Recorded, *, status: str = "200 OK", logs: bool = True, raises: str = "") -> None:
+        self.monitor, self.status, self.logs, self.raises = monitor, status, logs, raises
+        self.closed = False
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if self.logs:
+            self.monitor.log(EVENT)
+        if self.raises == "call":
+            raise ZeroDivisionError
+        start_response(self.status, [("Content-Type", "text/plain")])
+        return self._body()
+
+    def _body(self) -> Iterator[bytes]:
+        yield b"o"
+        if self.raises == "body":
+            raise ZeroDivisionError
+        yield b"k"
+
+
+def wsgi(app: Any, path: str = "/predict") -> bytes:
+    environ: dict[str, Any] = {"SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": ""}
+    setup_testing_defaults(environ)
+    body: Any = validator(app)(environ, lambda *_: lambda _: None)
+    try:
+        return b"".join(body)
+    finally:
+        body.close()
+
+
+def test_wsgi_gives_what_the_handler_logs_its_latency(monitor: Recorded) -> None:
+    assert wsgi(MonitorWSGI(Wsgi(monitor), monitor)) == b"ok"
+    assert monitor.errors == [False]
+    assert monitor.latencies[0] >= 0
+    monitor.log(EVENT)
+    assert monitor.latencies[1] is None
+
+
+@pytest.mark.parametrize("raises", ["call", "body"])
+def test_wsgi_counts_exceptions(monitor: Recorded, raises: str) -> None:
+    with pytest.raises(ZeroDivisionError):
+        wsgi(MonitorWSGI(Wsgi(monitor, raises=raises), monitor))
+    assert [(event[0], event[4]) for event in monitor.events] == [(EVENT, True)]
+
+
+def test_wsgi_counts_server_errors_and_no_others(monitor: Recorded) -> None:
+    wsgi(MonitorWSGI(Wsgi(monitor, status="500 Oh", logs=False), monitor))
+    wsgi(MonitorWSGI(Wsgi(monitor, status="404 No", logs=False), monitor))
+    assert [(event[0], event[4]) for event in monitor.events] == [(None, True)]
