@@ -1,11 +1,17 @@
-"""Run benchmarks: `python -m bench [ingest] [scrape] [memory] [reference]`, all of them by default."""
+"""Run benchmarks: `python -m bench [ingest] [scrape] [memory] [reference] [client]`, all of them by default."""
 
 import platform
 import sys
 
-from bench import ingest, memory, reference, scrape
+from bench import client, ingest, memory, reference, scrape
 
-BENCHMARKS = {"ingest": ingest.main, "scrape": scrape.main, "memory": memory.main, "reference": reference.main}
+BENCHMARKS = {
+    "ingest": ingest.main,
+    "scrape": scrape.main,
+    "memory": memory.main,
+    "reference": reference.main,
+    "client": client.main,
+}
 
 
 def main(names: list[str]) -> int:
