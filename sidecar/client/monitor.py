@@ -56,7 +56,7 @@ class Monitor:
         self._model = None if model is None else str(model)
         self._batch_events = min(batch_events, queue_events)
         self._flush_seconds = min(flush_seconds, 3600.0)
-        self._queue_events = queue_events
+        self.queue_events = queue_events
         self._timeout_seconds = timeout_seconds
         self._begin()
         _watch_process(self)
@@ -98,12 +98,16 @@ class Monitor:
         except Exception:  # noqa: BLE001  (what is passed may raise anything, and monitoring must not fail the model)
             self._counts.drop("invalid")
 
+    def drop(self, reason: str, events: int) -> None:
+        """Count events that the caller had and could not log."""
+        self._counts.drop(reason, events)
+
     def measure(self) -> Measurement:
         """Return a context manager whose latency, and failure, the events logged in its block carry.
 
         Where none is logged, a failure is an event of its own, and a success is none.
         """
-        return Measurement(self, self._put, most_events=self._queue_events)
+        return Measurement(self, self._put, most_events=self.queue_events)
 
     def timed(self, function: Callable[P, T]) -> Callable[P, T]:
         """Measure every call of a function, or of a coroutine function until it returns."""
@@ -149,7 +153,7 @@ class Monitor:
         if thread is not None and thread is not threading.current_thread():
             thread.join(self._timeout_seconds)
         while self._queue:
-            self._counts.drop("closed", len(self._take(self._queue_events)))
+            self._counts.drop("closed", len(self._take(self.queue_events)))
 
     def stats(self) -> Stats:
         """Return how many events were accepted, rejected, dropped and are queued, in this process."""
@@ -158,7 +162,7 @@ class Monitor:
 
     def _put(self, event: Event) -> None:
         length = len(self._queue)
-        if length >= self._queue_events:
+        if length >= self.queue_events:
             self._counts.drop("queue_full")
         elif self._closed:
             self._counts.drop("closed")

@@ -1,0 +1,80 @@
+"""A model in the manner of scikit-learn that logs what it predicts."""
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+from sidecar.client.monitor import Monitor
+
+
+def monitored(model: Any, monitor: Monitor, *, feature_names: Sequence[str] | None = None) -> Any:
+    """Return the model with `predict` and `predict_proba` logged, an event a row; all else is the model's own.
+
+    Names of features are `feature_names`, those of the columns of a data frame, those the model was fitted with, or
+    `x0`, `x1`, …. Each row carries the latency of its call. Of two classes the probability is that of the second, of
+    more that of the class predicted.
+    """
+    return _Monitored(model, monitor, None if feature_names is None else [str(name) for name in feature_names])
+
+
+class _Monitored:
+    def __init__(self, model: Any, monitor: Monitor, names: Sequence[str] | None) -> None:
+        self._model = model
+        self._monitor = monitor
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._model, name)
+
+    def predict(self, rows: Any, *args: Any, **kwargs: Any) -> Any:
+        """Predict, and log features and predictions."""
+        with self._monitor.measure() as measurement:
+            predictions = self._model.predict(rows, *args, **kwargs)
+            measurement.stop()
+            self._log(rows, predictions, lambda: ((label, None) for label in predictions))
+        return predictions
+
+    def predict_proba(self, rows: Any, *args: Any, **kwargs: Any) -> Any:
+        """Predict probabilities, and log features, the likeliest class and the probability."""
+        with self._monitor.measure() as measurement:
+            probabilities = self._model.predict_proba(rows, *args, **kwargs)
+            measurement.stop()
+            self._log(rows, probabilities, lambda: map(self._outcome, probabilities))
+        return probabilities
+
+    def _outcome(self, probabilities: Any) -> tuple[Any, Any]:
+        shares = [float(share) for share in probabilities]
+        best = shares.index(max(shares))
+        return self._model.classes_[best], shares[1 if len(shares) == 2 else best]
+
+    def _log(self, rows: Any, results: Any, outcomes: Callable[[], Any]) -> None:
+        """Log rows with what came of them; of a call with more rows than the queue may have, only so many."""
+        logged, total = 0, 1
+        try:
+            total = len(results)
+            most = self._monitor.queue_events
+            features = _features(rows, self._names, self._model, most)
+            for row, (prediction, probability) in zip(features, islice(outcomes(), most), strict=True):
+                self._monitor.log(row, prediction, probability)
+                logged += 1
+        except Exception:  # noqa: BLE001  (rows may be of any kind, and monitoring must not fail the model)
+            self._monitor.drop("invalid", total - logged)
+        else:
+            if total > logged:
+                self._monitor.drop("queue_full", total - logged)
+
+
+def _features(rows: Any, names: Sequence[str] | None, model: Any, most: int) -> list[dict[str, Any]]:
+    if hasattr(rows, "columns") and hasattr(rows, "iloc"):
+        some = rows.iloc[:most]
+        columns = [some.iloc[:, i].tolist() for i in range(some.shape[1])]
+        names = names or [str(name) for name in rows.columns]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    some = rows[:most]
+    values = some.tolist() if hasattr(some, "tolist") else some
+    if names is None:
+        fitted = getattr(model, "feature_names_in_", None)
+        names = [f"x{i}" for i in range(len(values[0]))] if fitted is None else [str(name) for name in fitted]
+    return [dict(zip(names, row, strict=True)) for row in values]
