@@ -140,6 +140,17 @@ def test_one_that_is_larger_than_a_datagram_is_dropped_and_batches_are_split(up:
     wait_until(lambda: counted(up.process.url, "unix_datagram") == before + 500)
 
 
+@pytest.mark.parametrize("limit", ["body_bytes: 16KiB", "events_per_body: 70"])
+def test_bodies_that_are_more_than_the_sidecar_takes_are_split(tmp_path: Path, limit: str) -> None:
+    config = fraud_config(tmp_path, f"limits: {{{limit}}}\n")
+    with listening(tmp_path, config=config) as running, monitoring(running.targets["http"]) as monitor:
+        for _ in range(500):
+            monitor.log({"amount": 1.0, "merchant": "x" * 100})
+        assert monitor.flush()
+        assert monitor.stats().accepted == total(monitor.stats()) == 500
+        assert counted(running.process.url, "http") == 500
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_while_the_sidecar_hangs_the_queue_is_bounded_and_later_events_arrive(tmp_path: Path, transport: str) -> None:
     with listening(tmp_path) as running, monitoring(running.targets[transport], queue_events=1000) as monitor:
