@@ -152,13 +152,15 @@ class Monitor:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(self._timeout_seconds)
-        while self._queue:
-            self._counts.drop("closed", len(self._take(self.queue_events)))
+        with self._sender.moving:
+            while self._queue:
+                self._counts.drop("closed", len(self._take(self.queue_events)))
 
     def stats(self) -> Stats:
         """Return how many events were accepted, rejected, dropped and are queued, in this process."""
-        waiting = sum(type(item) is tuple for item in self._queue.copy())
-        return self._counts.stats(queued=waiting + self._sender.in_hand)
+        with self._sender.moving:
+            waiting = sum(type(item) is tuple for item in self._queue.copy())
+            return self._counts.stats(queued=waiting + self._sender.in_hand)
 
     def _put(self, event: Event) -> None:
         length = len(self._queue)
@@ -215,7 +217,9 @@ class Monitor:
 
     def _send(self) -> None:
         markers: list[threading.Event] = []
-        batch = self._take(self._batch_events, markers)
+        with self._sender.moving:
+            batch = self._take(self._batch_events, markers)
+            self._sender.in_hand = len(batch)
         if batch:
             self._sender.send(batch)
         for marker in markers:

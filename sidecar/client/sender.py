@@ -21,7 +21,10 @@ log = logging.getLogger("sidecar.client")
 
 
 class Sender:
-    """Send batches of events, each until it is answered or given up; `stopping` ends all waiting."""
+    """Send batches of events, each until it is answered or given up; `stopping` ends all waiting.
+
+    `in_hand` is the number of events that were taken off the queue and have not been settled.
+    """
 
     def __init__(self, way: Transport, counts: Counts, model: str | None, *, stopping: threading.Event) -> None:
         self._way = way
@@ -29,10 +32,11 @@ class Sender:
         self._model = model
         self._stopping = stopping
         self.in_hand = 0
+        # Held while events go from one number to another, so that who adds them up sees each once; never by `log`.
+        self.moving = threading.RLock()
 
     def send(self, events: Sequence[Event]) -> None:
         """Send events, and count what became of each; returns when that is known."""
-        self.in_hand = len(events)
         try:
             self._send(events)
         except Exception:
@@ -83,8 +87,9 @@ class Sender:
                     return
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             else:
-                self.in_hand -= len(body.events)
-                self._counts.answer(accepted=answer.accepted, rejected=answer.rejected)
+                with self.moving:
+                    self.in_hand -= len(body.events)
+                    self._counts.answer(accepted=answer.accepted, rejected=answer.rejected)
                 return
 
     def _given_up(self, error: TransportError, body: Body, seconds_left: float, pause: float) -> bool:
@@ -96,5 +101,6 @@ class Sender:
         return True
 
     def _drop(self, reason: str, events: int) -> None:
-        self.in_hand -= events
-        self._counts.drop(reason, events)
+        with self.moving:
+            self.in_hand -= events
+            self._counts.drop(reason, events)
