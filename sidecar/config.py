@@ -3,7 +3,7 @@
 import math
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -12,9 +12,6 @@ from sidecar.configfile import ByteSize, ConfigError, Duration, convert_yaml, re
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
-
-
-Level = Literal["none", "moderate", "significant", "critical"]
 
 
 class Thresholds(_Struct, frozen=True):

@@ -165,6 +165,3 @@ REJECT_REASONS = ("unreadable", "invalid", "unknown_model", "too_large", "too_ma
 
 DROP_REASONS = ("overload",)
 """Values of `reason` on `model_sidecar_events_dropped_total`, all exported from the start."""
-
-WINDOW_NAMES = ("5m", "1h", "24h")
-"""Values of `window` unless configured otherwise."""

@@ -1,7 +1,5 @@
 """The read-only endpoints, and the page that lists them."""
 
-import asyncio
-import gzip
 from collections.abc import Callable
 from html import escape
 
@@ -14,6 +12,7 @@ from sidecar.alerts import alerts_report
 from sidecar.collector import Collector
 from sidecar.monitor import Monitor
 from sidecar.report import NotThere, Report, drift_report, latency_report
+from sidecar.scrape import exposition
 
 PATHS = ("/", "/drift", "/latency", "/alerts", "/health", "/-/healthy", "/-/ready", "/-/reload", "/monitor")
 """Paths that are taken, whatever the one of the metrics."""
@@ -79,11 +78,7 @@ class Web:
     async def metrics(self, request: web.Request) -> web.Response:
         """Answer a scrape."""
         text, content_type = self._collector.expose(request.headers.get("Accept", ""), now=self._clock())
-        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if _accepts_gzip(request.headers.get("Accept-Encoding", "")):
-            text = await asyncio.to_thread(gzip.compress, text, 1)
-            headers["Content-Encoding"] = "gzip"
-        return web.Response(body=text, headers=headers)
+        return await exposition(request, text, content_type)
 
     async def drift(self, request: web.Request) -> web.Response:
         """Answer with the drift of every feature, or of one with its bins."""
@@ -155,14 +150,6 @@ def lifecycle_routes(reload: Reload | None) -> list[web.RouteDef]:
         return web.Response(status=500 if problem else 200, text=f"{problem}\n" if problem else "")
 
     return [web.post("/-/reload", post_reload)]
-
-
-def _accepts_gzip(accept_encoding: str) -> bool:
-    for offered in accept_encoding.lower().split(","):
-        coding, _, weight = offered.replace(" ", "").partition(";")
-        if coding == "gzip":
-            return weight.rstrip("0.") != "q="
-    return False
 
 
 def _answer(report: Callable[[], Report]) -> web.Response:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from sidecar.bins import Bins, CategoricalBins, NumericBins
+from sidecar.bins import CategoricalBins, NumericBins
 from sidecar.event import UNFIT_NAME
 
 Role = Literal["input", "output"]
@@ -95,11 +95,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def output(self, name: str) -> FeatureProfile | None:
         """Return the profile of `prediction` or `probability`, or None."""
         return next((f for f in self.features if f.role == "output" and f.name == name), None)
-
-
-def all_bins(profile: Profile) -> list[Bins]:
-    """Return the bins of every feature, in the order of the profile."""
-    return [feature.bins() for feature in profile.features]
 
 
 def load(path: Path) -> Profile:

@@ -79,9 +79,6 @@ NO_ACTION = "none"
 CODES = ("200", "400", "413", "503")
 """Values of `code`, all exported from the start."""
 
-MODES = ("active", "dry_run")
-"""Values of `mode`."""
-
 
 class Metrics:
     """Values of the catalogue. Labels are bounded by the policies and by this program, never by what is sent."""

@@ -5,8 +5,6 @@ Alertmanager sends again what is answered with 5xx and gives up at 4xx. So 200 i
 can never work.
 """
 
-import asyncio
-import gzip
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -26,6 +24,7 @@ from sidecar.rollback.payload import Alert, Notification, Unreadable, parse
 from sidecar.rollback.policy import Rollback
 from sidecar.rollback.respond import Decision, Responder
 from sidecar.rollback.workload import ENABLED_LABEL, annotations, metadata
+from sidecar.scrape import exposition
 
 log = Log("sidecar.rollback")
 
@@ -119,11 +118,7 @@ class Receiver:
     async def metrics(self, request: web.Request) -> web.Response:
         """Answer a scrape."""
         text, content_type = self._metrics.expose(request.headers.get("Accept", ""))
-        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if "gzip" in request.headers.get("Accept-Encoding", ""):
-            text = await asyncio.to_thread(gzip.compress, text, 1)
-            headers["Content-Encoding"] = "gzip"
-        return web.Response(body=text, headers=headers)
+        return await exposition(request, text, content_type)
 
     async def index(self, request: web.Request) -> web.Response:
         """Answer with the list of endpoints."""

@@ -16,7 +16,6 @@ REFERENCE_RATIO = "model_feature_bin:reference:ratio"
 BINS_COUNT = "model_feature:bins:count"
 SIGNIFICANCE = "model_feature:drift_significance_factor:max"
 REFERENCE_SAMPLES = "model_reference:samples:max"
-REFERENCE_AGE = "model_reference:age:seconds"
 
 
 def bin_observations_slice(window: str) -> str:

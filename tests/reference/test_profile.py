@@ -16,7 +16,6 @@ from sidecar.reference.profile import (
     NumericProfile,
     Profile,
     ProfileError,
-    all_bins,
     check,
     dump,
     load,
@@ -74,7 +73,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_bins_and_counts_have_one_order() -> None:
     for feature in PROFILE.features:
         assert len(feature.bin_counts()) == feature.bins().size
-    numeric, categorical, _ = all_bins(PROFILE)
+    numeric, categorical, _ = (feature.bins() for feature in PROFILE.features)
     assert isinstance(numeric, NumericBins)
     assert isinstance(categorical, CategoricalBins)
     assert numeric.edges.tolist() == [1.5, 3.0]

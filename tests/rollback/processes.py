@@ -15,8 +15,8 @@ import aiohttp
 
 from sidecar.rules.alertmanager import configuration
 from sidecar.rules.settings import Routing, Webhook
+from tests.plugins.programs import program
 from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.programs import program
 
 PATIENCE_SECONDS = 60
 TOKEN = "between-alertmanager-and-me"
@@ -145,7 +145,7 @@ receivers:
 """,
         )
         handle = await asyncio.create_subprocess_exec(
-            program("alertmanager"),
+            program("prometheus-alertmanager"),
             f"--config.file={config}",
             f"--storage.path={self.directory / f'alertmanager-{port}'}",
             f"--web.listen-address=127.0.0.1:{port}",

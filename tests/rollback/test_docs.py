@@ -20,8 +20,8 @@ from sidecar.rollback.outcome import RETRIED, TOLD, Outcome
 from sidecar.rollback.payload import parse as parse_payload
 from sidecar.rollback.policy import CircuitBreaker, Listed, Policy, Rollback, Scale, Webhook
 from sidecar.rollback.policy import parse as parse_policy
+from tests.plugins.programs import program
 from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.programs import program
 from tests.rollback.support import NOON, Clock, alert_json, deploy, policy, receiver, workload
 from tests.rollback.test_inference_service import CANARY, serve
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sidecar.rollback import metrics
 from sidecar.rollback.outcome import Outcome
+from tests.plugins.programs import program
 from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.programs import program
 from tests.rollback.support import Clock, alert_json, deploy, labels, notification, policy, receiver
 
 STRICT = """

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import yaml
 
-from sidecar import config, metrics
+from sidecar import config
 from sidecar.cli import rules as command
 from sidecar.rules import ALERTS, Settings, SettingsError, load, product, rule_groups
 from sidecar.rules.duration import just_under, milliseconds
@@ -69,7 +69,7 @@ def test_a_file_that_changes_nothing_gives_the_defaults(text: str, tmp_path: Pat
 def test_the_defaults_of_the_rules_are_those_of_the_sidecar() -> None:
     ours, theirs = Settings(), config.ModelConfig(name="fraud")
     assert ours.drift.windows == tuple(window.text for window in theirs.windows)
-    assert ours.drift.windows == metrics.WINDOW_NAMES
+    assert ours.drift.windows == ("5m", "1h", "24h")
     assert ours.drift.alert_window == theirs.drift_window().text
     assert ours.drift.min_samples == theirs.drift.min_samples
     assert msgspec.structs.asdict(ours.drift.thresholds) == msgspec.structs.asdict(theirs.drift.thresholds)
