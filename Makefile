@@ -27,7 +27,7 @@ install: $(VENV)/.runtime  ## Install model-sidecar into .venv
 
 test: $(VENV)/.dev lint  ## Check style, types and layers, and run all tests
 	@tests/install-programs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 lint: $(VENV)/.dev  ## Check style, types and layers
 	$(BIN)/ruff check .
