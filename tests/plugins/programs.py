@@ -10,6 +10,10 @@ TIMEOUT_SECONDS = 60
 
 PACKAGES = {
     "curl": "curl",
+    "go": "golang-go",
+    "java": "default-jdk-headless",
+    "nc": "netcat-openbsd",
+    "node": "nodejs",
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "amtool": "prometheus-alertmanager",
