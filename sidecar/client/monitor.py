@@ -35,9 +35,9 @@ log = logging.getLogger("sidecar.client")
 class Monitor:
     """Log prediction events to a sidecar, from any thread, without waiting for it.
 
-    `target` is `http://HOST:PORT`, `unix:///PATH` of a stream socket or `unixgram:///PATH` of a datagram socket;
-    without it MODEL_SIDECAR_SOCKET, MODEL_SIDECAR_URL, or http://127.0.0.1:8000. `model` names the model where the
-    sidecar has several. Raises ValueError where the target or a number cannot be.
+    `target` is `http://HOST:PORT`, `unix:///PATH` of a stream socket, `unixgram:///PATH` of a datagram socket or
+    `/PATH` of either; without it MODEL_SIDECAR_SOCKET, MODEL_SIDECAR_URL, or http://127.0.0.1:8000. `model` names the
+    model where the sidecar has several. Raises ValueError where the target or a number cannot be.
     """
 
     def __init__(

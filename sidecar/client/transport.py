@@ -2,6 +2,7 @@
 
 TransportError
  +-- Unreachable   it did not arrive: send it again
+ |    +-- WrongKind   what is there is a socket of the other kind
  +-- Overloaded    turned away and not counted: send it again later
  +-- TooLarge      send less at once
  +-- Unanswered    it arrived and may have been counted: not to be sent again
@@ -34,6 +35,10 @@ class Unreachable(TransportError):
     """The body did not arrive."""
 
 
+class WrongKind(Unreachable):
+    """The socket file is of a datagram socket where a stream was asked for, or the other way round."""
+
+
 class Overloaded(TransportError):
     """The body was turned away before any of it was counted."""
 
@@ -60,7 +65,9 @@ class Answer(NamedTuple):
 class Transport(Protocol):
     """A way to the sidecar. Only one thread sends; connections are made when they are needed."""
 
-    most_bytes: int
+    @property
+    def most_bytes(self) -> int:
+        """Return how long a body may be."""
 
     def send(self, body: Body) -> Answer:
         """Send a body; raises TransportError."""
@@ -77,7 +84,7 @@ def default_target() -> str:
 def transport(target: str, *, timeout_seconds: float) -> Transport:
     """Return the way to a target; raises ValueError where it is none."""
     if target.startswith("/"):
-        return Http("http://localhost", timeout_seconds=timeout_seconds, path=target)
+        return SocketFile(target, timeout_seconds=timeout_seconds)
     parts = urlsplit(target)
     if parts.scheme in ("unix", "unixgram") and parts.path and not parts.netloc:
         if parts.scheme == "unixgram":
@@ -109,7 +116,7 @@ class Http:
             connection.request("POST", self._resource, body.content, {"Content-Type": body.media_type})
         except (OSError, HTTPException) as error:
             self.close()
-            raise Unreachable(str(error)) from error
+            raise _unreachable(error) from error
         try:
             response = connection.getresponse()
             content = response.read()
@@ -189,7 +196,7 @@ class Datagrams:
                 raise TooLarge from error
             if not isinstance(error, TimeoutError):
                 self.close()
-            raise Unreachable(str(error)) from error
+            raise _unreachable(error) from error
         return Answer(len(body.events), 0)
 
     def close(self) -> None:
@@ -197,6 +204,38 @@ class Datagrams:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+class SocketFile:
+    """A Unix socket of either kind: the kernel refuses to connect to the other one, and then that is used."""
+
+    def __init__(self, path: str, *, timeout_seconds: float) -> None:
+        self._way: Transport = Http("http://localhost", timeout_seconds=timeout_seconds, path=path)
+        self._other: Transport = Datagrams(path, timeout_seconds=timeout_seconds)
+
+    @property
+    def most_bytes(self) -> int:
+        """Return how long a body may be."""
+        return self._way.most_bytes
+
+    def send(self, body: Body) -> Answer:
+        """Send a body by the way that was right last; raises TransportError."""
+        try:
+            return self._way.send(body)
+        except WrongKind:
+            self._way, self._other = self._other, self._way
+        if len(body.content) > self.most_bytes:
+            raise TooLarge
+        return self._way.send(body)
+
+    def close(self) -> None:
+        """Close the connection; the next body opens another."""
+        self._way.close()
+
+
+def _unreachable(error: Exception) -> Unreachable:
+    kind = WrongKind if isinstance(error, OSError) and error.errno == errno.EPROTOTYPE else Unreachable
+    return kind(str(error))
 
 
 def _connected(path: str, kind: socket.SocketKind, timeout_seconds: float) -> socket.socket:

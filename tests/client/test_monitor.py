@@ -175,6 +175,60 @@ def test_while_the_sidecar_hangs_the_queue_is_bounded_and_later_events_arrive(tm
         wait_until(lambda: counted(running.process.url, transport) >= monitor.stats().accepted)
 
 
+LOG_TWO_MILLION = """
+import json, logging, sys
+from pathlib import Path
+from sidecar.client import Monitor
+logging.disable()
+
+def highest_kibibytes():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+
+monitor = Monitor(sys.argv[1], timeout_seconds=0.5)
+monitor.log({"amount": 1.0})
+assert monitor.flush()
+print("ready", flush=True)
+
+input()
+before = highest_kibibytes()
+for i in range(2_000_000):
+    monitor.log({"amount": i / 7, "merchant": "visa"}, latency_ms=i / 9)
+print(json.dumps([(highest_kibibytes() - before) / 1024, sum(monitor.stats().dropped.values())]), flush=True)
+
+input()
+monitor.flush(30)
+stats = monitor.stats()
+print(json.dumps([stats.accepted, sum(stats.dropped.values()), stats.queued]), flush=True)
+monitor.close()
+"""
+
+
+def test_memory_is_bounded_while_the_sidecar_hangs(tmp_path: Path) -> None:
+    with listening(tmp_path) as running:
+        command = [sys.executable, "-c", LOG_TWO_MILLION, running.targets["unix_datagram"]]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as application:
+            questions, answers = application.stdin, application.stdout
+            assert questions
+            assert answers
+
+            def go_on() -> Any:
+                print(file=questions, flush=True)
+                return json.loads(answers.readline())
+
+            assert answers.readline() == "ready\n"
+            os.kill(running.process.process.pid, signal.SIGSTOP)
+            try:
+                grown_mebibytes, dropped_by_then = go_on()
+            finally:
+                os.kill(running.process.process.pid, signal.SIGCONT)
+            assert grown_mebibytes < 16, grown_mebibytes
+            assert dropped_by_then > 1_900_000
+            accepted, dropped, queued = go_on()
+        assert (accepted + dropped, queued) == (2_000_001, 0)
+        assert accepted >= 10_000  # what was queued arrived when the sidecar went on
+        wait_until(lambda: counted(running.process.url, "unix_datagram") == accepted)
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_events_flow_again_when_the_sidecar_was_restarted(tmp_path: Path, transport: str) -> None:
     with listening(tmp_path) as running:
@@ -254,14 +308,36 @@ def test_a_target_that_cannot_be_is_told_when_the_monitor_is_made(target: str) -
         Monitor(target)
 
 
-def test_the_target_comes_from_the_environment(up: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("transport", ["unix_stream", "unix_datagram"])
+@pytest.mark.parametrize("with_scheme", [True, False], ids=["scheme", "path"])
+def test_the_target_comes_from_the_environment(
+    up: Listening, monkeypatch: pytest.MonkeyPatch, transport: str, with_scheme: bool
+) -> None:
+    target = up.targets[transport]
     monkeypatch.setenv("MODEL_SIDECAR_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("MODEL_SIDECAR_SOCKET", up.targets["unix_stream"].removeprefix("unix://"))
-    before = counted(up.process.url, "unix_stream")
+    monkeypatch.setenv("MODEL_SIDECAR_SOCKET", target if with_scheme else target.partition("://")[2])
+    before = counted(up.process.url, transport)
     with closing(Monitor()) as monitor:
-        monitor.log(EVENT)
+        for _ in range(700):
+            monitor.log(EVENT)
         assert monitor.flush()
-    assert counted(up.process.url, "unix_stream") == before + 1
+        assert monitor.stats().accepted == 700
+    wait_until(lambda: counted(up.process.url, transport) == before + 700)
+
+
+def test_a_path_may_come_to_be_a_socket_of_the_other_kind(tmp_path: Path) -> None:
+    stream, datagram, path = tmp_path / "stream", tmp_path / "datagram", tmp_path / "either"
+    with listening(tmp_path) as running, monitoring(str(path)) as monitor:
+        for kind in (datagram, stream, datagram):
+            path.unlink(missing_ok=True)
+            path.symlink_to(kind)
+            monitor._sender.close()
+            for i in range(500):
+                monitor.log({"merchant": str(i) + "x" * 900})  # more than a datagram takes
+            assert monitor.flush()
+        assert monitor.stats().accepted == total(monitor.stats()) == 1500
+        wait_until(lambda: counted(running.process.url, "unix_datagram") == 1000)
+        assert counted(running.process.url, "unix_stream") == 500
 
 
 def run(program: str, *arguments: str) -> str:
