@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import UNSET
 from msgspec.structs import astuple
 
-from sidecar.bins import Floats
+from sidecar.bins import Category, Floats
 from sidecar.event import PREDICTION, PROBABILITY, Batch, Event, Key, Schema
 from sidecar.schema import ABSENT
 
@@ -87,7 +87,7 @@ def batch_of_columns(body: Any) -> Batch:
         latency_seconds=_present_seconds(latency),
         rows=rows,
         numeric=numeric,
-        categorical=[_column(key, inputs, outputs) or (None,) * rows for key in schema.categorical],
+        categorical=[_categories(_column(key, inputs, outputs), rows) for key in schema.categorical],
         unknown=rows * ignored,
     )
 
@@ -179,6 +179,18 @@ def _numbers(column: Any, rows: int) -> Floats:
     if isinstance(column, memoryview):
         return np.frombuffer(column, _FLOAT64)
     return np.array(column, dtype=np.float64)
+
+
+def _categories(column: Any, rows: int) -> tuple[Category, ...] | list[Category]:
+    if column is None:
+        return (None,) * rows
+    if isinstance(column, memoryview):
+        numbers = np.frombuffer(column, _FLOAT64)
+        if np.isinf(numbers).any():
+            raise OutOfBounds
+        return [None if number != number else number for number in numbers.tolist()]
+    values: list[Category] = column
+    return values
 
 
 def _present_seconds(milliseconds: Floats) -> Floats:

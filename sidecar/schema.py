@@ -39,8 +39,9 @@ def event_type(schema: Schema, *, string_length: int) -> Any:
 
 
 def columns_type(schema: Schema, *, string_length: int, buffers: bool) -> Any:
-    """Return the type of a columnar body; with `buffers` a numeric column may be one of little-endian float64."""
-    category = list[Annotated[str, Meta(max_length=string_length)] | bool | int | _Finite | None]
+    """Return the type of a columnar body; with `buffers` a column may be one of little-endian float64."""
+    categories = list[Annotated[str, Meta(max_length=string_length)] | bool | int | _Finite | None]
+    category = categories | memoryview if buffers else categories
     number = list[float | None] | memoryview if buffers else list[float | None]
     probability = list[_Probability] | memoryview if buffers else list[_Probability]
     milliseconds = list[_Milliseconds] | memoryview if buffers else list[_Milliseconds]

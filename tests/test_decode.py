@@ -252,6 +252,14 @@ def test_nan_is_missing_in_packed_columns() -> None:
         assert content.latencies == [0.004]
 
 
+def test_categories_may_be_packed_as_numbers() -> None:
+    for numbers, accepted in ((_buffer(1, math.nan, 0.5), [1.0, None, 0.5]), (_buffer(1, math.inf, 0.5), [1.0, 0.5])):
+        decoded = _decoder().decode(_packed({"columns": {"features": {"merchant": numbers}}}), MSGPACK)
+        assert _content(decoded)["fraud"].columns[MERCHANT] == accepted
+        assert (decoded.batch is None) == (len(accepted) == 2)
+        assert decoded.refusals.total == 3 - len(accepted)
+
+
 def test_null_columns_are_absent_whether_or_not_rows_are_looked_at_one_by_one() -> None:
     absent = {"prediction": None, "probability": None, "latency_ms": None, "error": None}
     for amount in ([1.0, 2.0], [1.0, "x"]):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from sidecar.client.counts import Counts
-from sidecar.client.encode import Body, bodies, encoder
+from sidecar.client.encode import Body, bodies
 from sidecar.client.event import Event
 from sidecar.client.transport import Overloaded, TooLarge, Transport, TransportError, Unanswered, Unreachable
 
@@ -49,7 +49,7 @@ class Sender:
         self._way.close()
 
     def _send(self, events: Sequence[Event]) -> None:
-        made, unfit = bodies(events, self._model, encoder())
+        made, unfit = bodies(events, self._model)
         if unfit:
             self._drop("invalid", unfit)
         for body in made:
