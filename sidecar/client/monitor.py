@@ -86,13 +86,16 @@ class Monitor:
     ) -> None:
         """Queue an event; neither waits nor raises, whatever it is given. Only an error may come without features."""
         try:
+            measurement = CURRENT.get()
+            if measurement is None and len(self._queue) >= self.queue_events:
+                self._counts.drop("queue_full")  # before anything is copied: a sidecar that hangs costs least
+                return
             own = features.copy() if type(features) is dict else _own(features)
             failed = bool(error)
             if own is None and not failed:
                 self._counts.drop("no_features")
                 return
             event = (own, prediction, probability, latency_ms, failed)
-            measurement = CURRENT.get()
             if measurement is None or not measurement.hold(self, event):
                 self._put(event)
         except Exception:  # noqa: BLE001  (what is passed may raise anything, and monitoring must not fail the model)
