@@ -6,7 +6,14 @@ from typing import Any
 
 from sidecar.log import Log
 from sidecar.rollback.cluster import EVENT, WORKLOADS, Cluster, ClusterError, Conflict, Object
-from sidecar.rollback.metrics import DECISIONS, EVENT_FAILURES, LAST_ACTION, NO_ACTION, Metrics
+from sidecar.rollback.metrics import (
+    DECISIONS,
+    EVENT_FAILURES,
+    LAST_ACTION,
+    MODEL_LAST_ACTION,
+    NO_ACTION,
+    Metrics,
+)
 from sidecar.rollback.outcome import RETRIED, TOLD, Outcome
 from sidecar.rollback.policy import Action
 from sidecar.rollback.respond import Decision
@@ -34,6 +41,9 @@ class Audit:
         self._metrics.add(DECISIONS, policy.action if policy else NO_ACTION, outcome.value)
         if policy and outcome is Outcome.DONE:
             self._metrics.set(LAST_ACTION, policy.name, policy.action, to=decision.at.timestamp())
+        if policy and decision.workload and outcome in (Outcome.DONE, Outcome.DRY_RUN):
+            place = (decision.workload.namespace, decision.alert.labels.get("model", ""))
+            self._metrics.set(MODEL_LAST_ACTION, *place, policy.action, outcome.value, to=decision.at.timestamp())
         told = entry(decision)
         self.recent.append(told)
         write = log.warning if outcome in RETRIED else log.info

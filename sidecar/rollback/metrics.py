@@ -40,6 +40,19 @@ LAST_ACTION = Metric(
     ("policy", "action"),
     "When this process last carried out an action, Unix time. Absent before the first.",
 )
+MODEL_LAST_ACTION = Metric(
+    "model_rollback_model_last_action_timestamp_seconds",
+    "gauge",
+    ("model_namespace", "model", "action", "outcome"),
+    "When this process last acted on the workload of a model, or as a dry run said that it would, Unix time. "
+    "Absent before the first.",
+)
+COOLDOWN = Metric(
+    "model_rollback_policy_cooldown_seconds",
+    "gauge",
+    ("policy", "action"),
+    "How long a workload is left alone after an action of a policy.",
+)
 KUBERNETES_REQUESTS = Metric(
     "model_rollback_kubernetes_requests_total",
     "counter",
@@ -66,6 +79,8 @@ CATALOGUE: tuple[Metric, ...] = (
     TRUNCATED_ALERTS,
     DECISIONS,
     LAST_ACTION,
+    MODEL_LAST_ACTION,
+    COOLDOWN,
     KUBERNETES_REQUESTS,
     EVENT_FAILURES,
     POLICIES,
@@ -113,6 +128,7 @@ class Metrics:
         dry = sum(config.is_dry_run(policy) for policy in config.policies)
         self.set(POLICIES, "active", to=len(config.policies) - dry)
         self.set(POLICIES, "dry_run", to=dry)
+        self._values[COOLDOWN] = {(policy.name, policy.action): policy.cooldown.seconds for policy in config.policies}
         self.set(CONFIG_RELOAD_SUCCESSFUL, to=1)
         self.set(CONFIG_RELOAD_TIMESTAMP, to=at)
 

@@ -12,7 +12,7 @@ from sidecar.rollback import metrics
 from sidecar.rollback.outcome import Outcome
 from tests.plugins.programs import program
 from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.support import Clock, alert_json, deploy, labels, notification, policy, receiver
+from tests.rollback.support import ACTIVE, NOON, Clock, alert_json, deploy, labels, notification, policy, receiver
 
 STRICT = """
 dry_run: false
@@ -138,6 +138,32 @@ async def test_metrics_are_those_of_the_catalogue_and_clean(
             subprocess.run, [program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False
         )
         assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+
+
+async def test_the_last_action_on_each_model_is_told_dry_or_not(fake: FakeKubernetes, clock: Clock) -> None:
+    deploy(fake, "fraud:1", "fraud:2")
+    labelled = 'model_namespace="ml",model="fraud",action="rollback"'
+    name = "model_rollback_model_last_action_timestamp_seconds"
+    async with receiver(fake, clock, policy(ACTIVE.replace("dry_run: false", "dry_run: true"))) as one:
+        await one.send(alert_json(model="unheard-of"))
+        assert f"\n{name}{{" not in await one.scrape()
+        await one.send()
+        [line] = [line for line in (await one.scrape()).splitlines() if line.startswith(f"{name}{{")]
+    assert line.startswith(f'{name}{{{labelled},outcome="dry_run"}} ')
+    assert float(line.split()[-1]) == NOON.timestamp()
+    async with receiver(fake, clock) as one:
+        await one.send()
+        [line] = [line for line in (await one.scrape()).splitlines() if line.startswith(f"{name}{{")]
+    assert line.startswith(f'{name}{{{labelled},outcome="done"}} ')
+
+
+def test_a_policy_that_is_gone_has_no_cooldown_left_behind() -> None:
+    one = metrics.Metrics()
+    one.loaded(policy(), at=1.0)
+    assert 'cooldown_seconds{policy="fraud-down",action="scale_down"} 1800.0' in one.expose("")[0].decode()
+    one.loaded(policy("policies: [{name: p, action: rollback, namespaces: [ml], cooldown: 5m}]"), at=2.0)
+    lines = [line for line in one.expose("")[0].decode().splitlines() if "cooldown_seconds{" in line]
+    assert [line.rpartition("{")[2] for line in lines] == ['policy="p",action="rollback"} 300.0']
 
 
 async def test_every_outcome_of_both_actions_is_exported_from_the_start() -> None:
