@@ -1,0 +1,113 @@
+"""A dashboard as a whole: where its panels lie, and what all dashboards share."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard
+
+from dashboards import links
+from dashboards.panels import DATASOURCE, Placed
+from dashboards.promql import pick
+from dashboards.variables import Variable, data_source
+from sidecar.rollback import metrics as rollback_metrics
+from sidecar.rules.settings import Settings
+
+COLUMNS = 24
+TAG = "model-sidecar"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A heading and the lines of panels below it; a heading that is folded hides them until it is clicked."""
+
+    title: str
+    lines: Sequence[Sequence[Placed]]
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """A dashboard: who it is, its variables after the data source, and its sections."""
+
+    uid: str
+    description: str
+    variables: Sequence[Variable]
+    sections: Sequence[Section]
+    marks: str = ""
+    """Narrows the marks of rollbacks to models: selectors of `model_namespace` and `model`."""
+    since: str = "now-6h"
+    tags: Sequence[str] = field(default=())
+
+
+def document(board: Board, settings: Settings) -> dict[str, Any]:
+    """Return a dashboard as the JSON that Grafana reads."""
+    made = build.Dashboard(links.TITLES[board.uid]).uid(board.uid).description(board.description).tags([TAG])
+    made = made.time(board.since, "now").refresh("1m").timezone("browser").editable()
+    made = made.tooltip(dashboard.DashboardCursorSync.CROSSHAIR).version(1)
+    for variable in (data_source(), *board.variables):
+        made = made.with_variable(variable)
+    for link in links.between(board.uid, settings.links):
+        made = made.link(link)
+    whole = made.build()
+    whole.panels = list(_laid_out(board.sections))
+    text: dict[str, Any] = json.loads(JSONEncoder().encode(_decoded(whole)))
+    text["annotations"] = {"list": [_mark(board.marks)]}
+    return text
+
+
+def _decoded(whole: dashboard.Dashboard) -> dashboard.Dashboard:
+    """Return what the library's own decoder reads, which fills in what Grafana would."""
+    return dashboard.Dashboard.from_json(json.loads(JSONEncoder().encode(whole)))
+
+
+def _laid_out(sections: Iterable[Section]) -> Iterable[dashboard.Panel | dashboard.RowPanel]:
+    top, number = 0, 0
+    for section in sections:
+        number += 1
+        head = build.Row(section.title).id(number).collapsed(section.folded).build()
+        head.grid_pos = dashboard.GridPos(h=1, w=COLUMNS, x=0, y=top)
+        head.panels = []
+        top += 1
+        inside: list[dashboard.Panel] = []
+        for line in section.lines:
+            left = 0
+            for placed in line:
+                number += 1
+                panel = placed.panel.build()
+                panel.id_val = number
+                panel.grid_pos = dashboard.GridPos(h=placed.height, w=placed.width, x=left, y=top)
+                left += placed.width
+                inside.append(panel)
+            top += max(placed.height for placed in line)
+        if section.folded:
+            head.panels = inside
+            yield head
+        else:
+            yield head
+            yield from inside
+
+
+def _mark(selectors: str) -> dict[str, Any]:
+    """Return the annotation of rollbacks: what was done to which model, at the moment it was done.
+
+    The library knows no fields of annotations but its own; those of Prometheus are written here.
+    """
+    metric = rollback_metrics.MODEL_LAST_ACTION
+    last = pick(metric.name, selectors) if selectors else metric.name
+    return {
+        "name": "Rollbacks",
+        "enable": True,
+        "hide": False,
+        "iconColor": "#6A1B6A",
+        "datasource": DATASOURCE.to_json(),
+        "expr": f"max by ({', '.join(metric.labels)}) ({last}) * 1000 > $__from",
+        "step": "60s",
+        "titleFormat": "{{action}}: {{outcome}}",
+        "textFormat": "model {{model}} in {{model_namespace}}",
+        "tagKeys": "action,outcome",
+        "useValueForTime": True,
+    }

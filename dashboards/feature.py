@@ -1,0 +1,256 @@
+"""Feature detail: what moved in one feature, and whether it means anything."""
+
+from dashboards import links, look, promql
+from dashboards.board import Board, Section
+from dashboards.links import FEATURE
+from dashboards.panels import About, Placed, bars, cells, lines, number
+from dashboards.promql import ONE_FEATURE, WINDOW, Query, pick, with_range
+from dashboards.variables import one_feature, window
+from sidecar import metrics
+from sidecar.rules import names
+from sidecar.rules.settings import Settings
+
+_RAW = 'namespace=~"$namespace", model="$model", role="$role", feature="$feature"'
+"""The feature in series of replicas that have no label for the reference."""
+_WINDOWED = 'window="$window"'
+_KEY = "namespace, model, role, feature"
+
+
+def board(settings: Settings) -> Board:
+    """Return the dashboard."""
+    return Board(
+        uid=FEATURE,
+        description="One feature of one model: its distribution against the reference, which bins moved, what is "
+        "missing or was never seen before, and how sure that is.",
+        variables=[*one_feature(), window(settings.drift)],
+        marks='model_namespace=~"$namespace", model="$model"',
+        sections=[_now(settings), _bins(), _over_time(settings), _replicas(settings)],
+    )
+
+
+def _now(settings: Settings) -> Section:
+    level = About(
+        title="Level",
+        description="The level of this feature, by PSI and only if chance does not explain it.",
+        steps=look.LEVEL_STEPS,
+        mappings=look.level_words,
+        runbooks=links.runbook(settings.links, "CriticalDataDrift", "CriticalPredictionDrift"),
+        no_value="too few events",
+    )
+    psi = About(
+        title="PSI",
+        description="Population stability index of live traffic against the reference, all replicas together.",
+        steps=look.psi_steps(settings.drift.thresholds),
+        decimals=3,
+        no_value="too few events",
+    )
+    least = About(
+        title="Smallest PSI that means anything",
+        description="What chance alone would exceed once in a thousand times, for the events at hand. A PSI below "
+        "is no drift, whatever its size.",
+        decimals=3,
+        no_value="too few events",
+    )
+    samples = About(
+        title="Events in the window",
+        description=f"Live events that are compared. Below {settings.drift.min_samples} there is no PSI.",
+        steps=look.at_least(settings.drift.min_samples),
+    )
+    reference = About(
+        title="Rows behind the reference",
+        description="How many rows the reference was built from.",
+    )
+    of_model = 'namespace=~"$namespace", model="$model", reference=~"$reference"'
+    numbers = [
+        (level, f"max({promql.level(ONE_FEATURE, settings.drift.thresholds)})", 4),
+        (psi, f"max({pick(names.psi(WINDOW), ONE_FEATURE)})", 5),
+        (least, f"max({pick(names.psi_threshold(WINDOW), ONE_FEATURE)})", 5),
+        (samples, f"max({pick(names.observations(WINDOW), ONE_FEATURE)})", 5),
+        (reference, f"max({pick(names.REFERENCE_SAMPLES, of_model)})", 5),
+    ]
+    return Section(
+        title="$feature of $model, over $window",
+        lines=[
+            [
+                Placed(panel=number(about, Query(e, form="instant")), width=width, height=4)
+                for about, e, width in numbers
+            ]
+        ],
+    )
+
+
+def _bins() -> Section:
+    by_bin = "reference, bin, range"
+    known = f"sum by ({by_bin}) ({pick(names.REFERENCE_RANGE, ONE_FEATURE)})"
+    live = f"sum by ({by_bin}) (\n{with_range(pick(names.live_ratio(WINDOW), ONE_FEATURE), ONE_FEATURE)}\n)"
+    part = with_range(pick(names.contribution(WINDOW), ONE_FEATURE), ONE_FEATURE)
+    distribution = About(
+        title="Reference and live, by bin",
+        description="The share of events in each bin: in the reference, and live over the window. While two "
+        "references are in use there are two sets of bins; choose one above.",
+        unit="percentunit",
+        no_value="too few events",
+    )
+    contribution = About(
+        title="What each bin adds to PSI",
+        description="PSI is the sum of these. One tall bar: a value or a range that came or went, such as a "
+        "constant, nulls or a changed unit. Many small ones: the whole distribution moved.",
+        decimals=3,
+        no_value="too few events",
+    )
+    return Section(
+        title="Distribution",
+        lines=[
+            [
+                Placed(
+                    width=14,
+                    height=11,
+                    panel=bars(
+                        distribution,
+                        "range",
+                        {"Reference": Query(known, form="table"), "Live": Query(live, form="table")},
+                        colours=(look.REFERENCE, look.LIVE),
+                        keep=("reference", "bin"),
+                        sort="bin",
+                    ),
+                ),
+                Placed(
+                    width=10,
+                    height=11,
+                    panel=bars(
+                        contribution,
+                        "range",
+                        {"Contribution to PSI": Query(f"sum by ({by_bin}) (\n{part}\n)", form="table")},
+                        colours=(look.LIVE,),
+                        keep=("reference", "bin"),
+                        sort="bin",
+                    ),
+                ),
+            ]
+        ],
+    )
+
+
+def _over_time(settings: Settings) -> Section:
+    steps = look.psi_steps(settings.drift.thresholds)
+    psi = About(
+        title="PSI, with the smallest that means anything",
+        description="PSI over the window; above the dashed line chance does not explain it. The shortest window "
+        "shows first that drift has begun or ended. Thin dashed lines: where levels begin.",
+        steps=steps,
+        decimals=3,
+        runbooks=links.runbook(settings.links, "SignificantDataDrift", "CriticalDataDrift", "RollbackDataDrift"),
+    )
+    first = settings.drift.windows[0]
+    divergences = About(
+        title="KL, JS and KS",
+        description="Other measures of the same. Kullback-Leibler in nats (weights what became common), "
+        "Jensen-Shannon in bits (0 to 1), Kolmogorov-Smirnov (0 to 1, numeric features only, the largest of any "
+        "replica).",
+        decimals=3,
+    )
+    ks = f"max by ({_KEY}) ({pick(metrics.DRIFT_KS.name, _RAW, _WINDOWED)})"
+    missing = About(
+        title="Missing and unseen",
+        description="The share of events without a value, live and in the reference, and the share of values never "
+        "seen before: categories that the reference does not list, or numbers outside of its smallest and largest.",
+        unit="percentunit",
+        decimals=2,
+    )
+    absent, other = 'bin="missing"', 'bin="other"'
+    listed = f"sum by ({_KEY}) ({pick(names.live_ratio(WINDOW), ONE_FEATURE, other)})"
+    outside = f"sum by ({_KEY}) (rate({pick(metrics.OUT_OF_RANGE.name, _RAW)}[$__rate_interval]))"
+    counted = f"sum by ({_KEY}) (rate({pick(metrics.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
+    top = About(
+        title="Bins that add most to PSI",
+        description=f"The {settings.drift.top_bins} bins that added most at each moment.",
+        decimals=3,
+    )
+    samples = About(
+        title="Events in the window",
+        description=f"Live events that are compared; dashed: {settings.drift.min_samples}, below which there is no "
+        "PSI.",
+        steps=look.at_least(settings.drift.min_samples),
+    )
+    return Section(
+        title="Over time",
+        lines=[
+            [
+                Placed(
+                    width=12,
+                    panel=lines(
+                        psi,
+                        Query(pick(names.psi(WINDOW), ONE_FEATURE), "PSI of {{reference}}"),
+                        Query(pick(names.psi_threshold(WINDOW), ONE_FEATURE), "smallest of {{reference}}"),
+                        Query(pick(names.psi(first), ONE_FEATURE), f"PSI over {first} of {{{{reference}}}}"),
+                        show_limits=True,
+                        colours=(look.LIVE, look.LIMIT, look.REFERENCE),
+                        dashed=("B",),
+                    ),
+                ),
+                Placed(
+                    width=12,
+                    panel=lines(
+                        divergences,
+                        Query(pick(names.kl(WINDOW), ONE_FEATURE), "KL (nats) of {{reference}}"),
+                        Query(pick(names.js(WINDOW), ONE_FEATURE), "JS (bits) of {{reference}}"),
+                        Query(ks, "KS of {{feature}}"),
+                        colours=look.SERIES[:3],
+                        dashed=("C",),
+                    ),
+                ),
+            ],
+            [
+                Placed(
+                    width=8,
+                    panel=lines(
+                        missing,
+                        Query(pick(names.live_ratio(WINDOW), ONE_FEATURE, absent), "missing, live"),
+                        Query(pick(names.REFERENCE_RATIO, ONE_FEATURE, absent), "missing, reference"),
+                        Query(f"{listed}\nor\n{outside} / ({counted} > 0)", "unseen values of {{feature}}"),
+                        colours=(look.LIVE, look.REFERENCE, look.LIMIT),
+                        dashed=("B",),
+                        most=1,
+                    ),
+                ),
+                Placed(
+                    width=8,
+                    panel=lines(top, Query(pick(names.top_contribution(WINDOW), ONE_FEATURE), "{{range}}"), least=None),
+                ),
+                Placed(
+                    width=8,
+                    panel=lines(
+                        samples,
+                        Query(pick(names.observations(WINDOW), ONE_FEATURE), "events against {{reference}}"),
+                        show_limits=True,
+                    ),
+                ),
+            ],
+        ],
+    )
+
+
+def _replicas(settings: Settings) -> Section:
+    psi = About(
+        title="PSI of each replica",
+        description="What each replica says of its own traffic. All alike: the traffic moved. One apart: look at "
+        "that replica and its callers.",
+        decimals=3,
+        steps=look.psi_steps(settings.drift.thresholds),
+    )
+    events = About(
+        title="Events of each replica",
+        description="How many events each replica counts, so that one that gets none or all of them is seen.",
+        unit="eps",
+    )
+    own = pick(metrics.DRIFT_PSI.name, _RAW, _WINDOWED)
+    counted = f"sum by (instance) (rate({pick(metrics.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
+    return Section(
+        title="Replicas",
+        lines=[
+            [
+                Placed(panel=cells(psi, Query(f"max by (instance) ({own})", "{{instance}}")), width=12),
+                Placed(panel=lines(events, Query(counted, "{{instance}}")), width=12),
+            ]
+        ],
+    )

@@ -1,0 +1,315 @@
+"""Sidecar health: whether what watches the models can be trusted."""
+
+from dashboards import links, look
+from dashboards.board import Board, Section
+from dashboards.links import HEALTH
+from dashboards.panels import About, Column, Placed, lines, number, rows, states
+from dashboards.promql import MODELS, Query, pick
+from dashboards.variables import models, namespaces, several
+from sidecar import metrics
+from sidecar.rules.duration import milliseconds
+from sidecar.rules.settings import Settings
+
+_SIDECARS = 'namespace=~"$namespace", job=~"$job"'
+_BY_REPLICA = "by (namespace, instance)"
+_RATE = "[$__rate_interval]"
+
+
+def board(settings: Settings) -> Board:
+    """Return the dashboard."""
+    job = several(
+        "job",
+        "Job",
+        pick(metrics.CONFIG_RELOAD_SUCCESSFUL.name, 'namespace=~"$namespace"'),
+        all_value=settings.health.job,
+    )
+    return Board(
+        uid=HEALTH,
+        description="Whether the sidecars are there, take in all events, cost what they should, and compare with "
+        "the right reference.",
+        variables=[namespaces(), models(), job],
+        marks='model_namespace=~"$namespace", model=~"$model"',
+        sections=[_now(settings), _ingest(settings), _cost(settings), _references(settings)],
+    )
+
+
+def _now(settings: Settings) -> Section:
+    up = About(
+        title="Sidecars that answer",
+        description="Sidecars that Prometheus can scrape.",
+        runbooks=links.runbook(settings.links, "ModelSidecarDown"),
+        steps=look.at_least(1),
+    )
+    down = About(
+        title="Sidecars that do not",
+        description="Targets of the scrape jobs that Prometheus gets no answer from: their models are not watched.",
+        steps=look.limit(1),
+        runbooks=links.runbook(settings.links, "ModelSidecarDown"),
+    )
+    lost = About(
+        title="Events lost",
+        description="Events dropped or refused in the time shown.",
+        steps=look.limit(1),
+        decimals=0,
+        runbooks=links.runbook(settings.links, "ModelSidecarEventsDropped", "ModelSidecarEventsRejected"),
+    )
+    reload = About(
+        title="Configurations refused",
+        description="Sidecars that go on with an old configuration or reference because the new one was refused.",
+        steps=look.limit(1),
+        runbooks=links.runbook(settings.links, "ModelSidecarReloadFailed"),
+    )
+    drops, refusals = (
+        f"sum(increase({pick(metric.name, _SIDECARS)}[$__range]))"
+        for metric in (metrics.EVENTS_DROPPED, metrics.EVENTS_REJECTED)
+    )
+    loaded = pick(metrics.CONFIG_RELOAD_SUCCESSFUL.name, _SIDECARS)
+    numbers = [
+        (up, f"sum(up{{{_SIDECARS}}})"),
+        (down, f"count(up{{{_SIDECARS}}} == 0) or vector(0)"),
+        (lost, f"{drops} + {refusals}"),
+        (reload, f"count({loaded} == 0) or vector(0)"),
+    ]
+    return Section(
+        title="Now",
+        lines=[[Placed(panel=number(about, Query(e, form="instant")), width=6, height=4) for about, e in numbers]],
+    )
+
+
+def _ingest(settings: Settings) -> Section:
+    by_transport = About(
+        title="Events by transport",
+        description="Events counted a second, by the way they came.",
+        unit="eps",
+        runbooks=links.runbook(settings.links, "ModelSidecarNoEvents"),
+    )
+    by_replica = About(
+        title="Events by replica",
+        description="Events counted a second by each sidecar. One at zero while others are not: its model server "
+        "sends nothing.",
+        unit="eps",
+        runbooks=links.runbook(settings.links, "ModelSidecarNoEvents"),
+    )
+    refused = About(
+        title="Events refused, by reason",
+        description="What was refused as invalid, a second. The reply to the sender, and the log, name the field "
+        "and what is wrong. What is refused here is not in any drift.",
+        unit="eps",
+        steps=look.limit(1e-9),
+        runbooks=links.runbook(settings.links, "ModelSidecarEventsRejected"),
+    )
+    dropped = About(
+        title="Events dropped, by reason",
+        description="What was lost because the sidecar could not keep up, a second. A body answered with 503 counts "
+        "as one and may have been sent again.",
+        unit="eps",
+        steps=look.limit(1e-9),
+        runbooks=links.runbook(settings.links, "ModelSidecarEventsDropped"),
+    )
+    unknown = About(
+        title="Values of unknown features",
+        description="Values a second that the reference of a model has no feature for, and that are ignored.",
+        unit="eps",
+        steps=look.limit(1e-9),
+        runbooks=links.runbook(settings.links, "ModelSidecarUnknownFeatures"),
+    )
+
+    def rate(metric: metrics.Metric, by: str, selector: str = _SIDECARS) -> str:
+        return f"sum {by} (rate({pick(metric.name, selector)}{_RATE}))"
+
+    by_reason = "by (transport, reason)"
+    return Section(
+        title="Events",
+        lines=[
+            [
+                Placed(
+                    panel=lines(by_transport, Query(rate(metrics.EVENTS, "by (transport)"), "{{transport}}")), width=12
+                ),
+                Placed(panel=lines(by_replica, Query(rate(metrics.EVENTS, _BY_REPLICA), "{{instance}}")), width=12),
+            ],
+            [
+                Placed(
+                    panel=lines(refused, Query(rate(metrics.EVENTS_REJECTED, by_reason), "{{transport}}: {{reason}}")),
+                    width=8,
+                ),
+                Placed(
+                    panel=lines(dropped, Query(rate(metrics.EVENTS_DROPPED, by_reason), "{{transport}}: {{reason}}")),
+                    width=8,
+                ),
+                Placed(
+                    panel=lines(
+                        unknown, Query(rate(metrics.UNKNOWN_FEATURES, "by (namespace, model)", MODELS), "{{model}}")
+                    ),
+                    width=8,
+                ),
+            ],
+        ],
+    )
+
+
+def _cost(settings: Settings) -> Section:
+    up = About(
+        title="Answers to scrapes",
+        description="When each sidecar could be scraped, and when it could not.",
+        steps=look.at_least(1),
+        mappings=lambda: look.words(
+            {"0": "no answer", "1": "answers"}, colours=(look.LEVELS["critical"], look.NEUTRAL)
+        ),
+        runbooks=links.runbook(settings.links, "ModelSidecarDown"),
+    )
+    duration = About(
+        title="Time a scrape takes",
+        description="As Prometheus measures it. Milliseconds are usual; much more is a busy node or a network that "
+        "is far.",
+        unit="s",
+        steps=look.limit(1, 5),
+    )
+    series = About(
+        title="Series in a scrape",
+        description="How many series Prometheus takes from each sidecar. It grows with features and bins of the "
+        "references, never with traffic.",
+        unit="short",
+    )
+    memory = About(
+        title="Memory",
+        description="Resident memory of each sidecar. It is flat: a steady rise is a fault.",
+        unit="bytes",
+    )
+    cpu = About(
+        title="CPU",
+        description="Cores in use by each sidecar. At 1 it can take in no more.",
+        unit="none",
+        decimals=3,
+        steps=look.limit(0.7, 0.9),
+    )
+    per_replica = [
+        (duration, f"max {_BY_REPLICA} (scrape_duration_seconds{{{_SIDECARS}}})"),
+        (series, f"max {_BY_REPLICA} (scrape_samples_post_metric_relabeling{{{_SIDECARS}}})"),
+        (memory, f"max {_BY_REPLICA} (process_resident_memory_bytes{{{_SIDECARS}}})"),
+        (cpu, f"sum {_BY_REPLICA} (rate(process_cpu_seconds_total{{{_SIDECARS}}}{_RATE}))"),
+    ]
+    return Section(
+        title="What they cost",
+        lines=[
+            [
+                Placed(
+                    panel=states(up, Query(f"max {_BY_REPLICA} (up{{{_SIDECARS}}})", "{{instance}}")),
+                    width=24,
+                    height=7,
+                )
+            ],
+            [Placed(panel=lines(about, Query(expr, "{{instance}}")), width=6) for about, expr in per_replica],
+        ],
+    )
+
+
+def _references(settings: Settings) -> Section:
+    in_use = About(
+        title="References in use",
+        description="What each model is compared with: its fingerprint, where it came from, how old it is, how many "
+        "rows and replicas are behind it. Two rows of one model: replicas disagree, as while a new reference rolls "
+        "out.",
+        runbooks=links.runbook(settings.links, "ModelSidecarReferenceMismatch", "ModelSidecarReferenceStale"),
+    )
+    age = About(
+        title="Age of the reference",
+        description=f"Time since each reference was built. Dashed: {settings.health.reference_max_age}, where the "
+        "alert begins.",
+        unit="s",
+        steps=look.limit(milliseconds(settings.health.reference_max_age) / 1000),
+        runbooks=links.runbook(settings.links, "ModelSidecarReferenceStale"),
+    )
+    missing = About(
+        title="Replicas without a reference",
+        description="Replicas that count predictions of a model and have nothing to compare them with.",
+        steps=look.limit(1),
+        runbooks=links.runbook(settings.links, "ModelSidecarReferenceMissing"),
+    )
+    loaded = About(
+        title="Last load of the configuration",
+        description="For each sidecar: its version, whether its last load of configuration and references "
+        "succeeded, and how long ago one did.",
+        runbooks=links.runbook(settings.links, "ModelSidecarReloadFailed"),
+    )
+    info, created, size = (
+        pick(m.name, MODELS) for m in (metrics.REFERENCE_INFO, metrics.REFERENCE_CREATED, metrics.REFERENCE_SAMPLES)
+    )
+    keys = "namespace, model, reference"
+    labelled = f"group_left (source, model_version) max by ({keys}, source, model_version) ({info})"
+    without = (
+        f"sum by (namespace, model) (({pick(metrics.PREDICTIONS.name, MODELS)} >= bool 0)\n"
+        f"  unless on (namespace, job, instance, model) {info})\n"
+        f"or 0 * count by (namespace, model) ({pick(metrics.PREDICTIONS.name, MODELS)})"
+    )
+    replica_keys = "namespace, instance"
+    version = f"max by ({replica_keys}, version) ({pick(metrics.BUILD_INFO.name, _SIDECARS)})"
+    on_version = f"* on ({replica_keys}) group_right () {version}"
+    success, since = (
+        pick(m.name, _SIDECARS) for m in (metrics.CONFIG_RELOAD_SUCCESSFUL, metrics.CONFIG_RELOAD_TIMESTAMP)
+    )
+    return Section(
+        title="References and configuration",
+        lines=[
+            [
+                Placed(
+                    width=16,
+                    panel=rows(
+                        in_use,
+                        [
+                            Column(of="namespace", title="Namespace"),
+                            Column(of="model", title="Model"),
+                            Column(of="reference", title="Reference"),
+                            Column(of="source", title="Source"),
+                            Column(of="model_version", title="Version"),
+                            Column(of="#A", title="Age", unit="s", decimals=1),
+                            Column(of="#B", title="Rows", unit="short"),
+                            Column(of="#C", title="Replicas", unit="short"),
+                        ],
+                        Query(f"(time() - max by ({keys}) ({created})) * on ({keys}) {labelled}", form="table"),
+                        Query(f"max by ({keys}) ({size}) * on ({keys}) {labelled}", form="table"),
+                        Query(f"count by ({keys}, source, model_version) ({info})", form="table"),
+                        sort="Model",
+                        descending=False,
+                    ),
+                ),
+                Placed(
+                    width=8,
+                    panel=lines(missing, Query(without, "{{model}}"), show_limits=True),
+                ),
+            ],
+            [
+                Placed(
+                    width=12,
+                    panel=lines(
+                        age,
+                        Query(f"time() - max by ({keys}) ({created})", "{{model}} {{reference}}"),
+                        show_limits=True,
+                    ),
+                ),
+                Placed(
+                    width=12,
+                    panel=rows(
+                        loaded,
+                        [
+                            Column(of="namespace", title="Namespace"),
+                            Column(of="instance", title="Replica"),
+                            Column(of="version", title="Version"),
+                            Column(
+                                of="#A",
+                                title="Loaded",
+                                steps=look.at_least(1),
+                                mappings=lambda: look.words(
+                                    look.YES_NO, colours=(look.LEVELS["critical"], look.NEUTRAL)
+                                ),
+                            ),
+                            Column(of="#B", title="Since", unit="s", decimals=1),
+                        ],
+                        Query(f"min by ({replica_keys}) ({success}) {on_version}", form="table"),
+                        Query(f"(time() - max by ({replica_keys}) ({since})) {on_version}", form="table"),
+                        sort="Replica",
+                        descending=False,
+                    ),
+                ),
+            ],
+        ],
+    )
