@@ -100,6 +100,7 @@ def _mark(selectors: str) -> dict[str, Any]:
     last = pick(metric.name, selectors) if selectors else metric.name
     return {
         "name": "Rollbacks",
+        "builtIn": 0,
         "enable": True,
         "hide": False,
         "iconColor": "#6A1B6A",

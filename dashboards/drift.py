@@ -11,7 +11,7 @@ from sidecar.rules.settings import Settings
 
 FIRING = f'ALERTS{{alertstate="firing", {MODELS}}}'
 _MODEL = "by (namespace, model)"
-_NAMED = "{{model}} {{feature}}"
+_NAMED = "{{namespace}} {{model}} {{feature}}"
 
 
 def board(settings: Settings) -> Board:
@@ -145,7 +145,7 @@ def _over_time(settings: Settings) -> Section:
         steps=steps,
         decimals=3,
         links=[links.feature_of_series()],
-        runbooks=links.runbook(settings.links, "CriticalPredictionDrift", "RollbackPredictionDrift"),
+        runbooks=links.runbook(settings.links, *(f"{level}PredictionDrift" for level in links.DRIFT_ALERTS)),
     )
     outputs = pick(names.psi(WINDOW), FEATURES, 'role="output"')
     return Section(
@@ -153,7 +153,7 @@ def _over_time(settings: Settings) -> Section:
         lines=[
             [Placed(panel=cells(heat, Query(psi, _NAMED)), width=24, height=12)],
             [
-                Placed(panel=states(level_of, Query(f"max {_MODEL} ({level})", "{{model}}")), width=12),
+                Placed(panel=states(level_of, Query(f"max {_MODEL} ({level})", "{{namespace}} {{model}}")), width=12),
                 Placed(panel=lines(predictions, Query(outputs, _NAMED), show_limits=True), width=12),
             ],
         ],

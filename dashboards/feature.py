@@ -52,7 +52,7 @@ def _now(settings: Settings) -> Section:
         no_value="too few events",
     )
     samples = About(
-        title="Events in the window",
+        title="Events",
         description=f"Live events that are compared. Below {settings.drift.min_samples} there is no PSI.",
         steps=look.at_least(settings.drift.min_samples),
     )
@@ -139,7 +139,7 @@ def _over_time(settings: Settings) -> Section:
         "shows first that drift has begun or ended. Thin dashed lines: where levels begin.",
         steps=steps,
         decimals=3,
-        runbooks=links.runbook(settings.links, "SignificantDataDrift", "CriticalDataDrift", "RollbackDataDrift"),
+        runbooks=links.runbook(settings.links, *(f"{level}DataDrift" for level in links.DRIFT_ALERTS)),
     )
     first = settings.drift.windows[0]
     divergences = About(

@@ -7,6 +7,7 @@ from dashboards.panels import About, Column, Placed, lines, number, rows, states
 from dashboards.promql import MODELS, Query, pick
 from dashboards.variables import models, namespaces, several
 from sidecar import metrics
+from sidecar.rules import names
 from sidecar.rules.duration import milliseconds
 from sidecar.rules.settings import Settings
 
@@ -138,7 +139,10 @@ def _ingest(settings: Settings) -> Section:
                 ),
                 Placed(
                     panel=lines(
-                        unknown, Query(rate(metrics.UNKNOWN_FEATURES, "by (namespace, model)", MODELS), "{{model}}")
+                        unknown,
+                        Query(
+                            rate(metrics.UNKNOWN_FEATURES, "by (namespace, model)", MODELS), "{{namespace}} {{model}}"
+                        ),
                     ),
                     width=8,
                 ),
@@ -225,6 +229,13 @@ def _references(settings: Settings) -> Section:
         steps=look.limit(1),
         runbooks=links.runbook(settings.links, "ModelSidecarReferenceMissing"),
     )
+    silent = About(
+        title="Features without drift",
+        description="Features with enough events and a reference, and yet no drift: no drift alert can fire for "
+        "them. Look for bin series dropped on the way to Prometheus, and for rules that fail.",
+        steps=look.limit(1),
+        runbooks=links.runbook(settings.links, "ModelSidecarDriftMissing"),
+    )
     loaded = About(
         title="Last load of the configuration",
         description="For each sidecar: its version, whether its last load of configuration and references "
@@ -240,6 +251,13 @@ def _references(settings: Settings) -> Section:
         f"sum by (namespace, model) (({pick(metrics.PREDICTIONS.name, MODELS)} >= bool 0)\n"
         f"  unless on (namespace, job, instance, model) {info})\n"
         f"or 0 * count by (namespace, model) ({pick(metrics.PREDICTIONS.name, MODELS)})"
+    )
+    window = settings.drift.alert_window
+    enough = f"{pick(names.observations(window), MODELS)} >= {settings.drift.min_samples}"
+    undone = (
+        f"count by (namespace, model) (({enough}) and on ({keys}) {pick(names.REFERENCE_SAMPLES, MODELS)}\n"
+        f"  unless on ({names.KEY}) {pick(names.psi(window), MODELS)})\n"
+        f"or 0 * count by (namespace, model) ({pick(names.observations(window), MODELS)})"
     )
     replica_keys = "namespace, instance"
     version = f"max by ({replica_keys}, version) ({pick(metrics.BUILD_INFO.name, _SIDECARS)})"
@@ -274,20 +292,21 @@ def _references(settings: Settings) -> Section:
                 ),
                 Placed(
                     width=8,
-                    panel=lines(missing, Query(without, "{{model}}"), show_limits=True),
+                    panel=lines(missing, Query(without, "{{namespace}} {{model}}"), show_limits=True),
                 ),
             ],
             [
+                Placed(width=8, panel=lines(silent, Query(undone, "{{namespace}} {{model}}"), show_limits=True)),
                 Placed(
-                    width=12,
+                    width=8,
                     panel=lines(
                         age,
-                        Query(f"time() - max by ({keys}) ({created})", "{{model}} {{reference}}"),
+                        Query(f"time() - max by ({keys}) ({created})", "{{namespace}} {{model}} {{reference}}"),
                         show_limits=True,
                     ),
                 ),
                 Placed(
-                    width=12,
+                    width=8,
                     panel=rows(
                         loaded,
                         [

@@ -23,6 +23,9 @@ TITLES = {
     ROLLBACKS: "Rollbacks",
 }
 
+DRIFT_ALERTS = ("Moderate", "Significant", "Critical", "Rollback")
+"""How the names of the alerts on drift begin."""
+
 _KEPT = "${__url_time_range}&${datasource:queryparam}"
 
 

@@ -145,7 +145,15 @@ def heat(about: About, query: Query) -> heatmap.Panel:
     colour = heatmap.HeatmapColorOptions().mode(heatmap_models.HeatmapColorMode.SCHEME).scheme("Cividis").steps(64)
     colour = colour.scale(heatmap_models.HeatmapColorScale.EXPONENTIAL).exponent(0.5).fill("dark-orange")
     axis = heatmap.YAxisConfig().unit(about.unit).axis_placement(common.AxisPlacement.LEFT)
-    panel = heatmap.Panel().calculate(False).color(colour).y_axis(axis).show_color_scale(True).show_legend()
+    panel = (
+        heatmap.Panel()
+        .calculate(False)
+        .color(colour)
+        .y_axis(axis)
+        .show_color_scale(True)
+        .show_legend()
+        .exemplars_color(look.NEUTRAL)
+    )
     panel = panel.cell_values(heatmap.CellValues().unit("short")).filter_values(heatmap.FilterValueRange().le(1e-9))
     return _dressed(panel, about, [query])
 

@@ -35,7 +35,9 @@ def _of(metric: Metric, *selectors: str) -> str:
 
 
 def _now() -> Section:
-    done = About(title="Actions", description="Rollbacks and scale-downs carried out in the time shown.", decimals=0)
+    done = About(
+        title="Actions carried out", description="Rollbacks and scale-downs carried out in the time shown.", decimals=0
+    )
     dry = About(
         title="Would have acted",
         description="What dry runs said that they would do, in the time shown. A repeated alert counts again.",

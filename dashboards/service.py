@@ -130,7 +130,10 @@ def _latency(settings: Settings) -> Section:
                     panel=lines(
                         quantiles,
                         *(
-                            Query(pick(names.latency_quantile(p, service.window), MODELS), f"p{p} {{{{model}}}}")
+                            Query(
+                                pick(names.latency_quantile(p, service.window), MODELS),
+                                f"p{p} {{{{namespace}}}} {{{{model}}}}",
+                            )
                             for p in of_percent
                         ),
                         show_limits=True,
@@ -163,7 +166,7 @@ def _latency(settings: Settings) -> Section:
                         traffic,
                         Query(
                             f"sum {_MODEL} (rate({pick(metrics.PREDICTIONS.name, MODELS)}{_RATE}))",
-                            "{{model}}",
+                            "{{namespace}} {{model}}",
                         ),
                     ),
                 ),
@@ -200,7 +203,9 @@ def _errors(settings: Settings) -> Section:
                 Placed(
                     width=12,
                     panel=lines(
-                        ratio, Query(pick(names.error_ratio(service.window), MODELS), "{{model}}"), show_limits=True
+                        ratio,
+                        Query(pick(names.error_ratio(service.window), MODELS), "{{namespace}} {{model}}"),
+                        show_limits=True,
                     ),
                 ),
                 Placed(
@@ -249,7 +254,7 @@ def _budgets(settings: Settings) -> Section:
     burns = [
         Query(
             f"{pick(names.slo_error_ratio(w), MODELS, _is(p))} / {p.budget}",
-            f"{{{{model}}}} {{{{slo}}}} over {w}",
+            f"{{{{namespace}}}} {{{{model}}}} {{{{slo}}}} over {w}",
         )
         for p in promised
         for w in (windows[0], windows[-1])
@@ -279,7 +284,11 @@ def _budgets(settings: Settings) -> Section:
                 Placed(
                     width=10,
                     panel=number(
-                        left, *(Query(_budget_left(p, base), "{{model}} {{slo}}", form="instant") for p in promised)
+                        left,
+                        *(
+                            Query(_budget_left(p, base), "{{namespace}} {{model}} {{slo}}", form="instant")
+                            for p in promised
+                        ),
                     ),
                 ),
             ],
