@@ -1,5 +1,6 @@
 """The files for containers name what is there: what can be checked of them without a container engine."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import yaml
 
 from demo.process import sidecar
 from demo.send import get
-from tests.plugins.programs import program
+from tests.plugins.programs import model_sidecar, program
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,6 +67,32 @@ def test_the_sidecar_scrapes_where_prometheus_is_told_to(compose: dict[str, Any]
     scraped = yaml.safe_load((ROOT / "examples" / "compose" / "prometheus.yml").read_text())
     target = scraped["scrape_configs"][0]["static_configs"][0]["targets"][0]
     assert f"--web.listen-address=:{target.split(':')[1]}" in compose["services"]["sidecar"]["command"]
+
+
+def test_grafana_finds_its_dashboards_begins_with_the_overview_and_asks_that_prometheus(
+    compose: dict[str, Any],
+) -> None:
+    grafana = compose["services"]["grafana"]
+    mounted = {there: ROOT / here for here, there, _ in (volume.split(":") for volume in grafana["volumes"])}
+    provisioning = mounted["/etc/grafana/provisioning"]
+    [provider] = yaml.safe_load((provisioning / "dashboards" / "model-sidecar.yml").read_text())["providers"]
+    assert len(list(mounted[provider["options"]["path"]].glob("*.json"))) == 5
+    folder, _, name = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].rpartition("/")
+    assert json.loads((mounted[folder] / name).read_text())["uid"] == "model-drift"
+    sources = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
+    assert [s["url"] for s in sources if s["type"] == "prometheus"] == ["http://prometheus:9090"]
+
+
+def test_actions_go_to_the_receiver_whose_policies_are_sound_and_dry(compose: dict[str, Any]) -> None:
+    routes = yaml.safe_load((ROOT / "examples" / "compose" / "alertmanager.yml").read_text())
+    [url] = [hook["url"] for receiver in routes["receivers"] for hook in receiver.get("webhook_configs", [])]
+    scraped = yaml.safe_load((ROOT / "examples" / "compose" / "prometheus.yml").read_text())["scrape_configs"]
+    assert url == f"http://{scraped[1]['static_configs'][0]['targets'][0]}/alerts"
+    policies = ROOT / "examples" / "compose" / "rollback.yml"
+    assert f"./{policies.relative_to(ROOT)}:" in compose["services"]["rollback"]["volumes"][0]
+    checked = model_sidecar("rollback", f"--config.file={policies}", "--kubernetes.mode=none", "--check")
+    assert checked.returncode == 0, checked.stderr
+    assert "dry_run: false" not in policies.read_text()
 
 
 def test_the_traffic_of_the_containers_is_counted(tmp_path: Path) -> None:

@@ -71,9 +71,12 @@ class Live:
     def now(self, expr: str) -> list[dict[str, Any]]:
         return self.stack.query(expr)
 
-    def over_time(self, expr: str, *, step: str) -> list[dict[str, Any]]:
-        times = {"start": str(self.since), "end": str(time.time())}
-        return list(self.asked("query_range", query=expr, step=step, **times)["result"])
+    def over_time(self, expr: str, *, step_seconds: int) -> list[dict[str, Any]]:
+        """Return what a query gives from the beginning to now, with now as its last step."""
+        end = time.time()
+        start = end - (end - self.since) // step_seconds * step_seconds
+        times = {"start": str(start), "end": str(end), "step": str(step_seconds)}
+        return list(self.asked("query_range", query=expr, **times)["result"])
 
 
 def flights(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -94,7 +97,12 @@ def outputs_of(rows: pd.DataFrame) -> dict[str, Any]:
 def reference_of(rows: pd.DataFrame) -> Profile:
     columns = {**{name: rows[name] for name in FEATURES}, **outputs_of(rows)}
     return build(
-        pd.DataFrame(columns), prediction="prediction", probability="probability", model=MODEL, model_version="2013-01"
+        pd.DataFrame(columns),
+        prediction="prediction",
+        probability="probability",
+        model=MODEL,
+        model_version="1",
+        source="january",
     )
 
 

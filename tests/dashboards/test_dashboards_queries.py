@@ -3,7 +3,9 @@
 import math
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,7 +24,7 @@ from tests.dashboards.grafana import (
     queries,
     variables,
 )
-from tests.dashboards.live import MODEL, NAMESPACE, Live, everything
+from tests.dashboards.live import Live, everything
 
 STEP_SECONDS = 5
 SCRAPE_SECONDS = 1
@@ -31,15 +33,6 @@ NUMERIC_ONLY = {"KL, JS and KS C"}
 """Kolmogorov-Smirnov needs an order of values: categories have none, and the panel says so."""
 
 CATEGORICAL = {"carrier", "origin", "dest", "prediction"}
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    try:
-        with everything(tmp_path_factory.mktemp("live")) as running:
-            yield running
-    except MissingProgram as missing:
-        pytest.fail(f"programs are missing; run: {missing}")
 
 
 def macros(live: Live) -> dict[str, str]:
@@ -90,7 +83,7 @@ def answered(live: Live, asked: Asked, values: Values) -> list[dict[str, str]]:
     What stands in for no data is taken away first, so that the query itself has to answer.
     """
     expr = re.sub(r"\s+or vector\(0\)$", "", values.put_into(asked.expr))
-    found = live.over_time(expr, step=f"{STEP_SECONDS}s") if asked.range else live.now(expr)
+    found = live.over_time(expr, step_seconds=STEP_SECONDS) if asked.range else live.now(expr)
     numbers = [float(v) for series in found for _, v in series.get("values", [series.get("value")])]
     assert numbers, f"{asked.where}: no data from\n{expr}"
     assert any(math.isfinite(v) for v in numbers), f"{asked.where}: only {set(numbers)} from\n{expr}"
@@ -100,54 +93,58 @@ def answered(live: Live, asked: Asked, values: Values) -> list[dict[str, str]]:
     return [series["metric"] for series in found]
 
 
-@pytest.mark.parametrize("uid", DASHBOARDS)
-def test_every_query_of_every_panel_is_answered_with_the_labels_that_are_shown(
-    live: Live, uid: str, capsys: pytest.CaptureFixture[str]
+def test_every_query_is_answered_with_the_labels_that_are_shown_and_links_of_alerts_lead_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Be one test, so that everything is started once, however many workers share the tests."""
+    try:
+        with everything(tmp_path) as live:
+            asked = {uid: ask_all(live, uid) for uid in DASHBOARDS}
+            follow_links_of_alerts(live)
+    except MissingProgram as missing:
+        pytest.fail(f"programs are missing; run: {missing}")
+    shown = {uid: len(list(panels(dashboard))) for uid, dashboard in DASHBOARDS.items()}
+    with capsys.disabled():
+        print()
+        for uid, times in asked.items():
+            print(f"{uid}: {len(times)} queries of {shown[uid]} panels answered, {times.total()} times in all")
+        print(f"{sum(map(len, asked.values()))} queries of {sum(shown.values())} panels answered")
+
+
+def ask_all(live: Live, uid: str) -> Counter[str]:
+    """Ask every query of a dashboard with every choice of variables; return how often each was answered."""
     dashboard = DASHBOARDS[uid]
-    asked_of: dict[str, int] = {}
+    times: Counter[str] = Counter()
     for values in choices(live, dashboard):
         for panel in panels(dashboard):
-            shown: set[str] = set()
-            joined: set[frozenset[str]] = set()
+            labels = []
             for asked in queries(panel):
                 if asked.where in NUMERIC_ONLY and values.chosen["feature"] in CATEGORICAL:
                     continue
-                found = answered(live, asked, values)
-                labels = {label for metric in found for label in metric}
-                joined.add(frozenset(labels))
-                shown |= labels
-                asked_of[asked.where] = asked_of.get(asked.where, 0) + 1
-            assert label_columns(panel) <= shown, panel["title"]
-            assert panel["type"] not in ("table", "barchart") or len(joined) == 1, f"{panel['title']}: rows of {joined}"
+                labels.append({label for metric in answered(live, asked, values) for label in metric})
+                times[asked.where] += 1
+            shown = label_columns(panel)
+            assert shown <= set().union(*labels), f"{panel['title']}: {shown}, but there are {labels}"
+            if shown:
+                assert all(each == labels[0] for each in labels), f"{panel['title']}: rows of {labels} cannot be joined"
         for asked in annotations(dashboard):
             answered(live, asked, values)
-            asked_of[asked.where] = asked_of.get(asked.where, 0) + 1
-    everything_asked = {asked.where for panel in panels(dashboard) for asked in queries(panel)}
-    assert everything_asked <= set(asked_of)
-    with capsys.disabled():
-        count = len(list(panels(dashboard)))
-        print(f"\n{uid}: {len(asked_of)} queries of {count} panels answered, {sum(asked_of.values())} times in all")
+            times[asked.where] += 1
+    assert {asked.where for panel in panels(dashboard) for asked in queries(panel)} <= set(times)
+    return times
 
 
-def test_links_of_alerts_lead_to_dashboards_with_those_variables_and_values(live: Live) -> None:
+def follow_links_of_alerts(live: Live) -> None:
+    """Read the links of the alerts that fire: their variables are there, and what they choose is among the values."""
     seen = set()
     for alert in live.asked("alerts")["alerts"]:
         link = urlsplit(alert["annotations"]["dashboard_url"])
         uid = link.path.rpartition("/d/")[2]
         known = {variable["name"]: variable for variable in variables(DASHBOARDS[uid])}
-        values = Values(macros(live))
-        for name, [value] in parse_qs(link.query, keep_blank_values=True).items():
-            variable = known[name.removeprefix("var-")]
-            series, label = label_values(variable)
-            found = live.label_values(Values(values.macros, _all(uid)).put_into(series), label)
-            assert value in found or alert["labels"]["namespace"] == "operations", (alert["labels"], name)
-            values.choose(variable, value)
+        everything_chosen = {v["name"]: v["allValue"] for v in known.values() if v.get("includeAll")}
+        for name, [value] in parse_qs(link.query, keep_blank_values=True, strict_parsing=True).items():
+            series, label = label_values(known[name.removeprefix("var-")])
+            found = live.label_values(Values(macros(live), everything_chosen).put_into(series), label)
+            assert value in found, (alert["labels"], name)
         seen.add(uid)
     assert seen == {"model-drift", "model-service", "model-sidecar"}
-    assert live.label_values("model_predictions_total", "namespace") == [NAMESPACE]
-    assert live.label_values("model_predictions_total", "model") == [MODEL]
-
-
-def _all(uid: str) -> dict[str, str]:
-    return {v["name"]: v["allValue"] for v in variables(DASHBOARDS[uid]) if v.get("includeAll")}
