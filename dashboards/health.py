@@ -1,17 +1,14 @@
 """Sidecar health: whether what watches the models can be trusted."""
 
-from dashboards import links, look
+from dashboards import links, look, references
 from dashboards.board import Board, Section
 from dashboards.links import HEALTH
-from dashboards.panels import About, Column, Placed, lines, number, rows, states
-from dashboards.promql import MODELS, Query, pick
+from dashboards.panels import About, Placed, lines, number, states
+from dashboards.promql import MODELS, SIDECARS, Query, pick
 from dashboards.variables import models, namespaces, several
 from sidecar import metrics
-from sidecar.rules import names
-from sidecar.rules.duration import milliseconds
 from sidecar.rules.settings import Settings
 
-_SIDECARS = 'namespace=~"$namespace", job=~"$job"'
 _BY_REPLICA = "by (namespace, instance)"
 _RATE = "[$__rate_interval]"
 
@@ -30,7 +27,7 @@ def board(settings: Settings) -> Board:
         "the right reference.",
         variables=[namespaces(), models(), job],
         marks='model_namespace=~"$namespace", model=~"$model"',
-        sections=[_now(settings), _ingest(settings), _cost(settings), _references(settings)],
+        sections=[_now(settings), _ingest(settings), _cost(settings), references.section(settings)],
     )
 
 
@@ -61,13 +58,13 @@ def _now(settings: Settings) -> Section:
         runbooks=links.runbook(settings.links, "ModelSidecarReloadFailed"),
     )
     drops, refusals = (
-        f"sum(increase({pick(metric.name, _SIDECARS)}[$__range]))"
+        f"sum(increase({pick(metric.name, SIDECARS)}[$__range]))"
         for metric in (metrics.EVENTS_DROPPED, metrics.EVENTS_REJECTED)
     )
-    loaded = pick(metrics.CONFIG_RELOAD_SUCCESSFUL.name, _SIDECARS)
+    loaded = pick(metrics.CONFIG_RELOAD_SUCCESSFUL.name, SIDECARS)
     numbers = [
-        (up, f"sum(up{{{_SIDECARS}}})"),
-        (down, f"count(up{{{_SIDECARS}}} == 0) or vector(0)"),
+        (up, f"sum(up{{{SIDECARS}}})"),
+        (down, f"count(up{{{SIDECARS}}} == 0) or vector(0)"),
         (lost, f"{drops} + {refusals}"),
         (reload, f"count({loaded} == 0) or vector(0)"),
     ]
@@ -115,7 +112,7 @@ def _ingest(settings: Settings) -> Section:
         runbooks=links.runbook(settings.links, "ModelSidecarUnknownFeatures"),
     )
 
-    def rate(metric: metrics.Metric, by: str, selector: str = _SIDECARS) -> str:
+    def rate(metric: metrics.Metric, by: str, selector: str = SIDECARS) -> str:
         return f"sum {by} (rate({pick(metric.name, selector)}{_RATE}))"
 
     by_reason = "by (transport, reason)"
@@ -187,148 +184,21 @@ def _cost(settings: Settings) -> Section:
         steps=look.limit(0.7, 0.9),
     )
     per_replica = [
-        (duration, f"max {_BY_REPLICA} (scrape_duration_seconds{{{_SIDECARS}}})"),
-        (series, f"max {_BY_REPLICA} (scrape_samples_post_metric_relabeling{{{_SIDECARS}}})"),
-        (memory, f"max {_BY_REPLICA} (process_resident_memory_bytes{{{_SIDECARS}}})"),
-        (cpu, f"sum {_BY_REPLICA} (rate(process_cpu_seconds_total{{{_SIDECARS}}}{_RATE}))"),
+        (duration, f"max {_BY_REPLICA} (scrape_duration_seconds{{{SIDECARS}}})"),
+        (series, f"max {_BY_REPLICA} (scrape_samples_post_metric_relabeling{{{SIDECARS}}})"),
+        (memory, f"max {_BY_REPLICA} (process_resident_memory_bytes{{{SIDECARS}}})"),
+        (cpu, f"sum {_BY_REPLICA} (rate(process_cpu_seconds_total{{{SIDECARS}}}{_RATE}))"),
     ]
     return Section(
         title="What they cost",
         lines=[
             [
                 Placed(
-                    panel=states(up, Query(f"max {_BY_REPLICA} (up{{{_SIDECARS}}})", "{{instance}}")),
+                    panel=states(up, Query(f"max {_BY_REPLICA} (up{{{SIDECARS}}})", "{{instance}}")),
                     width=24,
                     height=7,
                 )
             ],
             [Placed(panel=lines(about, Query(expr, "{{instance}}")), width=6) for about, expr in per_replica],
-        ],
-    )
-
-
-def _references(settings: Settings) -> Section:
-    in_use = About(
-        title="References in use",
-        description="What each model is compared with: its fingerprint, where it came from, how old it is, how many "
-        "rows and replicas are behind it. Two rows of one model: replicas disagree, as while a new reference rolls "
-        "out.",
-        runbooks=links.runbook(settings.links, "ModelSidecarReferenceMismatch", "ModelSidecarReferenceStale"),
-    )
-    age = About(
-        title="Age of the reference",
-        description=f"Time since each reference was built. Dashed: {settings.health.reference_max_age}, where the "
-        "alert begins.",
-        unit="s",
-        steps=look.limit(milliseconds(settings.health.reference_max_age) / 1000),
-        runbooks=links.runbook(settings.links, "ModelSidecarReferenceStale"),
-    )
-    missing = About(
-        title="Replicas without a reference",
-        description="Replicas that count predictions of a model and have nothing to compare them with.",
-        steps=look.limit(1),
-        runbooks=links.runbook(settings.links, "ModelSidecarReferenceMissing"),
-    )
-    silent = About(
-        title="Features without drift",
-        description="Features with enough events and a reference, and yet no drift: no drift alert can fire for "
-        "them. Look for bin series dropped on the way to Prometheus, and for rules that fail.",
-        steps=look.limit(1),
-        runbooks=links.runbook(settings.links, "ModelSidecarDriftMissing"),
-    )
-    loaded = About(
-        title="Last load of the configuration",
-        description="For each sidecar: its version, whether its last load of configuration and references "
-        "succeeded, and how long ago one did.",
-        runbooks=links.runbook(settings.links, "ModelSidecarReloadFailed"),
-    )
-    info, created, size = (
-        pick(m.name, MODELS) for m in (metrics.REFERENCE_INFO, metrics.REFERENCE_CREATED, metrics.REFERENCE_SAMPLES)
-    )
-    keys = "namespace, model, reference"
-    labelled = f"group_left (source, model_version) max by ({keys}, source, model_version) ({info})"
-    without = (
-        f"sum by (namespace, model) (({pick(metrics.PREDICTIONS.name, MODELS)} >= bool 0)\n"
-        f"  unless on (namespace, job, instance, model) {info})\n"
-        f"or 0 * count by (namespace, model) ({pick(metrics.PREDICTIONS.name, MODELS)})"
-    )
-    window = settings.drift.alert_window
-    enough = f"{pick(names.observations(window), MODELS)} >= {settings.drift.min_samples}"
-    undone = (
-        f"count by (namespace, model) (({enough}) and on ({keys}) {pick(names.REFERENCE_SAMPLES, MODELS)}\n"
-        f"  unless on ({names.KEY}) {pick(names.psi(window), MODELS)})\n"
-        f"or 0 * count by (namespace, model) ({pick(names.observations(window), MODELS)})"
-    )
-    replica_keys = "namespace, instance"
-    version = f"max by ({replica_keys}, version) ({pick(metrics.BUILD_INFO.name, _SIDECARS)})"
-    on_version = f"* on ({replica_keys}) group_right () {version}"
-    success, since = (
-        pick(m.name, _SIDECARS) for m in (metrics.CONFIG_RELOAD_SUCCESSFUL, metrics.CONFIG_RELOAD_TIMESTAMP)
-    )
-    return Section(
-        title="References and configuration",
-        lines=[
-            [
-                Placed(
-                    width=16,
-                    panel=rows(
-                        in_use,
-                        [
-                            Column(of="namespace", title="Namespace"),
-                            Column(of="model", title="Model"),
-                            Column(of="reference", title="Reference"),
-                            Column(of="source", title="Source"),
-                            Column(of="model_version", title="Version"),
-                            Column(of="#A", title="Age", unit="s", decimals=1),
-                            Column(of="#B", title="Rows", unit="short"),
-                            Column(of="#C", title="Replicas", unit="short"),
-                        ],
-                        Query(f"(time() - max by ({keys}) ({created})) * on ({keys}) {labelled}", form="table"),
-                        Query(f"max by ({keys}) ({size}) * on ({keys}) {labelled}", form="table"),
-                        Query(f"count by ({keys}, source, model_version) ({info})", form="table"),
-                        sort="Model",
-                        descending=False,
-                    ),
-                ),
-                Placed(
-                    width=8,
-                    panel=lines(missing, Query(without, "{{namespace}} {{model}}"), show_limits=True),
-                ),
-            ],
-            [
-                Placed(width=8, panel=lines(silent, Query(undone, "{{namespace}} {{model}}"), show_limits=True)),
-                Placed(
-                    width=8,
-                    panel=lines(
-                        age,
-                        Query(f"time() - max by ({keys}) ({created})", "{{namespace}} {{model}} {{reference}}"),
-                        show_limits=True,
-                    ),
-                ),
-                Placed(
-                    width=8,
-                    panel=rows(
-                        loaded,
-                        [
-                            Column(of="namespace", title="Namespace"),
-                            Column(of="instance", title="Replica"),
-                            Column(of="version", title="Version"),
-                            Column(
-                                of="#A",
-                                title="Loaded",
-                                steps=look.at_least(1),
-                                mappings=lambda: look.words(
-                                    look.YES_NO, colours=(look.LEVELS["critical"], look.NEUTRAL)
-                                ),
-                            ),
-                            Column(of="#B", title="Since", unit="s", decimals=1),
-                        ],
-                        Query(f"min by ({replica_keys}) ({success}) {on_version}", form="table"),
-                        Query(f"(time() - max by ({replica_keys}) ({since})) {on_version}", form="table"),
-                        sort="Replica",
-                        descending=False,
-                    ),
-                ),
-            ],
         ],
     )

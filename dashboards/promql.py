@@ -27,6 +27,9 @@ class Query:
 MODELS = 'namespace=~"$namespace", model=~"$model"'
 """Narrows to namespaces and models, of which there may be several or all."""
 
+SIDECARS = 'namespace=~"$namespace", job=~"$job"'
+"""Narrows to the processes that a scrape job finds."""
+
 FEATURES = f'{MODELS}, feature=~"$feature"'
 
 ONE_FEATURE = 'namespace=~"$namespace", model="$model", role="$role", feature="$feature", reference=~"$reference"'
