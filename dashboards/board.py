@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard as build
@@ -22,11 +22,10 @@ TAG = "model-sidecar"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading and the lines of panels below it; a heading that is folded hides them until it is clicked."""
+    """A heading and the lines of panels below it."""
 
     title: str
     lines: Sequence[Sequence[Placed]]
-    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +39,6 @@ class Board:
     marks: str = ""
     """Narrows the marks of rollbacks to models: selectors of `model_namespace` and `model`."""
     since: str = "now-6h"
-    tags: Sequence[str] = field(default=())
 
 
 def document(board: Board, settings: Settings) -> dict[str, Any]:
@@ -50,7 +48,8 @@ def document(board: Board, settings: Settings) -> dict[str, Any]:
     made = made.tooltip(dashboard.DashboardCursorSync.CROSSHAIR).version(1)
     for variable in (data_source(), *board.variables):
         made = made.with_variable(variable)
-    for link in links.between(board.uid, settings.links):
+    namespaces = any(variable.build().name == "namespace" for variable in board.variables)
+    for link in links.between(board.uid, settings.links, namespaces=namespaces):
         made = made.link(link)
     whole = made.build()
     whole.panels = list(_laid_out(board.sections))
@@ -68,11 +67,11 @@ def _laid_out(sections: Iterable[Section]) -> Iterable[dashboard.Panel | dashboa
     top, number = 0, 0
     for section in sections:
         number += 1
-        head = build.Row(section.title).id(number).collapsed(section.folded).build()
+        head = build.Row(section.title).id(number).collapsed(False).build()
         head.grid_pos = dashboard.GridPos(h=1, w=COLUMNS, x=0, y=top)
         head.panels = []
         top += 1
-        inside: list[dashboard.Panel] = []
+        yield head
         for line in section.lines:
             left = 0
             for placed in line:
@@ -81,14 +80,8 @@ def _laid_out(sections: Iterable[Section]) -> Iterable[dashboard.Panel | dashboa
                 panel.id_val = number
                 panel.grid_pos = dashboard.GridPos(h=placed.height, w=placed.width, x=left, y=top)
                 left += placed.width
-                inside.append(panel)
+                yield panel
             top += max(placed.height for placed in line)
-        if section.folded:
-            head.panels = inside
-            yield head
-        else:
-            yield head
-            yield from inside
 
 
 def _mark(selectors: str) -> dict[str, Any]:

@@ -29,19 +29,21 @@ DRIFT_ALERTS = ("Moderate", "Significant", "Critical", "Rollback")
 _KEPT = "${__url_time_range}&${datasource:queryparam}"
 
 
-def between(uid: str, links: Links) -> list[build.DashboardLink]:
+def between(uid: str, links: Links, *, namespaces: bool) -> list[build.DashboardLink]:
     """Return the links at the top of a dashboard: to the others, and to the folder of runbooks.
 
     All variables are kept, but that Feature detail shows one model and one feature: from elsewhere it begins with the
-    first.
+    first of the namespaces, where there are any to choose on this dashboard.
     """
+    first = f"/d/{FEATURE}?${{datasource:queryparam}}" + ("&${namespace:queryparam}" if namespaces else "")
     found = []
     for other, title in TITLES.items():
         if other == uid:
             continue
         keep = other != FEATURE
-        url = f"/d/{other}" if keep else f"/d/{other}?${{datasource:queryparam}}&${{namespace:queryparam}}"
-        found.append(_link(title, url).include_vars(keep).keep_time(True).tooltip(f"Go to {title}"))
+        found.append(
+            _link(title, f"/d/{other}" if keep else first).include_vars(keep).keep_time(True).tooltip(f"Go to {title}")
+        )
     folder = links.runbook.partition("{alert}")[0]
     return [*found, _link("Runbooks", folder).target_blank(True).icon("doc").tooltip("What to do when an alert fires")]
 

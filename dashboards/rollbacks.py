@@ -11,7 +11,7 @@ from sidecar.rollback import metrics
 from sidecar.rollback.outcome import Outcome
 from sidecar.rules.settings import Settings
 
-_RECEIVERS = 'job=~"$job"'
+_RECEIVERS = 'job=~"$receiver"'
 _DONE, _DRY_RUN = (f'outcome="{outcome.value}"' for outcome in (Outcome.DONE, Outcome.DRY_RUN))
 _OTHERS = f'outcome!~"{Outcome.DONE.value}|{Outcome.DRY_RUN.value}|{Outcome.RESOLVED.value}"'
 _RATE = "[$__rate_interval]"
@@ -24,7 +24,7 @@ def board(settings: Settings) -> Board:
         uid=ROLLBACKS,
         description="What `model-sidecar rollback` did about alerts: rollbacks and scale-downs, what came of every "
         "alert, and whether the receiver itself works. Empty where Prometheus does not scrape it.",
-        variables=[several("job", "Job", metrics.CONFIG_RELOAD_SUCCESSFUL.name)],
+        variables=[several("receiver", "Receiver", metrics.CONFIG_RELOAD_SUCCESSFUL.name, label="job")],
         sections=[_now(), _actions(), _outcomes(), _receiver()],
         since="now-24h",
     )

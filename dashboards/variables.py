@@ -30,15 +30,21 @@ def window(drift: Drift) -> Variable:
     return variable.current(_option(drift.alert_window, selected=True)).description("Alerts read the one chosen first.")
 
 
-def several(name: str, label: str, series: str, *, all_value: str = ANYTHING) -> Variable:
-    """Choose some values of a label of a series, or all."""
+def several(name: str, title: str, series: str, *, label: str = "", all_value: str = ANYTHING) -> Variable:
+    """Choose some values, or all, of a label of a series; the variable has its name unless `label` says otherwise."""
     everything = dashboard.VariableOption(selected=True, text=["All"], value=["$__all"])
-    return _of_label(name, label, series).multi(True).include_all(True).all_value(all_value).current(everything)
+    return (
+        _of_label(name, title, series, label or name)
+        .multi(True)
+        .include_all(True)
+        .all_value(all_value)
+        .current(everything)
+    )
 
 
-def one(name: str, label: str, series: str) -> Variable:
+def one(name: str, title: str, series: str) -> Variable:
     """Choose one value of a label of a series."""
-    return _of_label(name, label, series)
+    return _of_label(name, title, series, name)
 
 
 def namespaces() -> Variable:
@@ -68,8 +74,8 @@ def one_feature() -> Sequence[Variable]:
     ]
 
 
-def _of_label(name: str, label: str, series: str) -> build.QueryVariable:
-    variable = build.QueryVariable(name).label(label).datasource(DATASOURCE).query(f"label_values({series}, {name})")
+def _of_label(name: str, title: str, series: str, label: str) -> build.QueryVariable:
+    variable = build.QueryVariable(name).label(title).datasource(DATASOURCE).query(f"label_values({series}, {label})")
     variable = variable.refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED)
     return variable.sort(dashboard.VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
 

@@ -53,12 +53,12 @@ class Values:
 
 
 def panels(dashboard: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield every panel that shows data, those of folded rows too."""
+    """Yield every panel that shows data."""
     for panel in dashboard["panels"]:
-        if panel["type"] == "row":
-            yield from panel.get("panels") or []
-        else:
+        if panel["type"] != "row":
             yield panel
+        else:
+            assert not panel["panels"], "panels below a row are its neighbours unless it is folded"
 
 
 def variables(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -237,13 +237,27 @@ def test_links_lead_to_the_other_dashboards_with_variables_that_those_have(uid: 
     text = json.dumps(DASHBOARDS[uid])
     found = re.findall(r"/d/([\w-]+)(\?[^\"]*)?", text)
     assert {other for other, _ in found} >= UIDS - {uid}
+    here = {variable["name"] for variable in variables(DASHBOARDS[uid])}
     for other, query in found:
         names = {variable["name"] for variable in variables(DASHBOARDS[other])}
+        assert set(re.findall(r"\$\{(\w+):queryparam\}", query)) <= here
         assert set(re.findall(r"var-(\w+)=", query)) <= names
         assert set(re.findall(r"\$\{(\w+):queryparam\}", query)) <= names | {"__url_time_range"}
     for panel in panels(DASHBOARDS[uid]):
         titles = set(columns(panel).values())
         assert set(re.findall(r"\$\{__data\.fields\.(\w+)", json.dumps(panel))) <= titles, panel["title"]
+
+
+def test_variables_of_one_name_mean_one_thing_everywhere() -> None:
+    meant: dict[str, set[tuple[str, ...]]] = {}
+    for dashboard in DASHBOARDS.values():
+        for variable in variables(dashboard):
+            asks = variable["type"] == "query"
+            subject = label_values(variable)[1] if asks else variable["query"]
+            # A link keeps the values, so the jobs of the sidecars must not become those of the receiver.
+            family = label_values(variable)[0].startswith("model_rollback") if asks else False
+            meant.setdefault(variable["name"], set()).add((variable["type"], subject, str(family)))
+    assert {name: len(meanings) for name, meanings in meant.items()} == dict.fromkeys(meant, 1)
 
 
 @pytest.mark.parametrize("uid", DASHBOARDS)
