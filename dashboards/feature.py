@@ -80,14 +80,14 @@ def _now(settings: Settings) -> Section:
 
 
 def _bins() -> Section:
-    by_bin = "reference, bin, range"
+    by_bin = "namespace, reference, bin, range"
     known = f"sum by ({by_bin}) ({pick(names.REFERENCE_RANGE, ONE_FEATURE)})"
     live = f"sum by ({by_bin}) (\n{with_range(pick(names.live_ratio(WINDOW), ONE_FEATURE), ONE_FEATURE)}\n)"
     part = with_range(pick(names.contribution(WINDOW), ONE_FEATURE), ONE_FEATURE)
     distribution = About(
         title="Reference and live, by bin",
-        description="The share of events in each bin: in the reference, and live over the window. While two "
-        "references are in use there are two sets of bins; choose one above.",
+        description="The share of events in each bin: in the reference, and live over the window. Two "
+        "references, or namespaces, have a set of bins each; choose one above.",
         unit="percentunit",
         no_value="too few events",
     )
@@ -110,7 +110,7 @@ def _bins() -> Section:
                         "range",
                         {"Reference": Query(known, form="table"), "Live": Query(live, form="table")},
                         colours=(look.REFERENCE, look.LIVE),
-                        keep=("reference", "bin"),
+                        keep=("namespace", "reference", "bin"),
                         sort="bin",
                     ),
                 ),
@@ -122,7 +122,7 @@ def _bins() -> Section:
                         "range",
                         {"Contribution to PSI": Query(f"sum by ({by_bin}) (\n{part}\n)", form="table")},
                         colours=(look.LIVE,),
-                        keep=("reference", "bin"),
+                        keep=("namespace", "reference", "bin"),
                         sort="bin",
                     ),
                 ),
