@@ -1,30 +1,60 @@
-"""Run benchmarks: `python -m bench [ingest] [scrape] [memory] [reference] [client]`, all of them by default."""
+"""Run benchmarks: `python -m bench [NAME …]`; without a name all of them, then the table of goals and the pictures.
 
-import platform
+    ingest scrape drift memory start growth client callers peers
+                    measure; what they find is kept in build/bench.json
+    goals           print the table of goals from what was measured
+    document        write that table, the others of docs/performance.md, and the pictures
+    instructions    count instructions an event with callgrind; takes minutes, and is not part of all
+    reference       build profiles from large files; not part of all either
+    soak            a steady rate for an hour: python -m bench soak --help
+
+`bench.calibration` and `bench.rule_cost` are commands of their own.
+"""
+
 import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
 
-from bench import client, ingest, memory, reference, scrape
+from bench import figures
+from bench.figures import Figures
 
-BENCHMARKS = {
-    "ingest": ingest.main,
-    "scrape": scrape.main,
-    "memory": memory.main,
-    "reference": reference.main,
-    "client": client.main,
-}
+ALL = ("ingest", "scrape", "drift", "memory", "start", "growth", "client", "callers", "peers")
+MORE = ("instructions",)
 
 
-def main(names: list[str]) -> int:
-    """Run the named benchmarks; returns the exit status."""
-    unknown = [name for name in names if name not in BENCHMARKS]
-    if unknown:
-        print(f"no benchmark {unknown[0]!r}; there is: {', '.join(BENCHMARKS)}", file=sys.stderr)
+def main(arguments: list[str]) -> int:
+    """Run what is named; returns the exit status."""
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
+    if arguments[:1] == ["soak"]:
+        status: int = import_module("bench.soak").main(arguments[1:])
+        return status
+    names = arguments or [*ALL, "goals", "document"]
+    known = {*ALL, *MORE, "goals", "document", "reference"}
+    if unknown := [name for name in names if name not in known]:
+        print(f"no benchmark {unknown[0]!r}; there is: {', '.join(sorted(known))}, soak", file=sys.stderr)
         return 2
-    print(f"Python {platform.python_version()}, {platform.machine()}; absolute times vary with the machine.")
-    for name in names or BENCHMARKS:
+    print(figures.machine())
+    found = figures.load()
+    for name in names:
         print()
-        BENCHMARKS[name]()
+        began = time.perf_counter()
+        run: Callable[..., None] = import_module(f"bench.{_module(name)}").main
+        if name == "reference":
+            run()
+        else:
+            run(found)
+        if name in (*ALL, *MORE):
+            found.save()
+            print(f"({name} took {time.perf_counter() - began:.0f} s)", flush=True)
     return 0
 
 
-sys.exit(main(sys.argv[1:]))
+def _module(name: str) -> str:
+    return "peers.run" if name == "peers" else name
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

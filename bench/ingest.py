@@ -1,101 +1,200 @@
-"""Ingest: CPU time an event for every form, in the process and over loopback HTTP, next to decoding alone."""
+"""Ingest: CPU time an event by form and transport, next to floors: decoding alone, and minimal receivers.
+
+*Process* is all that the receiving process does for an event over a socket. *Minimal* is the same of a receiver that
+decodes the same body, counts it in bins, and does nothing else.
+"""
 
 import http.client
-import statistics
+import socket
+import tempfile
 import time
-import types
 from collections.abc import Callable
-from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from contextlib import ExitStack
+from pathlib import Path
 
-import msgspec
+from bench.figures import Figures
+from bench.floors import Floor
+from bench.measure import Work, cpu_seconds, here, in_turn, repeated
+from bench.minimal import EVENTS_AT_ONCE, STOP, minimal
+from bench.peers.run import seed
+from bench.work import (
+    Body,
+    UnixConnection,
+    bodies,
+    connect,
+    monitor,
+    posting,
+    profile,
+    running_sidecar,
+    samples,
+    total,
+)
+from demo.process import SidecarProcess
 
-from bench.work import Body, bodies, cpu_seconds, profile, running_sidecar
-from sidecar.comparison import Comparison
-from sidecar.config import WINDOWS, Config, DriftConfig, Limits, ModelConfig
-from sidecar.event import Form
-from sidecar.monitor import Monitor
-from sidecar.schema import columns_type, event_type
-
-ROUNDS = 7
 FEATURES = (5, 200)
+EVENTS = "model_sidecar_events_total"
+RATE, RATE_SECONDS = 50_000, 4
 
 
-def main() -> None:
-    """Print a table for a few and for many features."""
-    print("ingest: CPU µs an event; ratio to the floor (typed msgspec decode alone); events a second over HTTP")
-    heading = f"{'':<34}{'floor':>8}{'counted':>9}{'ratio':>7}{'process':>9}{'events/s':>11}"
+def main(figures: Figures) -> None:
+    """Print a table for a few and for many features, and one of datagrams."""
     for features in FEATURES:
-        print(f"\n{features} features".ljust(35) + heading[34:])
-        reference = profile(features)
-        monitor = Monitor(
-            Config(models=(ModelConfig(name="bench", reference="-"),)),
-            {"bench": reference},
-            now=0.0,
-            start=datetime.now(UTC),
-        )
-        monitor.open_transport("bench")
-        comparison = Comparison("bench", reference, DriftConfig(), WINDOWS, now=0.0)
-        with running_sidecar(features) as process:
-            for body in bodies(features):
-                decode = floor(body, comparison)
-                submit = _submitting(monitor, body)
-                repeats = max(3, 2_000_000 // (body.events * features * 20) // (20 if body.events == 1 else 1))
-                alone, counted = per_event(body, repeats, decode, submit)
-                whole, rate = over_http(process.url, process.process.pid, body, repeats)
-                ratio = f"{counted / alone:.2f}" if alone > 0.05 else "-"  # buffers are not parsed at all
-                print(f"  {body.name:<32}{alone:>8.2f}{counted:>9.2f}{ratio:>7}{whole:>9.2f}{rate:>11,.0f}")
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            options = [f"--ingest.unix-stream={folder / 's'}", f"--ingest.unix-datagram={folder / 'd'}"]
+            process = stack.enter_context(running_sidecar(features, options=options, folder=folder))
+            _bodies(figures, features, process)
+            if features == FEATURES[0]:
+                _single(figures, features, process, folder)
+                _datagrams(figures, features, process, folder / "d")
 
 
-def floor(body: Body, comparison: Comparison) -> Callable[[], object]:
-    """Return the decoding of a body into the types of its schema, and nothing else."""
-    limit = Limits().string_length
-    event = event_type(comparison.schema, string_length=limit)
-    columns = columns_type(comparison.schema, string_length=limit, buffers=body.form is Form.MSGPACK)
-    if body.form is Form.NDJSON:
-        lines = msgspec.json.Decoder(event).decode_lines
-        return lambda: lines(body.content)
-    if body.form is Form.MSGPACK:
-        packed = msgspec.msgpack.Decoder(columns).decode
-        return lambda: packed(body.content)
-    kind: object = columns if body.name.startswith("columns") else event
-    if body.name.startswith("array"):
-        kind = types.GenericAlias(list, (event,))
-    decode = msgspec.json.Decoder(kind).decode
-    return lambda: decode(body.content)
+def _repeats(body: Body, features: int) -> int:
+    return 300 if body.events == 1 else max(2, 50_000 // (body.events * features))
 
 
-def _submitting(monitor: Monitor, body: Body) -> Callable[[], object]:
-    return lambda: monitor.submit(body.content, body.form, transport="bench", now=1.0)
+def _bodies(figures: Figures, features: int, process: SidecarProcess) -> None:
+    floor, inside = Floor(profile(features)), monitor(features)
+    print(f"ingest, {features} features: CPU µs an event")
+    print(f"{'':<32}{'decode':>9}{'and bins':>9}{'counted':>9}{'minimal':>9}{'process':>9}{'ratio':>7}{'events/s':>10}")
+    with minimal("http", features) as least:
+        to_least, to_sidecar = connect(f"http://{least.address}"), connect(process.url)
+        for body in bodies(features):
+            times = _repeats(body, features)
+            content, key, form = body.content, body.key, body.form
+            works: dict[str, Work] = {
+                "decode": lambda content=content, key=key: floor.parse(content, key),  # type: ignore[misc]
+                "bins": lambda content=content, key=key: floor.count(floor.decode(content, key)),  # type: ignore[misc]
+                "counted": lambda content=content, form=form: inside.submit(  # type: ignore[misc]
+                    content, form, transport="bench", now=1.0
+                ),
+            }
+            measured = {name: here(repeated(work, 2 * times)) for name, work in works.items()}
+            found = in_turn(measured, events=2 * times * body.events)
+            whole = {
+                "minimal": (repeated(posting(to_least, body), times), _clock(least.pid)),
+                "process": (repeated(posting(to_sidecar, body), times), _clock(process.process.pid)),
+            }
+            found |= in_turn(whole, events=times * body.events)
+            began = time.perf_counter()
+            repeated(posting(to_sidecar, body), times)()
+            rate = times * body.events / (time.perf_counter() - began)
+            _keep(figures, f"ingest.{features}.{key}", found, rate)
+            cells = [found[name] for name in ("decode", "bins", "counted", "minimal", "process")]
+            texts = "".join(f"{value:>9.2f}" for value in cells)
+            print(f"  {body.name:<30}{texts}{found['process'] / found['minimal']:>7.2f}{rate:>10,.0f}", flush=True)
+        to_least.close()
+        to_sidecar.close()
 
 
-def per_event(body: Body, repeats: int, *works: Callable[[], object]) -> list[float]:
-    """Return the median CPU µs an event of each work, measured in turn."""
-    rounds: list[list[float]] = [[] for _ in works]
-    for _ in range(ROUNDS):
-        for work, results in zip(works, rounds, strict=True):
-            began = time.process_time()
-            for _ in range(repeats):
-                work()
-            results.append((time.process_time() - began) / repeats / body.events * 1e6)
-    return [statistics.median(results) for results in rounds]
+def _keep(figures: Figures, name: str, found: dict[str, float], rate: float) -> None:
+    for what, value in found.items():
+        figures[f"{name}.{what}_us"] = value
+    figures[f"{name}.per_second"] = rate
 
 
-def over_http(url: str, pid: int, body: Body, repeats: int) -> tuple[float, float]:
-    """Return the median CPU µs an event of the whole receiving process, and events a second, over one connection."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-    headers = {"Content-Type": body.form.value}
-    cpu, rates = [], []
-    for _ in range(ROUNDS + 1):
-        cpu_before, began = cpu_seconds(pid), time.perf_counter()
-        for _ in range(repeats):
-            connection.request("POST", "/monitor", body.content, headers)
-            reply = connection.getresponse()
-            answer = reply.read()
-            if reply.status != 202:
-                raise RuntimeError(f"status {reply.status}: {answer!r}")
-        events = repeats * body.events
-        cpu.append((cpu_seconds(pid) - cpu_before) / events * 1e6)
-        rates.append(events / (time.perf_counter() - began))
-    connection.close()
-    return statistics.median(cpu[1:]), statistics.median(rates[1:])
+def _clock(pid: int) -> Callable[[], float]:
+    return lambda: cpu_seconds(pid)
+
+
+def _single(figures: Figures, features: int, process: SidecarProcess, folder: Path) -> None:
+    """Measure one event a request, over HTTP and the Unix stream, next to the least and to the seed's design."""
+    body = bodies(features)[0]
+    ways: dict[str, tuple[http.client.HTTPConnection, int]] = {
+        "process": (connect(process.url), process.process.pid),
+        "unix_stream": (UnixConnection(folder / "s"), process.process.pid),
+    }
+    with ExitStack() as stack:
+        least = stack.enter_context(minimal("http", features, "decode"))
+        ways["minimal_decode"] = (connect(f"http://{least.address}"), least.pid)
+        try:
+            service = stack.enter_context(seed(features))
+            ways["seed"] = (connect(service.url), service.pid)
+        except RuntimeError as error:
+            print(f"  the seed's design does not run here: {str(error).strip().splitlines()[-1]}")
+        works = {name: (repeated(posting(to, body), 300), _clock(pid)) for name, (to, pid) in ways.items()}
+        found = in_turn(works, events=300)
+        for connection, _ in ways.values():
+            connection.close()
+    print(f"\nsingle POST, {features} features: CPU µs of the whole receiving process")
+    for name, value in found.items():
+        figures[f"single.{name}_us"] = value
+        print(f"  {name:<30}{value:>9.1f}")
+
+
+def _datagrams(figures: Figures, features: int, process: SidecarProcess, path: Path) -> None:
+    """Measure datagrams of one event each, and of batches, next to a blocking receiver."""
+    single, ndjson, packed = (bodies(features, events=events)[i] for events, i in ((500, 0), (500, 2), (1000, 4)))
+    with ExitStack() as stack:
+        found = {}
+        targets: dict[str, tuple[str, int]] = {"process": (str(path), process.process.pid)}
+        for name, option in (("minimal", ""), ("receive", "receive")):
+            least = stack.enter_context(minimal("datagram", features, *filter(None, [option])))
+            targets[name] = (least.address, least.pid)
+        sending = {name: stack.enter_context(_sender(address)) for name, (address, _) in targets.items()}
+        count = 20 * EVENTS_AT_ONCE
+        works = {
+            name: (_waited(sending[name], single, count, pid), _clock(pid))
+            for name, (_, pid) in targets.items()
+        }
+        found = in_turn(works, events=count, rounds=5)
+        for body in (ndjson, packed):
+            times = 40
+            work = _waited(sending["process"], body, times, process.process.pid)
+            one = in_turn({body.key: (work, _clock(process.process.pid))}, events=times * body.events, rounds=5)
+            found |= one
+        lost, achieved = _at_rate(sending["process"], single, process)
+        for name in ("minimal", "receive"):
+            sending[name].send(STOP)
+    figures["datagram.lost"] = lost
+    figures["datagram.per_second"] = achieved
+    print(f"\nUnix datagrams, {features} features: CPU µs an event of the whole receiving process")
+    for name, value in found.items():
+        figures[f"datagram.{name}_us"] = value
+        print(f"  {name:<30}{value:>9.2f}")
+    print(f"  at {RATE:,} a second: {achieved:,.0f} a second sent for {RATE_SECONDS} s, {lost:,.0f} lost\n", flush=True)
+
+
+def _sender(address: str) -> socket.socket:
+    sending = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sending.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+    sending.connect(address)
+    return sending
+
+
+def _waited(sending: socket.socket, body: Body, count: int, pid: int) -> Work:
+    """Return the sending of datagrams, and the waiting until the receiver has taken them all."""
+
+    def send() -> None:
+        for _ in range(count):
+            sending.send(body.content)
+        _until_idle(pid)
+
+    return send
+
+
+def _until_idle(pid: int) -> None:
+    """Wait until a process has used no CPU time to speak of for 20 ms."""
+    before = cpu_seconds(pid)
+    while True:
+        time.sleep(0.02)
+        now = cpu_seconds(pid)
+        if now - before < 0.0005:
+            return
+        before = now
+
+
+def _at_rate(sending: socket.socket, body: Body, process: SidecarProcess) -> tuple[float, float]:
+    """Send for some seconds at a steady rate, a millisecond's events at a time; returns how many were lost, and the rate."""
+    before = total(samples(process.url), EVENTS)
+    a_tick = RATE // 1000
+    began = time.perf_counter()
+    for tick in range(RATE_SECONDS * 1000):
+        ahead = began + tick / 1000 - time.perf_counter()
+        if ahead > 0:
+            time.sleep(ahead)
+        for _ in range(a_tick):
+            sending.send(body.content)
+    achieved = RATE * RATE_SECONDS / (time.perf_counter() - began)
+    _until_idle(process.process.pid)
+    return RATE * RATE_SECONDS - (total(samples(process.url), EVENTS) - before), achieved
