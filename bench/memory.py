@@ -1,32 +1,43 @@
-"""Memory: resident size at rest, and after a million events of 200 features; time from start to ready."""
+"""Memory: resident size at rest, after ten million events of 200 features, and with 5,000 features."""
 
-import http.client
-import time
-from urllib.parse import urlsplit
+from bench.figures import Figures
+from bench.measure import resident_mebibytes
+from bench.work import bodies, connect, posting, running_sidecar, samples, total
 
-from bench.work import bodies, resident_mebibytes, running_sidecar
-
-FEATURES = 200
-EVENTS = 1_000_000
-BODY_EVENTS = 2000
+FEATURES, MANY = 200, 5000
+EVENTS = 10_000_000
+BODY_EVENTS = 500
 
 
-def main() -> None:
-    """Print the resident size of a sidecar before and after."""
-    columns = bodies(FEATURES, events=BODY_EVENTS)[-1]
-    began = time.perf_counter()
+def main(figures: Figures) -> None:
+    """Print the resident size of a sidecar before, in between and after."""
+    print("memory: resident MiB, 3 windows")
+    body = bodies(FEATURES, events=BODY_EVENTS)[4]
     with running_sidecar(FEATURES) as process:
         pid = process.process.pid
-        print(f"memory: {FEATURES} features, 3 windows; resident MiB")
-        print(f"  at rest                           {resident_mebibytes(pid):8.1f}")
-        connection = http.client.HTTPConnection(urlsplit(process.url).netloc, timeout=30)
-        for sent in range(0, EVENTS, BODY_EVENTS):
-            connection.request("POST", "/monitor", columns.content, {"Content-Type": columns.form.value})
-            reply = connection.getresponse()
-            if reply.read() and reply.status != 202:
-                raise RuntimeError(f"status {reply.status} after {sent} events")
-        connection.request("GET", "/metrics")
-        connection.getresponse().read()
-        print(f"  after {EVENTS:,} events and a scrape {resident_mebibytes(pid):5.1f}")
+        _tell(figures, "idle", f"{FEATURES} features, at rest", pid)
+        connection = connect(process.url)
+        post, sent = posting(connection, body), 0
+        for goal, name in ((EVENTS // 10, "tenth"), (EVENTS, "full")):
+            while sent < goal:
+                post()
+                sent += BODY_EVENTS
+            found = samples(process.url)
+            if total(found, "model_sidecar_events_total") != sent:
+                raise RuntimeError(f"{sent} events were sent, {found} counted")
+            _tell(figures, name, f"after {sent:,} events and a scrape", pid)
         connection.close()
-    print(f"  (start, events and stop took {time.perf_counter() - began:.1f} s)")
+    body = bodies(MANY, events=200)[4]
+    with running_sidecar(MANY) as process:
+        connection = connect(process.url)
+        post = posting(connection, body)
+        for _ in range(20):
+            post()
+        samples(process.url)
+        connection.close()
+        _tell(figures, "many", f"{MANY:,} features, 4,000 events, a scrape", process.process.pid)
+
+
+def _tell(figures: Figures, name: str, text: str, pid: int) -> None:
+    size = figures[f"memory.{name}_mib"] = resident_mebibytes(pid)
+    print(f"  {text:<42}{size:8.1f}", flush=True)
