@@ -17,7 +17,6 @@ from collections.abc import Callable
 from importlib import import_module
 
 from bench import figures
-from bench.figures import Figures
 
 ALL = ("ingest", "scrape", "drift", "memory", "start", "growth", "client", "callers", "peers")
 MORE = ("instructions",)
@@ -42,13 +41,16 @@ def main(arguments: list[str]) -> int:
         print()
         began = time.perf_counter()
         run: Callable[..., None] = import_module(f"bench.{_module(name)}").main
-        if name == "reference":
+        if name in (*ALL, *MORE):
+            try:
+                run(found)
+            finally:
+                found.save()
+            print(f"({name} took {time.perf_counter() - began:.0f} s)", flush=True)
+        elif name == "reference":
             run()
         else:
             run(found)
-        if name in (*ALL, *MORE):
-            found.save()
-            print(f"({name} took {time.perf_counter() - began:.0f} s)", flush=True)
     return 0
 
 

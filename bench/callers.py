@@ -29,7 +29,7 @@ def main(figures: Figures) -> None:
             connection = connect(process.url)
             sending = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             sending.connect(str(path))
-            ways = {
+            ways: dict[str, tuple[str, Callable[[], object]]] = {
                 "log": ("sidecar.client, log()", lambda: monitor.log(FEATURES, latency_ms=12.5)),
                 "datagram": ("a datagram", lambda: sending.send(_encoded())),
                 "http_client": ("http.client, connection kept", lambda: _post(connection)),

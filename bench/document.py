@@ -52,7 +52,7 @@ def _machine(figures: Figures) -> str:
 def _ingest(features: int) -> Callable[[Figures], str]:
     def table(figures: Figures) -> str:
         lines = [
-            f"| {features} numeric features | decode | and bins | counted | minimal | process | ratio | events a second |",
+            f"| {features} features | decode | and bins | counted | minimal | process | ratio | events a second |",
             "|---|---|---|---|---|---|---|---|",
         ]
         for key, name in FORMS.items():
@@ -117,7 +117,8 @@ def _peers(figures: Figures) -> str:
         few, many = f"peers.5.{key}", f"peers.200.{key}"
         cpu, drift = _both(figures, few, many, "cpu_us", "µs"), _both(figures, few, many, "drift_ms", "ms")
         scrape, resident = (
-            _cell(figures.get(f"{many}.{what}"), unit) for what, unit in (("scrape_ms", " ms"), ("resident_mib", " MiB"))
+            _cell(figures.get(f"{many}.{what}"), unit)
+            for what, unit in (("scrape_ms", " ms"), ("resident_mib", " MiB"))
         )
         lines.append(f"| {name} | {cpu} | {drift} | {scrape} | {resident} |")
     also = {
@@ -142,7 +143,12 @@ def _client(figures: Figures) -> str:
         "|---|---|---|---|---|",
         f"| an empty function | {' | '.join(_client_cells(figures, ['nothing']))} |",
     ]
-    states = {"up": "sidecar up", "slow": "sidecar slow", "hung": "sidecar hung (SIGSTOP)", "stopped": "sidecar stopped"}
+    states = {
+        "up": "sidecar up",
+        "slow": "sidecar slow",
+        "hung": "sidecar hung (SIGSTOP)",
+        "stopped": "sidecar stopped",
+    }
     for key, name in states.items():
         cells = _client_cells(figures, [f"{scheme}.{key}" for scheme in ("http", "unix", "unixgram")])
         lines.append(f"| {name} | {' | '.join(cells)} |")

@@ -18,7 +18,7 @@ PACKAGES = (
 class Figures:
     """Numbers by name, such as `ingest.5.ndjson.process_us`; units end the name."""
 
-    def __init__(self, values: Mapping[str, float] = {}, machine: str = "", measured: str = "") -> None:  # noqa: B006
+    def __init__(self, values: Mapping[str, float] = {}, machine: str = "", measured: str = "") -> None:
         self.values = dict(values)
         self.machine = machine
         self.measured = measured

@@ -3,7 +3,9 @@
 No windows, no limits, no check beyond the types, no errors told: what is left of the work when all that is taken away.
 """
 
+from collections.abc import Callable
 from itertools import chain
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,10 +30,10 @@ class Floor:
         self.starts = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.intp)
         self.counts = np.zeros(sum(sizes), dtype=np.int64)
         fields = [f"f{i}" for i in range(len(names))]
-        self.events = msgspec.json.Decoder(_event_type(names, fields, float))
-        self.arrays = msgspec.json.Decoder(list[_event_type(names, fields, float)])  # type: ignore[misc]
-        self.lists = msgspec.json.Decoder(_columns_type(names, fields, list[float]))
-        self.buffers = msgspec.msgpack.Decoder(_columns_type(names, fields, memoryview))
+        self.events: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_event_type(names, fields, float))
+        self.arrays: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[_event_type(names, fields, float)])  # type: ignore[misc]
+        self.lists: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_columns_type(names, fields, list[float]))
+        self.buffers: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(_columns_type(names, fields, memoryview))
 
     def decode(self, content: bytes, form: str) -> Floats:
         """Return the matrix of a body; the form is one of `bench.work.KEYS`."""
@@ -50,7 +52,11 @@ class Floor:
 
     def parse(self, content: bytes, form: str) -> object:
         """Decode a body to objects and no further."""
-        decoders = {"one": self.events.decode, "array": self.arrays.decode, "ndjson": self.events.decode_lines}
+        decoders: dict[str, Callable[[bytes], object]] = {
+            "one": self.events.decode,
+            "array": self.arrays.decode,
+            "ndjson": self.events.decode_lines,
+        }
         decoders |= {"columns": self.lists.decode, "msgpack": self.buffers.decode}
         return decoders[form](content)
 

@@ -23,9 +23,7 @@ def main(figures: Figures) -> None:
         _one(figures, f"length.{text}", text, windows, now=1.0)
     print(f"\ngrowth by uptime, {STEADY} features, windows of 5m, 1h, 24h: CPU µs an event, drift ms")
     _one(figures, "uptime.begin", "at the start", ("5m", "1h", "24h"), now=1.0)
-    _one(
-        figures, "uptime.later", f"{PANES_LATER:,} panes of 5m later", ("5m", "1h", "24h"), now=1.0, panes=PANES_LATER
-    )
+    _one(figures, "uptime.later", f"{PANES_LATER:,} panes of 5m later", ("5m", "1h", "24h"), now=1.0, panes=PANES_LATER)
 
 
 def _by_features(figures: Figures, features: int) -> None:

@@ -133,10 +133,7 @@ def _datagrams(figures: Figures, features: int, process: SidecarProcess, path: P
             targets[name] = (least.address, least.pid)
         sending = {name: stack.enter_context(_sender(address)) for name, (address, _) in targets.items()}
         count = 20 * EVENTS_AT_ONCE
-        works = {
-            name: (_waited(sending[name], single, count, pid), _clock(pid))
-            for name, (_, pid) in targets.items()
-        }
+        works = {name: (_waited(sending[name], single, count, pid), _clock(pid)) for name, (_, pid) in targets.items()}
         found = in_turn(works, events=count, rounds=5)
         for body in (ndjson, packed):
             times = 40
@@ -185,7 +182,7 @@ def _until_idle(pid: int) -> None:
 
 
 def _at_rate(sending: socket.socket, body: Body, process: SidecarProcess) -> tuple[float, float]:
-    """Send for some seconds at a steady rate, a millisecond's events at a time; returns how many were lost, and the rate."""
+    """Send for some seconds at a steady rate; returns how many events were lost, and how many a second were sent."""
     before = total(samples(process.url), EVENTS)
     a_tick = RATE // 1000
     began = time.perf_counter()

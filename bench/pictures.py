@@ -1,4 +1,4 @@
-"""Pictures of what was measured, with the colours of Okabe and Ito, which people with any sight of colour can tell apart."""
+"""Pictures of what was measured, in colours of Okabe and Ito, which the colour-blind can tell apart."""
 
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,9 @@ def _transports(figures: Figures, path: Path, plain: Any) -> Path:
     values = [figures[key] for key, _ in ways.values()]
     right.barh(range(len(ways)), values, color=BLUE, height=0.6, label="sidecar")
     floors = [(figures[floor], i) for i, (_, floor) in enumerate(ways.values()) if floor in figures]
-    right.plot(*zip(*floors, strict=True), "|", color=ORANGE, markersize=20, markeredgewidth=3, label="minimal receiver")
+    right.plot(
+        *zip(*floors, strict=True), "|", color=ORANGE, markersize=20, markeredgewidth=3, label="minimal receiver"
+    )
     for i, value in enumerate(values):
         beyond = max([value, *(floor for floor, where in floors if where == i)])
         right.annotate(_short(value), (beyond, i), xytext=(6, -3), textcoords="offset points", fontsize=9)
@@ -99,7 +101,9 @@ def _growth(figures: Figures, path: Path, plain: Any) -> Path:
             line = [values[-1] * count / COUNTS[-1] for count in COUNTS]
             axes.loglog(COUNTS, line, "--", color=GREY, label="in proportion to features")
         for count, value in zip(COUNTS, values, strict=True):
-            axes.annotate(_short(value), (count, value), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=9)
+            axes.annotate(
+                _short(value), (count, value), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=9
+            )
         axes.set_xticks(COUNTS)
         axes.set_xlim(3, 10_000)
         axes.set_ylim(min(values) / 3, max(values) * 3)

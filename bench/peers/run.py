@@ -58,7 +58,11 @@ def main(figures: Figures) -> None:
 
 def _measured(name: str, features: int) -> dict[str, float]:
     command = [sys.executable, "-W", "ignore", "-m", f"bench.peers.{name}", str(features)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        print(f"  {name} took more than {LIMIT_SECONDS} s with {features} features")
+        return {}
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
         print(f"  {name} does not run here: {lines[-1]}")
