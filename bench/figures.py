@@ -22,12 +22,13 @@ class Figures:
         self.values = dict(values)
         self.machine = machine
         self.measured = measured
+        self._new: dict[str, float] = {}
 
     def __getitem__(self, name: str) -> float:
         return self.values[name]
 
     def __setitem__(self, name: str, value: float) -> None:
-        self.values[name] = float(value)
+        self.values[name] = self._new[name] = float(value)
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
@@ -43,8 +44,9 @@ class Figures:
                 yield name.removeprefix(f"{start}."), value
 
     def save(self, path: Path = PATH) -> None:
-        """Write the figures, with the machine and the time."""
+        """Add the figures that are new to those in the file, with the machine and the time."""
         path.parent.mkdir(exist_ok=True)
+        self.values = {**load(path).values, **self.values, **self._new}
         self.machine, self.measured = machine(), datetime.now(UTC).strftime("%Y-%m-%d")
         content = {"machine": self.machine, "measured": self.measured, "figures": self.values}
         path.write_text(json.dumps(content, indent=1) + "\n")

@@ -89,24 +89,26 @@ def _axes(axes: Any, names: list[str], plain: Any) -> None:
     axes.invert_yaxis()
     axes.grid(axis="x", color="#dddddd")
     axes.set_axisbelow(True)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, -0.36), ncols=2, frameon=False)
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1], loc="lower center", bbox_to_anchor=(0.5, -0.36), ncols=2, frameon=False)
 
 
 def _growth(figures: Figures, path: Path, plain: Any) -> Path:
     figure, panels = plt.subplots(1, 4, figsize=(13, 3.4))
     for axes, (what, (title, unit)) in zip(panels, GROWTH.items(), strict=True):
         values = [figures[f"growth.{count}.{what}"] for count in COUNTS]
-        axes.loglog(COUNTS, values, "o-", color=BLUE, label="measured")
+        axes.semilogx(COUNTS, values, "o-", color=BLUE, label="measured")
         if what != "resident_mib":
+            axes.set_yscale("log")
             line = [values[-1] * count / COUNTS[-1] for count in COUNTS]
             axes.loglog(COUNTS, line, "--", color=GREY, label="in proportion to features")
         for count, value in zip(COUNTS, values, strict=True):
             axes.annotate(
-                _short(value), (count, value), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=9
+                _short(value), (count, value), xytext=(-3, 6), textcoords="offset points", ha="right", fontsize=9
             )
         axes.set_xticks(COUNTS)
-        axes.set_xlim(3, 10_000)
-        axes.set_ylim(min(values) / 3, max(values) * 3)
+        axes.set_xlim(1.2, 10_000)
+        axes.set_ylim(*((min(values) / 3, max(values) * 3) if what != "resident_mib" else (0, max(values) * 1.2)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.yaxis.set_major_formatter(plain)
         axes.minorticks_off()
