@@ -142,6 +142,7 @@ def _client(figures: Figures) -> str:
         "| µs, HTTP to datagram | paced, median | p99.9 | flat out, median | p99.9 |",
         "|---|---|---|---|---|",
         f"| an empty function | {' | '.join(_client_cells(figures, ['nothing']))} |",
+        f"| a copy and an append | {' | '.join(_client_cells(figures, ['append']))} |",
     ]
     states = {
         "up": "sidecar up",

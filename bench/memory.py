@@ -12,6 +12,15 @@ BODY_EVENTS = 500
 def main(figures: Figures) -> None:
     """Print the resident size of a sidecar before, in between and after."""
     print("memory: resident MiB, 3 windows")
+    body = bodies(MANY, events=200)[4]
+    with running_sidecar(MANY) as process:
+        connection = connect(process.url)
+        post = posting(connection, body)
+        for _ in range(20):
+            post()
+        samples(process.url)
+        connection.close()
+        _tell(figures, "many", f"{MANY:,} features, 4,000 events, a scrape", process.process.pid)
     body = bodies(FEATURES, events=BODY_EVENTS)[4]
     with running_sidecar(FEATURES) as process:
         pid = process.process.pid
@@ -27,15 +36,6 @@ def main(figures: Figures) -> None:
                 raise RuntimeError(f"{sent} events were sent, {found} counted")
             _tell(figures, name, f"after {sent:,} events and a scrape", pid)
         connection.close()
-    body = bodies(MANY, events=200)[4]
-    with running_sidecar(MANY) as process:
-        connection = connect(process.url)
-        post = posting(connection, body)
-        for _ in range(20):
-            post()
-        samples(process.url)
-        connection.close()
-        _tell(figures, "many", f"{MANY:,} features, 4,000 events, a scrape", process.process.pid)
 
 
 def _tell(figures: Figures, name: str, text: str, pid: int) -> None:
