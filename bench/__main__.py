@@ -11,6 +11,7 @@
 `bench.calibration` and `bench.rule_cost` are commands of their own.
 """
 
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ def main(arguments: list[str]) -> int:
     if unknown := [name for name in names if name not in known]:
         print(f"no benchmark {unknown[0]!r}; there is: {', '.join(sorted(known))}, soak", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended, and figures are kept
     print(figures.machine())
     found = figures.load()
     for name in names:

@@ -65,7 +65,8 @@ def machine() -> str:
     found = [f"{name} {text}" for name in PACKAGES if (text := _version(name))]
     return (
         f"{os.cpu_count()} cores ({_processor()}), Linux {platform.release().partition('-')[0]}, "
-        f"Python {platform.python_version()}; {', '.join(found)}"
+        f"Python {platform.python_version()}; {', '.join(found)}; "
+        f"load average {os.getloadavg()[2]:.1f} in the last 15 minutes, the benchmarks' own included"
     )
 
 
