@@ -8,13 +8,7 @@ from collections.abc import Iterator
 
 from sidecar.levels import LEVELS
 from sidecar.monitor import Model, Monitor
-from sidecar.report import Report, drift_report, latency_report
-
-ERROR_RATE_LIMIT = 0.05
-"""Share of errors above which HighErrorRate holds."""
-
-MIN_PREDICTIONS = 100
-"""Predictions in the window below which no alert on errors or latency holds."""
+from sidecar.report import ERROR_RATE_LIMIT, MIN_PREDICTIONS, Report, drift_report, latency_report
 
 LATENCY_LIMITS = (("HighP95Latency", "p95", 0.95, 0.1), ("CriticalP99Latency", "p99", 0.99, 0.5))
 """Alert, its quantile by name and as the target of an objective, and the limit in seconds where there is none."""

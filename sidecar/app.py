@@ -69,6 +69,7 @@ class Application:
         self._web = Web(
             self._monitor,
             Collector(self._monitor, self._load),
+            self._load,
             self._clock,
             telemetry_path=options.telemetry_path,
             alertmanager_url=options.alertmanager_url,

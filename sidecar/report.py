@@ -2,18 +2,30 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from sidecar import drift
 from sidecar.comparison import Comparison, DriftReading
-from sidecar.levels import level_name
+from sidecar.levels import LEVELS, UNKNOWN, level_name
 from sidecar.monitor import Model, Monitor
+from sidecar.reference.profile import Profile
 from sidecar.traffic import TrafficReading
 
 Report = dict[str, Any]
+
+ERROR_RATE_LIMIT = 0.05
+"""Share of errors above which HighErrorRate holds."""
+
+ROLES = ("input", "output")
+
+MIN_PREDICTIONS = 100
+"""Predictions in the window below which no alert on errors or latency holds."""
 
 
 class NotThere(Exception):
@@ -27,17 +39,21 @@ def drift_report(
     model: str | None = None,
     feature: str | None = None,
     window: str | None = None,
+    match: str | None = None,
+    limit: int | None = None,
 ) -> Report:
-    """Report the drift of every feature in every window, worst first.
+    """Report the drift of every feature in every window, by level and then PSI in `window`, the worst first.
 
-    With `feature` only that one, with its bins in `window` or in the window that levels are judged on.
-    Raises NotThere.
+    Without `window` the one that levels are judged on orders them. With `feature` only that one, with its bins in that
+    window; with `match` those whose name contains it, whatever the case; with `limit` so many of each model at the
+    most. Raises NotThere.
     """
     monitor.flush(now=now)
     chosen = _chosen(monitor, model)
     if feature is not None:
         _require_feature(chosen, feature)
-    models = {m.name: _model_drift(m, now=now, feature=feature, window=window) for m in chosen}
+    wanted = _Wanted(feature=feature, match=match, limit=limit)
+    models = {m.name: _model_drift(m, wanted, now=now, window=window) for m in chosen}
     inputs = {
         (name if len(models) == 1 else f"{model_name}/{name}"): entry
         for model_name, report in models.items()
@@ -48,7 +64,7 @@ def drift_report(
     drifted = [name for name, entry in inputs.items() if entry["level"] not in ("none", "unknown")]
     drifted.sort(key=lambda name: inputs[name]["psi"], reverse=True)
     return {
-        "timestamp": _time(monitor.wall(now)),
+        "timestamp": utc_text(monitor.wall(now)),
         "features_monitored": len(inputs),
         "drift_detected": bool(drifted),
         "psi_scores": {name: entry["psi"] for name, entry in inputs.items()},
@@ -71,45 +87,86 @@ def _require_feature(models: Iterable[Model], feature: str) -> None:
         raise NotThere(f"no feature {feature!r}; there is: {', '.join(names) or 'none yet'}")
 
 
-def _model_drift(model: Model, *, now: float, feature: str | None, window: str | None) -> Report:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """Which features of a model are asked for; None is all of them."""
+
+    feature: str | None
+    match: str | None
+    limit: int | None
+
+    def by_name(self, name: str) -> bool:
+        """Tell whether a feature of this name is asked for."""
+        if self.feature is not None and name != self.feature:
+            return False
+        return self.match is None or self.match.casefold() in name.casefold()
+
+
+def _model_drift(model: Model, wanted: _Wanted, *, now: float, window: str | None) -> Report:
     judged = model.config.drift_window().text
-    report: Report = {"window": judged, "reference": None, "learning": None, "features": []}
+    texts = [w.text for w in model.config.windows]
+    if window is not None and window not in texts:
+        raise NotThere(f"no window {window!r}; there is: {', '.join(texts)}")
+    report: Report = {
+        "window": judged,
+        "windows": texts,
+        "reference": None,
+        "learning": None,
+        "min_samples": model.config.drift.min_samples,
+        "levels": {},
+        "matched": 0,
+        "features": [],
+    }
     if model.learner is not None:
         report["learning"] = {"events": model.learner.rows, "of": model.learner.wanted_rows}
     if model.comparison is None:
         return report
     comparison = model.comparison
-    profile = comparison.profile
-    report["reference"] = {
+    report["reference"] = _reference(model, comparison.profile)
+    reading = comparison.read(now=now)
+    roles = np.array([f.role for f in comparison.features])
+    report["levels"] = {
+        text: {role: _level_counts(reading.level[w][roles == role]) for role in ROLES} for w, text in enumerate(texts)
+    }
+    matching = [i for i, f in enumerate(comparison.features) if wanted.by_name(f.name)]
+    report["matched"] = len(matching)
+    at = texts.index(window or judged)
+    matching.sort(key=lambda i: (reading.level[at, i], reading.psi[at, i]), reverse=True)
+    for i in matching[: wanted.limit]:
+        f = comparison.features[i]
+        windows = {text: _statistics(reading, w, i) for w, text in enumerate(texts)}
+        numeric = i < len(comparison.schema.numeric)
+        entry = {
+            "feature": f.name,
+            "role": f.role,
+            "kind": "numeric" if numeric else "categorical",
+            "level": windows[judged]["level"],
+            "psi": windows[judged]["psi"],
+            "thresholds": msgspec.structs.asdict(comparison.thresholds[i]),
+            "windows": windows,
+        }
+        if wanted.feature is not None:
+            entry["out_of_range"] = int(comparison.out_of_range[i]) if numeric else None
+            entry["bins_window"] = texts[at]
+            entry["bins"] = _bins(comparison, i, at, now=now)
+        report["features"].append(entry)
+    return report
+
+
+def _reference(model: Model, profile: Profile) -> Report:
+    return {
         "fingerprint": profile.fingerprint,
         "source": profile.source,
         "model_version": model.config.version or profile.model_version,
         "rows": profile.rows,
-        "created": _time(profile.created),
+        "created": utc_text(profile.created),
     }
-    reading = comparison.read(now=now)
-    texts = [w.text for w in comparison.windows]
-    at = texts.index(judged)
-    for i, f in enumerate(comparison.features):
-        if feature is not None and f.name != feature:
-            continue
-        windows = {text: _statistics(reading, w, i) for w, text in enumerate(texts)}
-        entry = {
-            "feature": f.name,
-            "role": f.role,
-            "kind": "numeric" if i < len(comparison.schema.numeric) else "categorical",
-            "level": level_name(int(reading.level[at, i])),
-            "psi": windows[judged]["psi"],
-            "windows": windows,
-        }
-        if feature is not None:
-            if window is not None and window not in texts:
-                raise NotThere(f"no window {window!r}; there is: {', '.join(texts)}")
-            entry["bins_window"] = window or judged
-            entry["bins"] = _bins(comparison, i, texts.index(window or judged), now=now)
-        report["features"].append(entry)
-    report["features"].sort(key=lambda e: -1 if e["psi"] is None else e["psi"], reverse=True)
-    return report
+
+
+def _level_counts(levels: NDArray[np.int64]) -> dict[str, int]:
+    """Count the features at each level, the gravest first."""
+    words = (*enumerate(LEVELS), (-1, UNKNOWN))
+    return {word: int((levels == index).sum()) for index, word in sorted(words, reverse=True)}
 
 
 def _statistics(reading: DriftReading, window: int, feature: int) -> Report:
@@ -160,19 +217,24 @@ def _bins(comparison: Comparison, feature: int, window: int, *, now: float) -> l
     ]
 
 
-def latency_report(monitor: Monitor, *, now: float) -> Report:
-    """Report latency, in seconds, and errors of every model in every window, and whether the objectives are met."""
+def latency_report(monitor: Monitor, *, now: float, model: str | None = None) -> Report:
+    """Report latency, in seconds, and errors of every model in every window, and whether the objectives are met.
+
+    Raises NotThere.
+    """
     monitor.flush(now=now)
     models = {
-        name: {
+        m.name: {
+            "error_limit": ERROR_RATE_LIMIT,
+            "min_predictions": MIN_PREDICTIONS,
             "windows": {
-                window.text: _latency(model, reading)
-                for window, reading in zip(model.config.windows, _traffic(model, now=now), strict=True)
-            }
+                window.text: _latency(m, reading)
+                for window, reading in zip(m.config.windows, _traffic(m, now=now), strict=True)
+            },
         }
-        for name, model in monitor.models.items()
+        for m in _chosen(monitor, model)
     }
-    return {"timestamp": _time(monitor.wall(now)), "unit": "seconds", "models": models}
+    return {"timestamp": utc_text(monitor.wall(now)), "unit": "seconds", "models": models}
 
 
 def _traffic(model: Model, *, now: float) -> list[TrafficReading]:
@@ -206,5 +268,6 @@ def _finite(value: float | np.floating[Any]) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _time(moment: datetime) -> str:
+def utc_text(moment: datetime) -> str:
+    """Write a time of day, UTC, as the reports do."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

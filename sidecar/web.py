@@ -1,7 +1,7 @@
-"""The read-only endpoints, and the page that lists them."""
+"""The read-only endpoints, and the page that shows what they say."""
 
-from collections.abc import Callable
-from html import escape
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 from aiohttp import web
@@ -9,9 +9,10 @@ from aiohttp import web
 from sidecar import __version__
 from sidecar.alertmanager import AlertmanagerError, held_alerts
 from sidecar.alerts import alerts_report
-from sidecar.collector import Collector
+from sidecar.collector import Collector, LoadState
 from sidecar.monitor import Monitor
-from sidecar.report import NotThere, Report, drift_report, latency_report
+from sidecar.page import Page
+from sidecar.report import NotThere, Report, drift_report, latency_report, utc_text
 from sidecar.scrape import exposition
 
 PATHS = ("/", "/drift", "/latency", "/alerts", "/health", "/-/healthy", "/-/ready", "/-/reload", "/monitor")
@@ -23,25 +24,6 @@ PROBES = frozenset({"/-/healthy", "/-/ready"})
 Reload = Callable[[], str | None]
 """Load configuration and references again; returns what is wrong with them, or None."""
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>model-sidecar</title>
-<style>body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }}
-:root {{ color-scheme: light dark }} dt {{ margin-top: .5rem; font-family: ui-monospace, monospace }}</style>
-<h1>model-sidecar {version}</h1>
-<p>Watching: {models}.</p>
-<dl>
-<dt><a href="drift">/drift</a><dd>how far each feature has moved; <code>?feature=NAME</code> shows its bins
-<dt><a href="latency">/latency</a><dd>latency and errors, and whether the objectives are met
-<dt><a href="alerts">/alerts</a><dd>the conditions of alerts that hold now
-<dt><a href="{metrics}">/{metrics}</a><dd>everything for Prometheus
-<dt><a href="health">/health</a><dd>whether the sidecar is well
-</dl>
-"""
-
-
 class Web:
     """Answer the read-only endpoints."""
 
@@ -49,6 +31,7 @@ class Web:
         self,
         monitor: Monitor,
         collector: Collector,
+        load: LoadState,
         clock: Callable[[], float],
         *,
         telemetry_path: str,
@@ -56,7 +39,9 @@ class Web:
     ) -> None:
         self._monitor = monitor
         self._collector = collector
+        self._load = load
         self._clock = clock
+        self._page = Page(telemetry_path)
         self._telemetry_path = telemetry_path
         self._alertmanager_url = alertmanager_url
         self._started = clock()
@@ -83,6 +68,9 @@ class Web:
     async def drift(self, request: web.Request) -> web.Response:
         """Answer with the drift of every feature, or of one with its bins."""
         query = request.query
+        limit = query.get("limit")
+        if limit is not None and not (limit.isascii() and limit.isdecimal() and len(limit) < 10):
+            return _answer(lambda: {"error": f"limit: {limit!r} is not a whole number"}, status=400)
         return _answer(
             lambda: drift_report(
                 self._monitor,
@@ -90,12 +78,15 @@ class Web:
                 model=query.get("model"),
                 feature=query.get("feature"),
                 window=query.get("window"),
+                match=query.get("match"),
+                limit=None if limit is None else int(limit),
             )
         )
 
     async def latency(self, request: web.Request) -> web.Response:
         """Answer with latency and errors."""
-        return _answer(lambda: latency_report(self._monitor, now=self._clock()))
+        model = request.query.get("model")
+        return _answer(lambda: latency_report(self._monitor, now=self._clock(), model=model))
 
     async def alerts(self, request: web.Request) -> web.Response:
         """Answer with the conditions of alerts that hold now, and with what Alertmanager holds if its URL is known."""
@@ -109,10 +100,28 @@ class Web:
         return _answer(lambda: report)
 
     async def health(self, request: web.Request) -> web.Response:
-        """Answer that the process is alive."""
-        models = {name: "learning" if m.learner else "monitoring" for name, m in self._monitor.models.items()}
-        uptime = round(self._clock() - self._started, 3)
-        return _answer(lambda: {"status": "ok", "version": __version__, "uptime_seconds": uptime, "models": models})
+        """Answer that the process is alive, what it took in and what it lost since the start, and how it last loaded."""
+        monitor, load = self._monitor, self._load
+        report = {
+            "status": "ok",
+            "version": __version__,
+            "uptime_seconds": round(self._clock() - self._started, 3),
+            "models": {name: "learning" if m.learner else "monitoring" for name, m in monitor.models.items()},
+            "ingest": {
+                transport: {
+                    "events": events,
+                    "rejected": _by_reason(monitor.rejected, transport),
+                    "dropped": _by_reason(monitor.dropped, transport),
+                }
+                for transport, events in monitor.events.items()
+            },
+            "unknown_features": {name: m.unknown for name, m in monitor.models.items()},
+            "last_load": {
+                "successful": load.successful,
+                "last_success": utc_text(datetime.fromtimestamp(load.last_success_timestamp_seconds, UTC)),
+            },
+        }
+        return _answer(lambda: report)
 
     async def healthy(self, request: web.Request) -> web.Response:
         """Answer that the process is alive, for probes."""
@@ -130,14 +139,13 @@ class Web:
         return web.Response(text="model-sidecar is ready.\n" + "".join(learning))
 
     async def page(self, request: web.Request) -> web.Response:
-        """Answer with the page that lists the endpoints."""
-        text = _PAGE.format(
-            version=__version__,
-            models=escape(", ".join(self._monitor.models)),
-            metrics=escape(self._telemetry_path.lstrip("/")),
-        )
-        policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-        return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": policy})
+        """Answer with the status page, or that the one the browser has is still the same."""
+        known = request.if_none_match or ()
+        unchanged = any(tag.value in (self._page.tag, "*") for tag in known)
+        response = web.Response(status=304) if unchanged else web.Response(body=self._page.body)
+        response.headers.update(self._page.headers)
+        response.etag = self._page.tag
+        return response
 
 
 def lifecycle_routes(reload: Reload | None) -> list[web.RouteDef]:
@@ -152,9 +160,13 @@ def lifecycle_routes(reload: Reload | None) -> list[web.RouteDef]:
     return [web.post("/-/reload", post_reload)]
 
 
-def _answer(report: Callable[[], Report]) -> web.Response:
+def _by_reason(counts: Mapping[tuple[str, str], int], transport: str) -> dict[str, int]:
+    return {reason: count for (by, reason), count in counts.items() if by == transport}
+
+
+def _answer(report: Callable[[], Report], *, status: int = 200) -> web.Response:
     try:
-        document, status = report(), 200
+        document = report()
     except NotThere as error:
         document, status = {"error": str(error)}, 404
     body = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"

@@ -10,12 +10,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sidecar.alertmanager import AlertmanagerError, held_alerts
-from sidecar.alerts import ERROR_RATE_LIMIT, MIN_PREDICTIONS, alerts_report
+from sidecar.alerts import alerts_report
 from sidecar.config import Config, LatencyConfig, ModelConfig, Slo
 from sidecar.configfile import Duration
 from sidecar.event import Form
 from sidecar.monitor import Monitor
 from sidecar.reference import build
+from sidecar.report import ERROR_RATE_LIMIT, MIN_PREDICTIONS
 from sidecar.rules.policy import ALERTS
 from sidecar.rules.settings import Settings
 
