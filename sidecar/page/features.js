@@ -1,6 +1,7 @@
 // The table of features, and the verdict over it.
 
 const FULL_PSI = 0.5; // where the bar of a feature is full
+const FEW = 15; // fewer features than this need no filter
 
 /** Identify a feature: an input and an output may have one name. */
 function keyOf(entry) {
@@ -59,7 +60,8 @@ function showFeatures(model, window, { open, match }) {
   const table = document.getElementById("feature-table");
   table.hidden = features.length === 0;
   update(table.tBodies[0], features.map((entry) => featureRow(entry, window, open)));
-  document.getElementById("filter").hidden = learning !== null;
+  const total = LEVELS.reduce((sum, level) => sum + (learning ? 0 : together(model.levels[window])[level]), 0);
+  document.getElementById("filter").hidden = total < FEW && !match;
   const mark = "The mark on a bar is the largest PSI that chance alone gives with so many samples.";
   const shown = features.length < matched ? `Showing the first ${whole.format(features.length)} of ${whole.format(matched)}. ` : "";
   const none = match ? "No feature has that in its name." : "";

@@ -37,8 +37,8 @@ function latencyBar(reading, low, high) {
 
 function sloCell(slo, enough) {
   if (slo.met === null) return badge("unknown");
-  if (!enough) return badge("unknown", `too few: ${percent(slo.within, 2)}`);
-  return badge(slo.met ? "none" : "significant", `${slo.met ? "met" : "missed"}: ${percent(slo.within, 2)}`);
+  const [level, word] = !enough ? ["unknown", "too few"] : slo.met ? ["none", "met"] : ["significant", "missed"];
+  return make("span", {}, badge(level, word), ` ${percent(slo.within, 2)}`);
 }
 
 function heads(texts, kinds) {
@@ -67,7 +67,7 @@ function latencyTable(service, chosen) {
     "table",
     { "data-key": "latency" },
     make("caption", { class: "unseen" }, "Latency and errors in every window"),
-    heads(["Window", "p50", "p95", "p99", "p50 to p99, p95, | objectives", "Errors", "Predictions"], [null, "number", "number", "number", "wide scale", "number", "number wide"]),
+    heads(["Window", "p50", "p95", "p99", "p50–p99, p95 ●, objectives |", "Errors", "Predictions"], [null, "number", "number", "number", "wide scale", "number", "number wide"]),
     rowsOf(readings, chosen, cells),
   );
 }

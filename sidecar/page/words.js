@@ -11,7 +11,7 @@ function fixed(value, digits = 3) {
 }
 
 function percent(share, digits = 1) {
-  return share === null ? "–" : `${(share * 100).toFixed(digits)} %`;
+  return share === null ? "–" : `${(share * 100).toFixed(digits)}%`;
 }
 
 function seconds(value) {

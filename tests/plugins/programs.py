@@ -9,6 +9,7 @@ import pytest
 TIMEOUT_SECONDS = 60
 
 PACKAGES = {
+    "chromium": "chromium",
     "curl": "curl",
     "go": "golang-go",
     "java": "default-jdk-headless",

@@ -1,0 +1,105 @@
+"""Real Chromium for tests of pages; `pytest --screenshots` takes the pictures of the documents again."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.plugins.programs import program
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+REPORT_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) => console.error(
+    `against the policy: ${event.violatedDirective} ${event.blockedURI}`))"""
+
+TIMEOUT_MS = 15_000
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", action="store_true", help="take the pictures in docs/images again")
+
+
+@dataclass
+class Tab:
+    """A page, and everything that it should not have done: errors, dialogs, requests elsewhere, breaches of its policy."""
+
+    page: Page
+    faults: list[str] = field(default_factory=list)
+
+
+Open = Callable[..., Tab]
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """Run Debian's Chromium, without a profile of anybody's."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program("chromium"), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[Open]:
+    """Open an address in a browser of its own: `open_page(url, width=360, height=740, scheme="dark")`.
+
+    `first` is called with the page before that. The test fails where the page did something that it should not, unless
+    it empties `faults`.
+    """
+    contexts: list[BrowserContext] = []
+    tabs: list[Tab] = []
+
+    def opened(
+        url: str,
+        *,
+        width: int = 1280,
+        height: int = 800,
+        scheme: Any = "light",
+        first: Callable[[Page], None] = lambda page: None,
+        **options: Any,
+    ) -> Tab:
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB", **options
+        )
+        contexts.append(context)
+        context.add_init_script(REPORT_VIOLATIONS)
+        page = context.new_page()
+        page.set_default_timeout(TIMEOUT_MS)
+        tab = Tab(page)
+        tabs.append(tab)
+        faults = tab.faults
+        page.on("console", lambda m: faults.append(f"console: {m.text}") if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        origin = "/".join(url.split("/")[:3])
+        page.on("request", lambda r: faults.append(r.url) if not r.url.startswith((origin, "data:")) else None)
+        first(page)
+        page.goto(url)
+        return tab
+
+    yield opened
+    found = [fault for tab in tabs for fault in tab.faults]
+    for context in contexts:
+        context.close()
+    assert found == []
+
+
+@pytest.fixture(scope="session")
+def screenshots(pytestconfig: pytest.Config) -> Iterator[Path]:
+    """Return where pictures go: into the documents if so asked, else where they are forgotten."""
+    if pytestconfig.getoption("--screenshots"):
+        yield Path(__file__).parents[2] / "docs" / "images"
+    else:
+        with TemporaryDirectory() as folder:
+            yield Path(folder)
