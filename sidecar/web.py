@@ -24,6 +24,7 @@ PROBES = frozenset({"/-/healthy", "/-/ready"})
 Reload = Callable[[], str | None]
 """Load configuration and references again; returns what is wrong with them, or None."""
 
+
 class Web:
     """Answer the read-only endpoints."""
 
@@ -100,7 +101,7 @@ class Web:
         return _answer(lambda: report)
 
     async def health(self, request: web.Request) -> web.Response:
-        """Answer that the process is alive, what it took in and what it lost since the start, and how it last loaded."""
+        """Answer that the process is alive, with what it took in and lost since the start, and how it last loaded."""
         monitor, load = self._monitor, self._load
         report = {
             "status": "ok",

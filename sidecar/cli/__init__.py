@@ -15,6 +15,7 @@ COMMANDS = {
     "check-config": "check a configuration file and the references it names",
     "reference": "build, show and compare reference profiles",
     "replay": "send the rows of a data file as prediction events",
+    "top": "show in a terminal what a running sidecar sees, refreshed in place",
     "rollback": "receive alerts from Alertmanager, and roll back or scale down what a policy allows",
     "rules": "write the Prometheus rules and the Alertmanager configuration of a site",
 }

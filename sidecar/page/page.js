@@ -5,7 +5,7 @@ const ANSWER_MS = 8000;
 const OLD_MS = 20000;
 const ROWS = 100;
 
-const state = { shownAt: null, failure: "", timer: 0, turn: 0, said: "", last: null };
+const state = { shownAt: null, failure: "", timer: 0, turn: 0, said: "", first: null, last: null };
 
 /** What is chosen lives in the address, so that a link shows the same. */
 function chosen() {
@@ -28,12 +28,25 @@ async function read(path, query = {}, { orNull = false } = {}) {
   return response.json();
 }
 
+/** Where no model is chosen, show the one that drifted furthest at first sight, and stay with it. */
+function firstModel(all, names) {
+  if (!names.includes(state.first)) {
+    const gravity = (name) => LEVELS.indexOf(levelOf(all.models[name]));
+    state.first = names.reduce((found, name) => (gravity(name) < gravity(found) ? name : found));
+  }
+  return state.first;
+}
+
+function levelOf({ levels, window, learning }) {
+  return learning ? "unknown" : worst(together(levels[window]));
+}
+
 /** Read everything that is to be shown, for what is chosen or, where that is not there, for what is. */
 async function readAll() {
   const want = chosen();
   const all = await read("drift", { limit: 0 });
   const names = Object.keys(all.models);
-  const model = names.includes(want.model) ? want.model : names[0];
+  const model = names.includes(want.model) ? want.model : firstModel(all, names);
   const { windows } = all.models[model];
   const window = windows.includes(want.window) ? want.window : all.models[model].window;
   const [drift, latency, health] = await Promise.all([
@@ -55,12 +68,9 @@ function showChoices({ want, all, names, model, windows, window }) {
   const alone = document.getElementById("model");
   alone.hidden = several;
   update(alone, named(model));
-  const levelOf = (name) => {
-    const { levels, window: judged, learning } = all.models[name];
-    return learning ? "learning" : SAID[worst(together(levels[judged]))];
-  };
+  const said = (name) => (all.models[name].learning ? "learning" : SAID[levelOf(all.models[name])]);
   const select = document.querySelector("#models select");
-  update(select, names.map((name) => make("option", { "data-key": `model:${name}`, value: name }, `${name}: ${levelOf(name)}`)));
+  update(select, names.map((name) => make("option", { "data-key": `model:${name}`, value: name }, `${name}: ${said(name)}`)));
   select.value = model;
   update(
     document.getElementById("windows"),

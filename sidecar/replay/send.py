@@ -1,17 +1,16 @@
 """Bodies of events, posted one after the other to a sidecar."""
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import aiohttp
 import msgspec
 
 from sidecar.event import MOST_ERRORS
+from sidecar.peer import NoPeer, peer
 from sidecar.replay.rows import Events
 
 BodyForm = Literal["ndjson", "columns", "json"]
@@ -20,7 +19,6 @@ GIVE_UP_SECONDS = 60.0
 """How long an overloaded sidecar is asked again before that is a failure."""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
-_HOST_AND_PORT = re.compile(r"[\w.\-]*:\d+|\[[0-9a-fA-F:.]+\]:\d+")
 
 
 class SendError(Exception):
@@ -55,13 +53,11 @@ def target(to: str) -> tuple[str, str | None]:
     >>> target("/run/sidecar.sock")
     ('http://localhost/monitor', '/run/sidecar.sock')
     """
-    if "://" not in to and not to.startswith("unix:") and _HOST_AND_PORT.fullmatch(to) and not Path(to).exists():
-        to = f"http://{to}"
-    if re.match(r"https?://", to):
-        return to.rstrip("/").removesuffix("/monitor") + "/monitor", None
-    if "://" in to and not to.startswith("unix://"):
-        raise SendError(f"{to}: neither an http:// address nor the path of a Unix socket")
-    return "http://localhost/monitor", to.removeprefix("unix:").removeprefix("//")
+    try:
+        url, socket = peer(to)
+    except NoPeer as error:
+        raise SendError(str(error)) from error
+    return f"{url}/monitor", socket
 
 
 def body_of(events: Events, form: BodyForm, model: str | None) -> tuple[bytes, str]:

@@ -19,7 +19,7 @@ FEATURES = (
     "W" * 300,
     "__proto__",
 )
-CATEGORIES = (MARKUP, '"quoted" \\ \'both\'', "שלום", "C" * 400, "\u202eabc", "</td></table><b>")
+CATEGORIES = (MARKUP, "\"quoted\" \\ 'both'", "שלום", "C" * 400, "\u202eabc", "</td></table><b>")
 
 
 def reference() -> dict[str, Any]:

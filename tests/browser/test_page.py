@@ -6,6 +6,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -39,6 +40,10 @@ def rows(page: Page, table: str) -> list[list[str]]:
         "rows => rows.map(row => [...row.cells].map(cell => cell.innerText.trim()))"
     )
     return texts
+
+
+def shows(page: Page, expected: list[list[str]]) -> bool:
+    return rows(page, "#feature-table") == expected
 
 
 def open_feature(page: Page, name: str) -> None:
@@ -78,13 +83,11 @@ def test_lists_features_as_drift_does_the_worst_first(flights: SidecarProcess, o
             for entry in drift(flights, "flights", f"&window={window}")["features"]
         ]
         assert len(expected) == 10
-        wait_until(lambda expected=expected: rows(page, "#feature-table") == expected)
+        wait_until(partial(shows, page, expected))
 
 
 @pytest.mark.parametrize("feature", ["dep_delay", "carrier", "probability"])
-def test_shows_the_bins_of_the_feature_that_is_clicked(
-    flights: SidecarProcess, open_page: Open, feature: str
-) -> None:
+def test_shows_the_bins_of_the_feature_that_is_clicked(flights: SidecarProcess, open_page: Open, feature: str) -> None:
     page = open_page(flights.url).page
     open_feature(page, feature)
     [entry] = drift(flights, "flights", f"&feature={feature}")["features"]
@@ -96,9 +99,7 @@ def test_shows_the_bins_of_the_feature_that_is_clicked(
     assert rows(page, "#detail .bins-table") == expected
     worst = sorted(entry["bins"], key=lambda b: -b["contribution"])[:3]
     shown = page.locator("#detail ol li").all_inner_texts()
-    assert [text.partition(" from ")[0] for text in shown] == [
-        b["range"] for b in worst if b["contribution"] >= 0.005
-    ]
+    assert [text.partition(" from ")[0] for text in shown] == [b["range"] for b in worst if b["contribution"] >= 0.005]
     figures = dict(
         zip(page.locator("#detail dt").all_inner_texts(), page.locator("#detail dd").all_inner_texts(), strict=True)
     )

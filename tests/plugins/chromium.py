@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
 from tests.plugins.programs import program
 
@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @dataclass
 class Tab:
-    """A page, and everything that it should not have done: errors, dialogs, requests elsewhere, breaches of its policy."""
+    """A page, and what it should not have done: errors, dialogs, requests elsewhere, breaches of its policy."""
 
     page: Page
     faults: list[str] = field(default_factory=list)
@@ -79,11 +79,24 @@ def open_page(chromium: Browser) -> Iterator[Open]:
         tab = Tab(page)
         tabs.append(tab)
         faults = tab.faults
-        page.on("console", lambda m: faults.append(f"console: {m.text}") if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         origin = "/".join(url.split("/")[:3])
-        page.on("request", lambda r: faults.append(r.url) if not r.url.startswith((origin, "data:")) else None)
+
+        def on_console(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning"):
+                faults.append(f"console: {message.text}")
+
+        def on_dialog(dialog: Dialog) -> None:
+            faults.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
+        def on_request(request: Request) -> None:
+            if not request.url.startswith((f"{origin}/", "data:")):
+                faults.append(f"request: {request.url}")
+
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.on("dialog", on_dialog)
+        page.on("request", on_request)
         first(page)
         page.goto(url)
         return tab
