@@ -103,6 +103,7 @@ class Web:
     async def health(self, request: web.Request) -> web.Response:
         """Answer that the process is alive, with what it took in and lost since the start, and how it last loaded."""
         monitor, load = self._monitor, self._load
+        monitor.flush(now=self._clock())
         report = {
             "status": "ok",
             "version": __version__,

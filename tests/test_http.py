@@ -1,12 +1,17 @@
 """What a client sees of both listeners of a running sidecar."""
 
+import base64
 import gzip
+import hashlib
 import json
+import re
 import socket
 import struct
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -31,6 +36,17 @@ from tests.plugins.serving import (
     value,
     wait_until,
 )
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SidecarProcess]:
+    """Run a sidecar whose inputs have moved, and whose outputs too, but less far."""
+    directory = tmp_path_factory.mktemp("moved")
+    with sidecar(directory, config=fraud_config(directory)) as process:
+        usual = [event(features={"amount": 1e6, "merchant": "other"}, prediction="legitimate") for _ in range(300)]
+        assert post(process.url, usual).status == 202
+        yield process
+
 
 READ_PATHS = [path for path in (*PATHS, "/metrics") if path not in ("/monitor", "/-/reload")]
 
@@ -308,14 +324,119 @@ def test_tells_the_bins_of_one_feature(fraud: SidecarProcess) -> None:
     assert set(entry["bins"][0]) == {"bin", "range", "reference", "live", "count", "contribution"}
 
 
-def test_status_page_needs_nothing_from_elsewhere_and_escapes_names(start: Start, tmp_path: Path) -> None:
-    config = tmp_path / "sidecar.yml"
-    config.write_text("models: [{name: '<script>\"&'}]\n")
-    page = get(start(config).url, "/")
-    assert "<script>" not in page.text
-    assert "&lt;script&gt;&quot;&amp;" in page.text
-    assert "http://" not in page.text
-    assert "https://" not in page.text
+@pytest.mark.parametrize(
+    ("query", "features"),
+    [
+        ("limit=2", ["merchant", "amount"]),
+        ("limit=0", []),
+        ("match=MO", ["amount"]),
+        ("match=pr&limit=1", ["probability"]),
+        ("match=nothing", []),
+    ],
+)
+def test_drift_is_limited_to_the_features_that_are_asked_for(
+    moved: SidecarProcess, query: str, features: list[str]
+) -> None:
+    everything = get(moved.url, "/drift").json()["models"]["fraud"]
+    report = get(moved.url, f"/drift?{query}").json()["models"]["fraud"]
+    assert [entry["feature"] for entry in report["features"]] == features
+    assert report["features"] == [e for e in everything["features"] if e["feature"] in features]
+    assert report["levels"] == everything["levels"]
+    assert report["matched"] == {"match=MO": 1, "match=pr&limit=1": 2, "match=nothing": 0}.get(query, 4)
+
+
+def test_drift_counts_levels_and_says_what_they_rest_on(moved: SidecarProcess) -> None:
+    report = get(moved.url, "/drift").json()["models"]["fraud"]
+    assert report["windows"] == ["5m", "1h", "24h"]
+    assert report["min_samples"] == 200
+    for window in report["windows"]:
+        for role in ("input", "output"):
+            levels = [e["windows"][window]["level"] for e in report["features"] if e["role"] == role]
+            counts = report["levels"][window][role]
+            assert list(counts) == ["critical", "significant", "moderate", "none", "unknown"]
+            assert counts == {level: levels.count(level) for level in counts}
+            assert sum(counts.values()) == len(levels) == 2
+    assert report["levels"]["1h"]["input"]["critical"] == 2
+    thresholds = {"moderate": 0.1, "significant": 0.2, "critical": 0.25, "rollback": 0.5}
+    assert all(entry["thresholds"] == thresholds for entry in report["features"])
+
+
+def test_drift_counts_values_outside_the_range_of_the_reference(moved: SidecarProcess) -> None:
+    def out_of_range(feature: str) -> Any:
+        [entry] = get(moved.url, f"/drift?feature={feature}").json()["models"]["fraud"]["features"]
+        return entry["out_of_range"]
+
+    assert (out_of_range("amount"), out_of_range("merchant")) == (300, None)
+
+
+@pytest.mark.parametrize("limit", ["-1", "x", "", "1.5", "1" * 10, "٣"])
+def test_drift_answers_400_to_a_limit_that_is_no_whole_number(fraud: SidecarProcess, limit: str) -> None:
+    reply = get(fraud.url, f"/drift?limit={quote(limit)}")
+    assert (reply.status, reply.json()) == (400, {"error": f"limit: {limit!r} is not a whole number"})
+
+
+@pytest.mark.parametrize("path", ["/drift?window=9h", "/drift?limit=1&window=9h", "/latency?model=gone"])
+def test_answers_404_and_what_there_is(fraud: SidecarProcess, path: str) -> None:
+    reply = get(fraud.url, path)
+    assert reply.status == 404
+    assert re.fullmatch(r"no (window '9h'; there is: 5m, 1h, 24h|model 'gone'; there is: fraud)", reply.json()["error"])
+
+
+def test_latency_says_by_what_errors_are_judged(fraud: SidecarProcess) -> None:
+    [model] = get(fraud.url, "/latency?model=fraud").json()["models"].values()
+    assert (model["error_limit"], model["min_predictions"]) == (0.05, 100)
+
+
+def test_health_says_what_came_in_what_was_lost_and_how_it_last_loaded(start: Start, tmp_path: Path) -> None:
+    config = fraud_config(tmp_path)
+    process = start(config, options=["--web.enable-lifecycle"])
+    post(process.url, [event(), event(features={"amount": 1, "surprise": 2}), BAD_AMOUNT])
+    post(process.url, b"{")
+    health = get(process.url, "/health").json()
+    http_counts = health["ingest"]["http"]
+    assert http_counts["events"] == 2
+    assert {k: v for k, v in http_counts["rejected"].items() if v} == {"invalid": 1, "unreadable": 1}
+    assert http_counts["dropped"] == {"overload": 0}
+    assert health["unknown_features"] == {"fraud": 1}
+    loaded = health["last_load"]
+    assert loaded["successful"] is True
+    config.write_text("models: []\n")
+    assert request(process.url, "POST", "/-/reload").status == 500
+    assert get(process.url, "/health").json()["last_load"] == {**loaded, "successful": False}
+
+
+def test_status_page_asks_for_nothing_from_elsewhere(fraud: SidecarProcess) -> None:
+    for url in (fraud.url, fraud.web_urls[0]):
+        page = get(url, "/")
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert set(re.findall(r"https?://[\w./]+", page.text)) == {"http://www.w3.org/2000/svg"}
+        assert re.findall(r"""(?:src|href)=["'](?!data:|#|drift|latency|alerts|health|metrics)""", page.text) == []
+        assert "{{" not in page.text
+
+
+def test_policy_of_the_status_page_names_its_style_and_script_and_nothing_else(fraud: SidecarProcess) -> None:
+    page = get(fraud.url, "/")
+    policy = dict(part.split(" ", 1) for part in page.headers["Content-Security-Policy"].split("; "))
+    for tag, directive in (("script", "script-src"), ("style", "style-src")):
+        [text] = re.findall(rf"(?s)<{tag}[^>]*>(.*?)</{tag}>", page.text)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert policy.pop(directive) == f"'sha256-{digest}'"
+    assert policy.pop("connect-src") == "'self'"
+    assert policy.pop("img-src") == "data:"
+    assert policy.pop("require-trusted-types-for") == "'script'"
+    assert policy.keys() == {"default-src", "base-uri", "form-action", "frame-ancestors", "trusted-types"}
+    assert set(policy.values()) == {"'none'"}
+    assert re.findall(r"\son\w+=|style=", page.text.partition("<script")[0]) == []
+
+
+def test_status_page_is_not_sent_again_while_it_is_the_same(fraud: SidecarProcess) -> None:
+    page = get(fraud.url, "/")
+    tag = page.headers["ETag"]
+    assert page.headers["Cache-Control"] == "no-cache"
+    again = get(fraud.url, "/", if_none_match=f'"other", W/{tag}')
+    assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
+    assert "Content-Security-Policy" in again.headers
+    assert get(fraud.url, "/", if_none_match='"other"').body == page.body
 
 
 def test_listens_on_ipv6(start: Start) -> None:

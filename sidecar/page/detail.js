@@ -25,7 +25,7 @@ function binRow(bin, live, most, topContribution) {
   return make(
     "tr",
     { "data-key": bin.bin, class: topContribution > 0 && bin.contribution >= topContribution ? "moved" : null },
-    make("th", { scope: "row", title: bin.range }, named(bin.range)),
+    make("th", { scope: "row", title: plain(bin.range) }, named(bin.range)),
     make("td", { class: "bar" }, bars),
     make("td", { class: "number" }, percent(bin.reference)),
     make("td", { class: "number" }, percent(live)),

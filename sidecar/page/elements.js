@@ -13,9 +13,16 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+const TURNING = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Write out control characters, and those that turn the direction of what follows. */
+function plain(text) {
+  return text.replace(TURNING, (c) => `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** Names of models, features and categories may be written from right to left: they get a direction of their own. */
 function named(text) {
-  return make("bdi", {}, text);
+  return make("bdi", {}, plain(text));
 }
 
 const SHAPES = {

@@ -34,7 +34,7 @@ function featureRow(entry, window, open) {
       { scope: "row" },
       make(
         "button",
-        { type: "button", class: "name", "aria-current": key === open ? "true" : null, title: entry.feature },
+        { type: "button", class: "name", "aria-current": key === open ? "true" : null, title: plain(entry.feature) },
         named(entry.feature),
       ),
       entry.role === "output" ? make("small", {}, " output") : null,

@@ -70,7 +70,7 @@ function showChoices({ want, all, names, model, windows, window }) {
   update(alone, named(model));
   const said = (name) => (all.models[name].learning ? "learning" : SAID[levelOf(all.models[name])]);
   const select = document.querySelector("#models select");
-  update(select, names.map((name) => make("option", { "data-key": `model:${name}`, value: name }, `${name}: ${said(name)}`)));
+  update(select, names.map((name) => make("option", { "data-key": `model:${name}`, value: name }, `${plain(name)}: ${said(name)}`)));
   select.value = model;
   update(
     document.getElementById("windows"),
@@ -114,7 +114,7 @@ function showAge() {
   update(document.getElementById("updated"), age === null ? "" : `Updated ${age < 1500 ? "now" : `${lasting(age / 1000)} ago`}`);
   if (stale) {
     update(banner.querySelector("strong"), "The sidecar does not answer.");
-    const shown = state.last ? `What is shown is of ${new Date(state.last.drift.timestamp).toLocaleTimeString("en")}, ` : "Nothing is known yet";
+    const shown = state.last ? `What is shown is of ${new Date(state.last.drift.timestamp).toLocaleTimeString("en-GB")}, ` : "Nothing is known yet";
     const old = state.last ? make("span", { "aria-hidden": "true" }, `${lasting(age / 1000)} old`) : null;
     update(banner.querySelector("span"), make("span", {}, shown), old, state.failure ? make("span", {}, ` (${state.failure}).`) : ".");
   }
@@ -133,9 +133,13 @@ async function poll() {
     show(read);
   } catch (error) {
     if (turn !== state.turn) return;
-    if (!(error instanceof Error || error instanceof DOMException)) throw error;
-    state.failure = error.name === "TimeoutError" ? `no answer in ${ANSWER_MS / 1000} s` : error.message;
-    if (!(error instanceof TypeError) || error.message !== "Failed to fetch") console.warn(error);
+    const lost = error instanceof TypeError && /fetch|network|load failed/i.test(error.message);
+    if (lost) state.failure = "no connection";
+    else if (error.name === "TimeoutError") state.failure = `nothing came in ${ANSWER_MS / 1000} s`;
+    else {
+      state.failure = error.message;
+      console.warn(error);
+    }
   }
   showAge();
   if (!document.hidden) state.timer = setTimeout(poll, POLL_MS);

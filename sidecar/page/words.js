@@ -30,7 +30,7 @@ function lasting(total) {
 
 /** Say when, in the reader's time zone. */
 function moment(text) {
-  return new Date(text).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+  return new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 }
 
 function plural(count, one, many = `${one}s`) {

@@ -22,6 +22,10 @@ FEATURES = (
 CATEGORIES = (MARKUP, "\"quoted\" \\ 'both'", "שלום", "C" * 400, "\u202eabc", "</td></table><b>")
 
 
+SHOWN = str.maketrans({"\u202e": "\\u202e"})
+"""What turns the direction of text is written out."""
+
+
 def reference() -> dict[str, Any]:
     """Return columns to build a reference from."""
     return {name: [CATEGORIES[i % len(CATEGORIES)] for i in range(600)] for name in FEATURES}
