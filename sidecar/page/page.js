@@ -17,7 +17,7 @@ function choose(changes, { step = false } = {}) {
   const next = { ...chosen(), ...changes };
   const hash = new URLSearchParams(Object.entries(next).filter(([, value]) => value));
   history[step ? "pushState" : "replaceState"](null, "", `#${hash}`);
-  poll();
+  return poll();
 }
 
 async function read(path, query = {}, { orNull = false } = {}) {
@@ -154,13 +154,13 @@ function focusOn(id) {
 function opened(row) {
   const [role, ...rest] = row.dataset.key.split(":");
   allBins = false;
-  choose({ feature: rest.join(":"), role }, { step: true });
+  return choose({ feature: rest.join(":"), role }, { step: true });
 }
 
-document.getElementById("feature-table").addEventListener("click", (event) => {
+document.getElementById("feature-table").addEventListener("click", async (event) => {
   const row = event.target.closest("tbody tr");
   if (!row) return;
-  opened(row);
+  await opened(row);
   // On a narrow screen the feature is shown below the table.
   if (matchMedia("(max-width: 62rem)").matches) focusOn("detail");
 });

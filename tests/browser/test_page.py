@@ -176,6 +176,18 @@ def test_can_be_used_by_the_keyboard_alone(flights: SidecarProcess, open_page: O
     expect(page.locator("#windows input[value='5m']")).to_be_focused()
 
 
+def test_goes_to_the_feature_on_a_phone_and_back_to_the_features(flights: SidecarProcess, open_page: Open) -> None:
+    page = open_page(flights.url, width=360, height=740, has_touch=True).page
+    page.get_by_role("button", name="origin", exact=True).tap()
+    expect(page.locator("#detail")).to_be_focused()
+    expect(page.locator("#detail h2")).to_have_text("origin")
+    expect(page.locator("#detail h2")).to_be_in_viewport()
+    expect(page.get_by_role("heading", level=2).first).not_to_be_in_viewport()
+    page.get_by_role("link", name="Back to the features").tap()
+    expect(page.locator("#features")).to_be_focused()
+    expect(page.get_by_role("button", name="origin", exact=True)).to_be_in_viewport()
+
+
 def test_keeps_what_is_chosen_in_the_address(flights: SidecarProcess, open_page: Open) -> None:
     first = open_page(flights.url).page
     open_feature(first, "carrier")

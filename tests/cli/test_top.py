@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import bcrypt
 import pytest
+import trustme
 
 from demo.process import SidecarProcess, end, sidecar
 from sidecar.reference import build, save
@@ -85,6 +87,31 @@ def test_reads_a_unix_socket(watched: SidecarProcess, config: Path) -> None:
     finished = model_sidecar("top", str(config.parent / "socket"), "--once")
     assert finished.returncode == 0
     assert "\ningest   unix stream 0 taken; http 420 taken\n" in finished.stdout
+
+
+def test_reads_over_tls_with_a_password_that_it_does_not_show(config: Path, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    password = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    web_config = tmp_path / "web.yml"
+    tls = "tls_server_config: {cert_file: server.pem, key_file: server.pem}"
+    web_config.write_text(f"{tls}\nbasic_auth_users: {{reader: {password}}}\n")
+    with sidecar(tmp_path, config=config, web=1, options=[f"--web.config.file={web_config}"]) as process:
+        host = process.web_urls[0].removeprefix("http://")
+        environment = os.environ | {"SSL_CERT_FILE": str(tmp_path / "authority.pem")}
+        for url, status in ((f"https://reader:secret@{host}", 0), (f"https://reader:wrong@{host}", 1)):
+            finished = subprocess.run(
+                [*COMMAND, url, "--once"],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_SECONDS,
+                check=False,
+            )
+            assert finished.returncode == status, finished.stderr
+            assert f"https://{host}" in finished.stdout + finished.stderr
+            assert "reader" not in finished.stdout + finished.stderr
 
 
 MISTAKES = {

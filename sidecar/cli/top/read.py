@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ class Reader:
     """Read one sidecar, again and again."""
 
     def __init__(self, sidecar: str, wanted: Wanted) -> None:
-        self.sidecar = sidecar
+        self.sidecar = re.sub(r"//[^/@]*@", "//", sidecar)  # a password is not to be shown
         self.wanted = wanted
         self._url, self._socket = peer(sidecar)
 
