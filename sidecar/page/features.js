@@ -124,7 +124,7 @@ function showVerdict(model, levels, service, window, worstEntry) {
     levels ? driftFact("Outputs", levels.output) : null,
     fact("Latency", latency.level, latency.word, latency.text),
     fact("Errors", errors.level, errors.word, errors.text),
-    fact("Predictions", events ? "none" : "unknown", events ? short.format(events) : "none", `in the last ${window}`),
+    fact("Predictions", events ? "none" : "unknown", events ? events < 1e6 ? whole.format(events) : short.format(events) : "none", `in the last ${window}`),
   );
   return [level, document.getElementById("verdict-words").textContent];
 }

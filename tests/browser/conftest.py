@@ -8,11 +8,13 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import Browser
 
 from demo.flights import DAY_ROWS, FEATURES, load_flights
 from demo.process import SidecarProcess, sidecar
 from sidecar.reference import build, save
 from tests.browser import hostile
+from tests.plugins.chromium import running
 from tests.plugins.serving import JSON, post
 
 MANY = 1000
@@ -39,6 +41,13 @@ def send(process: SidecarProcess, model: str, columns: dict[str, list[Any]]) -> 
     body = {"model": model, "columns": {"features": features} | {name: columns[name] for name in outputs}}
     answer = post(process.url, msgspec.json.encode(body), JSON)
     assert answer.status == 202, answer.text
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """Run one browser for these tests, which ends before tests with a loop of their own begin."""
+    with running() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="package")

@@ -1,6 +1,7 @@
 """Real Chromium for tests of pages; `pytest --screenshots` takes the pictures of the documents again."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,9 +42,9 @@ class Tab:
 Open = Callable[..., Tab]
 
 
-@pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
-    """Run Debian's Chromium, without a profile of anybody's."""
+@contextmanager
+def running() -> Iterator[Browser]:
+    """Run Debian's Chromium, without a profile of anybody's. No loop of asyncio can run in this thread meanwhile."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program("chromium"), args=ARGUMENTS)
         yield browser
