@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint serve demo up bench golden clean
+.PHONY: help install test lint serve demo up bench golden screenshots clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -55,6 +55,10 @@ bench: $(VENV)/bench/.installed  ## Measure everything next to floors and peers,
 
 golden: $(VENV)/.dev  ## Write the golden files again; read the difference before you commit it
 	$(BIN)/python -m pytest --quiet --golden -k golden
+
+screenshots: $(VENV)/.dev  ## Take the pictures of the documents again; look at them before you commit them
+	@tests/install-programs
+	$(BIN)/python -m pytest --quiet --screenshots tests/browser/test_accessibility.py
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

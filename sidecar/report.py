@@ -22,10 +22,11 @@ Report = dict[str, Any]
 ERROR_RATE_LIMIT = 0.05
 """Share of errors above which HighErrorRate holds."""
 
-ROLES = ("input", "output")
-
 MIN_PREDICTIONS = 100
 """Predictions in the window below which no alert on errors or latency holds."""
+
+ROLES = ("input", "output")
+"""What a feature is to the model, in the order of the reports."""
 
 
 class NotThere(Exception):
