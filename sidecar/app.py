@@ -13,7 +13,6 @@ from pathlib import Path
 
 import uvloop
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar import __version__
 from sidecar.collector import Collector, LoadState
@@ -22,7 +21,7 @@ from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
 from sidecar.listen.datagram import DatagramListener
 from sidecar.listen.http import HTTP, UNIX_STREAM, Ingest
 from sidecar.listen.stream import UnixStreamSite
-from sidecar.listener import Address, Listener
+from sidecar.listener import Address, Listener, shorten_mistakes_of_clients
 from sidecar.load import load_all
 from sidecar.log import Log
 from sidecar.monitor import Monitor
@@ -82,7 +81,7 @@ class Application:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
-        logging.getLogger("aiohttp.server").addFilter(_shorten_mistakes_of_clients)
+        logging.getLogger("aiohttp.server").addFilter(shorten_mistakes_of_clients)
         async with AsyncExitStack() as stack:
             sites = await self._listen(stack)
             for name, model in self._monitor.models.items():
@@ -190,15 +189,6 @@ def _naming(address: Address) -> Iterator[None]:
 
 def _shown(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _shorten_mistakes_of_clients(record: logging.LogRecord) -> bool:
-    """Log a request that is not HTTP as one warning, not as an error of ours with where it was found."""
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError | web.RequestPayloadError):
-        record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
-        record.msg, record.args = "refused a request that is not HTTP: %s", (" ".join(str(error).split())[:200],)
-    return True
 
 
 def run(options: Options) -> int:

@@ -5,10 +5,12 @@ nobody who connects in between is refused, and connections that are open go on a
 """
 
 import asyncio
+import logging
 import socket
 from contextlib import suppress
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar.configfile import ConfigError
 from sidecar.log import Log
@@ -85,3 +87,12 @@ class Listener:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             await self.refresh()
+
+
+def shorten_mistakes_of_clients(record: logging.LogRecord) -> bool:
+    """Log a request that is not HTTP as one warning, not as an error of ours with where it was found."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+        record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
+        record.msg, record.args = "refused a request that is not HTTP: %s", (" ".join(str(error).split())[:200],)
+    return True

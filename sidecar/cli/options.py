@@ -3,6 +3,7 @@
 import argparse
 
 from sidecar import log
+from sidecar.configfile import Duration
 
 
 def add_log_options(parser: argparse.ArgumentParser) -> None:
@@ -22,3 +23,11 @@ def address(text: str) -> tuple[str | None, int]:
     if not colon or bare or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1:8000 or :9090")
     return host.removeprefix("[").removesuffix("]") or None, int(port)
+
+
+def duration(text: str) -> Duration:
+    """Read a duration such as `5s`."""
+    try:
+        return Duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

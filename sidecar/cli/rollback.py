@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from sidecar import log
-from sidecar.cli.options import add_log_options, address
-from sidecar.configfile import ConfigError, Duration
+from sidecar.cli.options import add_log_options, address, duration
+from sidecar.configfile import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kubernetes.timeout",
         dest="timeout",
         metavar="DURATION",
-        type=_duration,
+        type=duration,
         default="5s",
         help="how long a request to the cluster may take (default: %(default)s)",
     )
@@ -85,10 +85,3 @@ def run(args: argparse.Namespace) -> int:
     except (ConfigError, OSError) as error:
         print(f"model-sidecar: {error}", file=sys.stderr)
         return 1
-
-
-def _duration(text: str) -> Duration:
-    try:
-        return Duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
