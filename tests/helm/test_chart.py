@@ -1,6 +1,5 @@
 """The chart, rendered by Helm's own engine: the rules and routes of `rules/`, with what a site changes."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,33 +7,21 @@ import pytest
 import yaml
 from helm_python import Chart, HelmError, lint
 
+from tests.helm.rendering import CHART, Object, loaded, of_kind, parsed
 from tests.rules.promtool import RULES, call
 
-CHART = Path(__file__).parents[2] / "helm" / "model-sidecar"
-
-Object = dict[str, Any]
-
-
-class _Loader(yaml.SafeLoader):
-    """Read a bare `=`, which Helm writes and Kubernetes reads, as text."""
-
-
-_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: node.value)
+NOTHING_ELSE: Object = {"injector": {"enabled": False}, "podMonitor": {"enabled": False}}
 
 
 @pytest.fixture(scope="module")
-def chart() -> Iterator[Chart]:
-    with Chart.load(CHART) as loaded:
-        yield loaded
+def chart() -> Chart:
+    return loaded()
 
 
 def rendered(chart: Chart, **values: Any) -> list[Object]:
-    texts = chart.render(values, name="watch", namespace="models")
-    return [document for text in texts.values() for document in yaml.load_all(text, _Loader) if document]
-
-
-def of_kind(objects: list[Object], kind: str) -> dict[str, Object]:
-    return {o["metadata"]["name"]: o for o in objects if o["kind"] == kind}
+    """Return the rules and routes."""
+    texts = chart.render({**NOTHING_ELSE, **values}, name="watch", namespace="models")
+    return [o for name, text in texts.items() if not name.endswith(".txt") for o in parsed(text)]
 
 
 def alerts_of(objects: list[Object]) -> dict[str, list[Object]]:
@@ -47,7 +34,7 @@ def alerts_of(objects: list[Object]) -> dict[str, list[Object]]:
     return found
 
 
-def test_by_default_there_is_an_object_for_each_rule_file_and_nothing_else(chart: Chart) -> None:
+def test_there_is_an_object_for_each_rule_file(chart: Chart) -> None:
     objects = rendered(chart)
     assert {o["kind"] for o in objects} == {"PrometheusRule"}
     files = {f"watch-{path.stem.replace('.', '-')}": path for path in RULES.glob("*.yml")}
@@ -129,6 +116,18 @@ def test_everything_can_be_switched_off(chart: Chart) -> None:
         ({"prometheusRule": {"alerts": {"CriticlDataDrift": {"for": "5m"}}}}, "there is no alert CriticlDataDrift"),
         ({"prometheusRule": {"runbookBaseUrl": "wiki.test"}}, "runbookBaseUrl"),
         ({"alertmanagerConfig": {"enabled": "yes"}}, "enabled"),
+        ({"injector": {"mode": "sidecar"}}, "/injector/mode.*'webhook', 'policy'"),
+        ({"injector": {"timeoutSeconds": 30}}, "/injector/timeoutSeconds"),
+        ({"injector": {"excludedNamespaces": []}}, "/injector/excludedNamespaces"),
+        ({"injector": {"certificate": {"form": "existing"}}}, "additional properties 'form' not allowed"),
+        ({"injector": {"enabled": True, "certificate": {"from": "existing"}}}, "injector.certificate.secretName"),
+        ({"sidecar": {"user": 0}}, "/sidecar/user"),
+        ({"sidecar": {"socketDir": "run"}}, "/sidecar/socketDir"),
+        ({"sidecar": {"resources": {"limits": {"memory": "256"}}}}, "/sidecar/resources/limits/memory"),
+        ({"image": {"digest": "latest"}}, "/image/digest"),
+        ({"rollback": {"enabled": True}}, "rollback.policies: at least one policy is needed"),
+        ({"rollback": {"policies": [{"name": "a", "action": "page", "namespaces": ["ml"]}]}}, "action"),
+        ({"rollback": {"settings": {"timzone": "UTC"}}}, "additional properties 'timzone' not allowed"),
     ],
 )
 def test_bad_values_are_refused_by_name(chart: Chart, values: dict[str, Any], message: str) -> None:
