@@ -6,6 +6,7 @@
     document        write that table, the others of docs/performance.md, and the pictures
     instructions    count instructions an event with callgrind; takes minutes, and is not part of all
     reference       build profiles from large files; not part of all either
+    inject          200 admission reviews a second over TLS; not part of all either
     soak            a steady rate for an hour: python -m bench soak --help
 
 `bench.calibration` and `bench.rule_cost` are commands of their own.
@@ -21,6 +22,7 @@ from bench import figures
 
 ALL = ("ingest", "scrape", "drift", "memory", "start", "growth", "client", "callers", "peers")
 MORE = ("instructions",)
+ALONE = ("reference", "inject")
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +34,7 @@ def main(arguments: list[str]) -> int:
         status: int = import_module("bench.soak").main(arguments[1:])
         return status
     names = arguments or [*ALL, "goals", "document"]
-    known = {*ALL, *MORE, "goals", "document", "reference"}
+    known = {*ALL, *MORE, *ALONE, "goals", "document"}
     if unknown := [name for name in names if name not in known]:
         print(f"no benchmark {unknown[0]!r}; there is: {', '.join(sorted(known))}, soak", file=sys.stderr)
         return 2
@@ -49,7 +51,7 @@ def main(arguments: list[str]) -> int:
             finally:
                 found.save()
             print(f"({name} took {time.perf_counter() - began:.0f} s)", flush=True)
-        elif name == "reference":
+        elif name in ALONE:
             run()
         else:
             run(found)
