@@ -19,8 +19,9 @@ from sidecar.collector import Collector, LoadState
 from sidecar.configfile import ConfigError
 from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
 from sidecar.listen.datagram import DatagramListener
+from sidecar.listen.front import Front
 from sidecar.listen.http import HTTP, UNIX_STREAM, Ingest
-from sidecar.listen.stream import UnixStreamSite
+from sidecar.listen.stream import TcpSite, UnixStreamSite
 from sidecar.listener import Address, Listener, shorten_mistakes_of_clients
 from sidecar.load import load_all
 from sidecar.log import Log
@@ -104,8 +105,8 @@ class Application:
         options = self._options
         sites: list[web.BaseSite | Listener] = []
         if options.unix_stream is not None:
-            runner = await _runner(self._ingest_application(UNIX_STREAM), stack)
-            site = UnixStreamSite(runner, options.unix_stream, group=options.unix_group)
+            runner, front = await self._ingest_runner(UNIX_STREAM, stack)
+            site = UnixStreamSite(runner, front, options.unix_stream, group=options.unix_group)
             await site.start()
             sites.append(site)
             log.info("listening", serves=UNIX_STREAM, path=options.unix_stream)
@@ -115,10 +116,19 @@ class Application:
             datagrams.start(loop)
             stack.callback(datagrams.stop, loop)
             log.info("listening", serves=UNIX_DATAGRAM, path=options.unix_datagram)
-        sites.append(await _start(self._ingest_application(HTTP), options.ingest_address, stack, serves="ingest"))
+        sites.append(await self._start_ingest(options.ingest_address, stack))
         for address in options.web_addresses:
             sites.append(await self._start_web(address, stack))
         return sites
+
+    async def _start_ingest(self, address: Address, stack: AsyncExitStack) -> web.BaseSite:
+        runner, front = await self._ingest_runner(HTTP, stack)
+        site = TcpSite(runner, front, address)
+        with _naming(address):
+            await site.start()
+        for bound in runner.addresses:
+            log.info("listening", serves="ingest", address=_shown(*bound[:2]), version=__version__)
+        return site
 
     async def _start_web(self, address: Address, stack: AsyncExitStack) -> Listener:
         """Serve what is read-only, by the web configuration; each listener watches the file for itself."""
@@ -132,11 +142,17 @@ class Application:
         log.info("listening", serves="web", address=bound, version=__version__)
         return listener
 
-    def _ingest_application(self, transport: str) -> web.Application:
+    async def _ingest_runner(self, transport: str, stack: AsyncExitStack) -> tuple[web.AppRunner, Front]:
+        """Return aiohttp's side of an ingest listener, and what stands in front of it."""
+        self._ingest.open(transport)
         application = web.Application(client_max_size=self._ingest.limits.body_bytes)
         application.router.add_routes([web.post("/monitor", self._ingest.handler(transport)), *self._web.routes()])
         application.router.add_routes(lifecycle_routes(self.reload if self._options.enable_lifecycle else None))
-        return application
+        runner = await _runner(application, stack)
+        assert runner.server is not None  # the runner is set up
+        front = Front(self._ingest, transport, runner.server)
+        stack.callback(front.close)
+        return runner, front
 
     async def _flush_regularly(self) -> None:
         while True:
@@ -164,17 +180,6 @@ async def _runner(application: web.Application, stack: AsyncExitStack) -> web.Ap
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     return runner
-
-
-async def _start(application: web.Application, address: Address, stack: AsyncExitStack, *, serves: str) -> web.BaseSite:
-    runner = await _runner(application, stack)
-    host, port = address
-    site = web.TCPSite(runner, host, port)
-    with _naming(address):
-        await site.start()
-    for bound in runner.addresses:
-        log.info("listening", serves=serves, address=_shown(*bound[:2]), version=__version__)
-    return site
 
 
 @contextmanager

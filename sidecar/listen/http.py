@@ -1,7 +1,12 @@
-"""`POST /monitor`: prediction events over HTTP, on the loopback listener and on a Unix stream socket."""
+"""`POST /monitor`: prediction events over HTTP, on the loopback listener and on a Unix stream socket.
+
+`Ingest` says what is done with a body. Two ways lead to it: aiohttp, which takes every request that there is, and the
+protocol in `front`, which takes plain ones for a fraction of the cost.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
@@ -14,8 +19,17 @@ from sidecar.monitor import Monitor
 
 HTTP, UNIX_STREAM = "http", "unix_stream"
 RETRY_AFTER_SECONDS = 1
+JSON = "application/json"
 
-_JSON = {"Content-Type": "application/json"}
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to answer: a status, a document in JSON, and whether to send the body again or to close the connection."""
+
+    status: int
+    body: bytes
+    retry: bool = False
+    close: bool = False
 
 
 class Ingest:
@@ -30,19 +44,25 @@ class Ingest:
         self._clock = clock
         self._inflight_bytes = 0
         self._freed = asyncio.Event()
-        self._stopping = False
         self._forms: dict[str, Form] = {}
         self._refusals: dict[str, RefusalLog] = {}
         self.limits = limits
+        self.stopping = False
 
-    def handler(self, transport: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-        """Return what counts the events of a body and answers, for requests that come by `transport`."""
+    def open(self, transport: str) -> None:
+        """Begin to take bodies that come by `transport`."""
         self._monitor.open_transport(transport)
         self._refusals[transport] = RefusalLog(transport, self._clock)
 
+    def handler(self, transport: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """Return what counts the events of a body and answers, for requests that come by `transport`."""
+
         async def post(request: web.Request) -> web.Response:
-            response = await self._receive(request, transport)
-            if self._stopping:
+            answer = await self._receive(request, transport)
+            response = web.Response(status=answer.status, body=answer.body, headers={"Content-Type": JSON})
+            if answer.retry:
+                response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+            if answer.close or self.stopping:
                 response.force_close()
             return response
 
@@ -50,12 +70,25 @@ class Ingest:
 
     async def drain(self) -> None:
         """Wait for the bodies that are being received; from now on connections are closed after their answer."""
-        self._stopping = True
+        self.stopping = True
         while self._inflight_bytes:
             self._freed.clear()
             await self._freed.wait()
 
-    async def _receive(self, request: web.Request, transport: str) -> web.Response:
+    def has_room(self, size: int) -> bool:
+        """Tell whether a body of that many bytes may be received now."""
+        return self._inflight_bytes + size <= self.limits.inflight_bytes
+
+    def reserve(self, size: int) -> None:
+        """Count bytes of a body as being received, until they are released."""
+        self._inflight_bytes += size
+
+    def release(self, size: int) -> None:
+        """Make room for others."""
+        self._inflight_bytes -= size
+        self._freed.set()
+
+    async def _receive(self, request: web.Request, transport: str) -> Answer:
         limit = self.limits.body_bytes
         announced = request.content_length
         if announced is not None and announced > limit:
@@ -63,24 +96,25 @@ class Ingest:
         # How large a compressed body becomes is known only when it has been read.
         packed = "Content-Encoding" in request.headers
         reserved = limit if announced is None or packed else announced
-        if self._inflight_bytes + reserved > self.limits.inflight_bytes:
+        if not self.has_room(reserved):
             return self._overloaded(transport)
-        self._inflight_bytes += reserved
+        self.reserve(reserved)
         try:
             async with asyncio.timeout(self.limits.body_timeout.seconds):
                 body = await request.read()
         except TimeoutError:
-            return self._too_slow(transport)
+            return self.too_slow(transport)
         except web.HTTPRequestEntityTooLarge:
             return self._too_large(transport)
         except (web.RequestPayloadError, ConnectionError):
-            return self._cut_short(transport)
+            return self.cut_short(transport)
         finally:
-            self._inflight_bytes -= reserved
-            self._freed.set()
-        return self._submit(body, self._form(request.headers.get("Content-Type", "")), transport)
+            self.release(reserved)
+        return self.submit(body, request.headers.get("Content-Type", ""), transport)
 
-    def _submit(self, body: bytes, form: Form, transport: str) -> web.Response:
+    def submit(self, body: bytes, content_type: str, transport: str) -> Answer:
+        """Count the events of a body."""
+        form = self._forms.get(content_type) or self._form(content_type)
         try:
             decoded = self._monitor.submit(body, form, transport=transport, now=self._clock())
         except Unreadable as error:
@@ -88,44 +122,42 @@ class Ingest:
         except TooManyEvents as error:
             return self._refuse(413, str(error), transport)
         if not decoded.refusals.total:
-            return web.Response(status=202, body=b'{"accepted":%d,"rejected":0}\n' % decoded.accepted, headers=_JSON)
+            return Answer(202, b'{"accepted":%d,"rejected":0}\n' % decoded.accepted)
         self._refusals[transport].tell(decoded.refusals)
         return _answer(200 if decoded.accepted else 422, _refused(decoded))
 
-    def _refuse(self, status: int, reason: str, transport: str) -> web.Response:
-        self._refusals[transport].tell_body(reason)
-        return _answer(status, {"error": reason})
+    def too_slow(self, transport: str) -> Answer:
+        """Refuse a body that did not arrive in time."""
+        self._monitor.reject(transport, "unreadable")
+        return self._refuse(
+            408, f"the body did not arrive within {self.limits.body_timeout.text}", transport, close=True
+        )
 
-    def _form(self, content_type: str) -> Form:
-        """Tell the form by its media type; whatever is not listed is taken for JSON, as `curl -d` sends it."""
-        form = self._forms.get(content_type)
-        if form is None:
-            media_type = content_type.partition(";")[0].strip().lower()
-            form = next((f for f in Form if f.value == media_type), Form.JSON)
-            if len(self._forms) < 100:
-                self._forms[content_type] = form
-        return form
-
-    def _too_large(self, transport: str) -> web.Response:
-        self._monitor.reject(transport, "too_large")
-        return self._refuse(413, f"the body is larger than {self.limits.body_bytes} bytes", transport)
-
-    def _cut_short(self, transport: str) -> web.Response:
+    def cut_short(self, transport: str) -> Answer:
+        """Refuse a body whose end did not come, or that is not packed as it says."""
         self._monitor.reject(transport, "unreadable")
         reason = "unreadable body: it was cut short, or is not what Content-Encoding says"
         return self._refuse(400, reason, transport)
 
-    def _too_slow(self, transport: str) -> web.Response:
-        self._monitor.reject(transport, "unreadable")
-        response = self._refuse(408, f"the body did not arrive within {self.limits.body_timeout.text}", transport)
-        response.force_close()
-        return response
+    def _refuse(self, status: int, reason: str, transport: str, *, close: bool = False) -> Answer:
+        self._refusals[transport].tell_body(reason)
+        return _answer(status, {"error": reason}, close=close)
 
-    def _overloaded(self, transport: str) -> web.Response:
+    def _form(self, content_type: str) -> Form:
+        """Tell the form by its media type; whatever is not listed is taken for JSON, as `curl -d` sends it."""
+        media_type = content_type.partition(";")[0].strip().lower()
+        form = next((f for f in Form if f.value == media_type), Form.JSON)
+        if len(self._forms) < 100:
+            self._forms[content_type] = form
+        return form
+
+    def _too_large(self, transport: str) -> Answer:
+        self._monitor.reject(transport, "too_large")
+        return self._refuse(413, f"the body is larger than {self.limits.body_bytes} bytes", transport)
+
+    def _overloaded(self, transport: str) -> Answer:
         self._monitor.drop(transport, "overload")
-        response = _answer(503, {"error": "too many bodies at once: send it again"})
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-        return response
+        return _answer(503, {"error": "too many bodies at once: send it again"}, retry=True)
 
 
 def _refused(decoded: Decoded) -> dict[str, object]:
@@ -134,5 +166,5 @@ def _refused(decoded: Decoded) -> dict[str, object]:
     return {"accepted": decoded.accepted, "rejected": refusals.total, "errors": errors}
 
 
-def _answer(status: int, document: object) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(document) + b"\n", headers=_JSON)
+def _answer(status: int, document: object, *, retry: bool = False, close: bool = False) -> Answer:
+    return Answer(status, msgspec.json.encode(document) + b"\n", retry=retry, close=close)

@@ -1,20 +1,46 @@
-"""A Unix stream socket that speaks HTTP, for aiohttp."""
+"""Where HTTP listens: sites for aiohttp's runner whose connections begin with a protocol of ours."""
 
 import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from sidecar.listen import unix
+from sidecar.listener import Address
+
+ProtocolFactory = Callable[[], asyncio.Protocol]
+
+
+class TcpSite(web.BaseSite):
+    """Serve at a host and port."""
+
+    def __init__(self, runner: web.AppRunner, protocol: ProtocolFactory, address: Address) -> None:
+        super().__init__(runner)
+        self._protocol = protocol
+        self._address = address
+
+    @property
+    def name(self) -> str:
+        """The URL."""
+        return "http://{}:{}".format(*self._address)
+
+    async def start(self) -> None:
+        """Begin to take connections; raises OSError."""
+        await super().start()
+        host, port = self._address
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._protocol, host, port, backlog=self._backlog)
 
 
 class UnixStreamSite(web.BaseSite):
     """Serve on a socket file of our own making: mode 0660, and never another program's."""
 
-    def __init__(self, runner: web.AppRunner, path: Path, *, group: str | None) -> None:
+    def __init__(self, runner: web.AppRunner, protocol: ProtocolFactory, path: Path, *, group: str | None) -> None:
         """Bind the socket; raises SocketFileError."""
         super().__init__(runner)
+        self._protocol = protocol
         self._path = path
         self._socket = unix.bind(path, socket.SOCK_STREAM, group=group)
         self._inode = path.lstat().st_ino
@@ -27,10 +53,8 @@ class UnixStreamSite(web.BaseSite):
     async def start(self) -> None:
         """Begin to take connections."""
         await super().start()
-        server = self._runner.server
-        assert server is not None  # the runner is set up
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(server, sock=self._socket, backlog=self._backlog)
+        self._server = await loop.create_unix_server(self._protocol, sock=self._socket, backlog=self._backlog)
 
     async def stop(self) -> None:
         """Take no more connections, and remove the socket file."""

@@ -1,0 +1,250 @@
+"""A thin HTTP protocol in front of aiohttp: it answers plain `POST /monitor` itself, and hands over what is not plain.
+
+What a request costs is nearly all HTTP, and most requests are of one shape. A request is *plain* when its whole head
+comes at once, is short, and says nothing but `POST /monitor HTTP/1.1`, a `Host`, a `Content-Length` and fields that do
+not touch how the message is framed, each once, in ASCII, on a line of its own: all parsers agree on those. Whatever
+else arrives is not judged here: the connection goes to aiohttp, with the bytes that were read, for the rest of its life.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from socket import SO_KEEPALIVE, SOL_SOCKET
+from typing import cast
+
+from sidecar.listen.http import JSON, Answer, Ingest
+
+HEAD_BYTES = 4096
+"""Longest head of a plain request; longer ones are aiohttp's."""
+
+IDLE_SECONDS = 3630.0
+"""After this long without a request a connection is closed, as aiohttp does it."""
+
+_REMEMBERED_HEADS = 256
+_FIELD = re.compile(rb"([\w!#$%&'*+.^`|~-]+):[ \t]*([\x21-\x7e](?:[ \t\x21-\x7e]*[\x21-\x7e])?)?[ \t]*", re.ASCII)
+_LENGTH = re.compile(rb"0|[1-9][0-9]{0,11}")
+_FRAMING = frozenset(
+    (b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"trailer", b"te", b"http2-settings")
+)
+_START = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\nContent-Type: {JSON}\r\n".encode() for s in HTTPStatus}
+_CLOSE = b"Connection: close\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What there is to know of a plain request before its body."""
+
+    length: int
+    content_type: str
+    close: bool
+
+
+def plain_head(text: bytes) -> Head | None:
+    """Read the head of a request, up to and with its empty line; None where it is not plain.
+
+    >>> plain_head(b"POST /monitor HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 2\\r\\n\\r\\n")
+    Head(length=2, content_type='', close=False)
+    >>> plain_head(b"POST /monitor HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 2\\r\\nExpect: 100-continue\\r\\n\\r\\n")
+    """
+    request, *lines = text[:-4].split(b"\r\n")
+    if request != b"POST /monitor HTTP/1.1":
+        return None
+    fields: dict[bytes, bytes] = {}
+    for line in lines:
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            return None
+        name = field[1].lower()
+        if name in fields or name in _FRAMING:
+            return None
+        fields[name] = field[2] or b""
+    length = fields.get(b"content-length", b"")
+    connection = fields.get(b"connection", b"keep-alive").lower()
+    if b"host" not in fields or not _LENGTH.fullmatch(length) or connection not in (b"keep-alive", b"close"):
+        return None
+    return Head(int(length), fields.get(b"content-type", b"").decode("ascii"), connection == b"close")
+
+
+class Front:
+    """Make the protocol of each connection that comes by a transport; `hand_over` makes that of the others."""
+
+    def __init__(self, ingest: Ingest, transport: str, hand_over: Callable[[], asyncio.Protocol]) -> None:
+        self.ingest = ingest
+        self.transport = transport
+        self.hand_over = hand_over
+        self.connections: set[Connection] = set()
+        self._loop = asyncio.get_running_loop()
+        self._heads: dict[bytes, Head] = {}
+        self._dated = 0
+        self._date = b""
+
+    def __call__(self) -> "Connection":
+        """Return the protocol of a new connection."""
+        return Connection(self, self._loop)
+
+    def close(self) -> None:
+        """Close the connections that are still open and were not handed over."""
+        for connection in tuple(self.connections):
+            connection.close()
+
+    def head(self, text: bytes) -> Head | None:
+        """Read the head of a request; clients that send the same head again are known by it."""
+        head = self._heads.get(text)
+        if head is None:
+            head = plain_head(text)
+            if head is not None:
+                if len(self._heads) >= _REMEMBERED_HEADS:
+                    self._heads.clear()
+                self._heads[text] = head
+        return head
+
+    def response(self, answer: Answer, *, close: bool) -> bytes:
+        """Write an answer as HTTP."""
+        second = int(time.time())
+        if second != self._dated:
+            self._dated = second
+            self._date = b"\r\nDate: %b\r\n" % formatdate(second, usegmt=True).encode()
+        last = _CLOSE if close else b"\r\n"
+        return b"%bContent-Length: %d%b%b%b" % (_START[answer.status], len(answer.body), self._date, last, answer.body)
+
+
+class Connection(asyncio.Protocol):
+    """One connection, from its beginning to its end or to the first request that is not plain."""
+
+    def __init__(self, front: Front, loop: asyncio.AbstractEventLoop) -> None:
+        self._front = front
+        self._ingest = front.ingest
+        self._loop = loop
+        self._head: Head | None = None
+        self._parts: list[bytes] = []
+        self._missing = 0
+        self._since = 0.0
+        self._writing_paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to watch the time."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are not registered as such
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
+        self._since = self._loop.time()
+        self._watch = self._loop.call_at(self._deadline(), self._look_at_the_clock)
+        self._front.connections.add(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Count a body that was cut short."""
+        if self._head is not None:
+            self._end_of_body()
+            self._ingest.cut_short(self._front.transport)
+        self._leave()
+
+    def eof_received(self) -> None:
+        """Answer a body that was cut short, for those who close one direction only."""
+        if self._head is not None:
+            self._end_of_body()
+            self._answer(self._ingest.cut_short(self._front.transport), close=True)
+
+    def pause_writing(self) -> None:
+        """Read no more from who does not read the answers."""
+        self._writing_paused = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on reading."""
+        self._writing_paused = False
+        self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every whole request, in order, and keep the beginning of a body whose rest is to come."""
+        head = self._head
+        if head is not None:
+            self._parts.append(data)
+            self._missing -= len(data)
+            if self._missing > 0:
+                return
+            data = b"".join(self._parts)
+            self._end_of_body()
+            self._serve(data, 0, head)
+        else:
+            self._since = self._loop.time()
+            self._serve(data, 0, None)
+
+    def _serve(self, data: bytes, at: int, head: Head | None) -> None:
+        """Answer the requests in `data` from `at` on, where the body of `head` begins, or a head if it is None."""
+        ingest, transport = self._ingest, self._front.transport
+        while True:
+            if head is None:
+                if at == len(data):
+                    return
+                end = data.find(b"\r\n\r\n", at, at + HEAD_BYTES) + 4
+                head = self._front.head(data[at:end]) if end > 3 else None
+                if head is None or head.length > ingest.limits.body_bytes or not ingest.has_room(head.length):
+                    self._hand_over(data[at:])
+                    return
+                at = end
+            until = at + head.length
+            if until > len(data):
+                self._begin_body(head, data[at:])
+                return
+            close = head.close or ingest.stopping
+            self._answer(ingest.submit(data[at:until], head.content_type, transport), close=close)
+            if close:
+                return
+            at, head = until, None
+
+    def _begin_body(self, head: Head, first: bytes) -> None:
+        self._ingest.reserve(head.length)
+        self._head = head
+        self._parts = [first] if first else []
+        self._missing = head.length - len(first)
+        self._since = self._loop.time()
+        if self._watch.when() > self._deadline():
+            self._watch.cancel()
+            self._watch = self._loop.call_at(self._deadline(), self._look_at_the_clock)
+
+    def _end_of_body(self) -> None:
+        assert self._head is not None  # between two bodies there is none to end
+        self._ingest.release(self._head.length)
+        self._head = None
+        self._parts = []
+        self._since = self._loop.time()
+
+    def _answer(self, answer: Answer, *, close: bool) -> None:
+        self._transport.write(self._front.response(answer, close=close))
+        if close:
+            self._transport.close()
+
+    def _deadline(self) -> float:
+        limit = IDLE_SECONDS if self._head is None else self._ingest.limits.body_timeout.seconds
+        return self._since + limit
+
+    def _look_at_the_clock(self) -> None:
+        """Give up a body that does not come, or an idle connection; else look again when the time has come."""
+        if self._deadline() > self._loop.time():
+            self._watch = self._loop.call_at(self._deadline(), self._look_at_the_clock)
+        elif self._head is not None:
+            self._end_of_body()
+            self._answer(self._ingest.too_slow(self._front.transport), close=True)
+        else:
+            self._transport.close()
+
+    def _hand_over(self, data: bytes) -> None:
+        """Leave the connection to aiohttp, with what was read of it and not answered."""
+        self._leave()
+        transport, protocol = self._transport, self._front.hand_over()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if self._writing_paused:
+            protocol.pause_writing()
+            transport.resume_reading()
+        protocol.data_received(data)
+
+    def _leave(self) -> None:
+        self._watch.cancel()
+        self._front.connections.discard(self)
+
+    def close(self) -> None:
+        """Close the connection, whatever is under way."""
+        self._transport.close()
