@@ -1,5 +1,7 @@
 """Validated events, as rows or as columns, to a Batch."""
 
+import math
+import struct
 from collections.abc import Iterator, Sequence, Set
 from itertools import chain
 from typing import Any
@@ -35,26 +37,22 @@ class OutOfBounds(Exception):
 
 def batch_of_events(events: Sequence[Event]) -> Batch:
     """Turn events of one type into columns."""
-    schema = events[0].schema
-    features, predictions, probabilities, latencies, errors = zip(*map(astuple, events), strict=True)
+    schema, carrying = events[0].schema, events
+    features = [event.features for event in events]
     if None in features:
-        present = [feature is not None for feature in features]
-        features, predictions, probabilities = (
-            tuple(value for value, keep in zip(column, present, strict=True) if keep)
-            for column in (features, predictions, probabilities)
-        )
+        carrying = [event for event in events if event.features is not None]
+        features = [event.features for event in carrying]
     names, columns = _input_names(schema), list(zip(*map(astuple, features), strict=True))
     inputs: dict[str, Any] = dict(zip(names, columns, strict=False))
-    outputs = {PREDICTION: predictions, PROBABILITY: probabilities}
     rows = len(features)
     return Batch(
         schema=schema,
         events=len(events),
-        errors=sum(errors),
-        latency_seconds=_present_seconds(np.array(latencies, dtype=np.float64)),
+        errors=sum([event.error for event in events]),
+        latency_seconds=_present_seconds(_floats([event.latency_ms for event in events])),
         rows=rows,
-        numeric=_matrix([_column(key, inputs, outputs) for key in schema.numeric], rows),
-        categorical=[_column(key, inputs, outputs) or () for key in schema.categorical],
+        numeric=_matrix([_event_column(key, inputs, carrying) for key in schema.numeric], rows),
+        categorical=[_event_column(key, inputs, carrying) or () for key in schema.categorical],
         unknown=sum(value is not ABSENT for value in chain.from_iterable(columns[len(names) :])),
     )
 
@@ -137,6 +135,14 @@ def _input_names(schema: Schema) -> list[str]:
     return [key.name for key in (*schema.numeric, *schema.categorical) if key.role == "input"]
 
 
+def _event_column(key: Key, inputs: dict[str, Any], events: Sequence[Event]) -> Any:
+    if key == PREDICTION:
+        return [event.prediction for event in events]
+    if key == PROBABILITY:
+        return [event.probability for event in events]
+    return inputs.get(key.name)
+
+
 def _column(key: Key, inputs: dict[str, Any], outputs: dict[Key, Any]) -> Any:
     column = inputs.get(key.name) if key.role == "input" else outputs[key]
     return None if column is UNSET else column
@@ -165,8 +171,6 @@ def _one_length(lengths: list[tuple[str, int]]) -> int:
 
 
 def _matrix(columns: Sequence[Any], rows: int) -> Floats:
-    if columns and all(isinstance(column, tuple) for column in columns):
-        return np.array(columns, dtype=np.float64)
     matrix = np.empty((len(columns), rows))
     for i, column in enumerate(columns):
         matrix[i] = _numbers(column, rows)
@@ -178,7 +182,17 @@ def _numbers(column: Any, rows: int) -> Floats:
         return np.full(rows, np.nan)
     if isinstance(column, memoryview):
         return np.frombuffer(column, _FLOAT64)
-    return np.array(column, dtype=np.float64)
+    return _floats(column)
+
+
+def _floats(column: Sequence[float | None]) -> Floats:
+    """Turn numbers and None into an array; `struct` does it at a third of the cost of numpy."""
+    form = f"{len(column)}d"
+    try:
+        packed = struct.pack(form, *column)
+    except struct.error:
+        packed = struct.pack(form, *[math.nan if value is None else value for value in column])
+    return np.frombuffer(packed)
 
 
 def _categories(column: Any, rows: int) -> tuple[Category, ...] | list[Category]:

@@ -6,7 +6,6 @@ body are its events looked at one by one, to refuse the bad ones and keep the re
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import reduce
 from itertools import islice
 from operator import or_
@@ -26,13 +25,12 @@ _PASSED_OVER = msgspec.Raw(b"null")
 _INFINITE = (float("inf"), float("-inf"))
 
 
-@dataclass(slots=True)
-class Decoded:
+class Decoded(msgspec.Struct):
     """The good events of a body, as rows or as one batch of columns, and the refused ones."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[Event] = []
     batch: Batch | None = None
-    refusals: Refusals = field(default_factory=Refusals)
+    refusals: Refusals = msgspec.field(default_factory=Refusals)
 
     @property
     def accepted(self) -> int:
@@ -84,6 +82,8 @@ class Decoder:
         """Decode a body; raises Unreadable or TooManyEvents, and then nothing of it is to be counted."""
         if not body:
             raise Unreadable("the body is empty")
+        if form is Form.JSON and body.startswith(b'{"') and not body.startswith(b'{"columns"'):
+            return self._object(body)  # first, because a body of one event costs least
         if form is Form.MSGPACK:
             decoded = self._columnar(body, self._columns_msgpack.decode, msgspec.msgpack.decode)
         elif form is Form.NDJSON:
@@ -93,7 +93,7 @@ class Decoder:
         elif _COLUMNS_FIRST.match(body):
             decoded = self._columnar(body, self._columns_json.decode, msgspec.json.decode)
         else:
-            decoded = self._object(body)
+            return self._object(body)
         self._limit(decoded.accepted + decoded.refusals.total)
         return decoded
 
@@ -104,9 +104,11 @@ class Decoder:
             pass
         except _UNREADABLE as error:
             raise Unreadable(str(error)) from error
-        if _is_columnar(body):
-            return self._columnar(body, self._columns_json.decode, msgspec.json.decode)
-        return self._each_text([body])
+        if not _is_columnar(body):
+            return self._each_text([body])
+        decoded = self._columnar(body, self._columns_json.decode, msgspec.json.decode)
+        self._limit(decoded.accepted + decoded.refusals.total)
+        return decoded
 
     def _array(self, body: bytes) -> Decoded:
         try:

@@ -1,7 +1,7 @@
 """The wire: what a body of prediction events holds, and how one of them is refused."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple
 
@@ -39,12 +39,11 @@ class Refusal:
     kind: str = "invalid"
 
 
-@dataclass(slots=True)
-class Refusals:
+class Refusals(msgspec.Struct):
     """The refused events of one body: the first few in full, all of them in numbers."""
 
-    first: list[Refusal] = field(default_factory=list)
-    by_kind: dict[str, int] = field(default_factory=dict)
+    first: list[Refusal] = []
+    by_kind: dict[str, int] = {}
     total: int = 0
 
     def add(self, refusal: Refusal, *, events: int = 1) -> None:

@@ -3,7 +3,8 @@
 What a request costs is nearly all HTTP, and most requests are of one shape. A request is *plain* when its whole head
 comes at once, is short, and says nothing but `POST /monitor HTTP/1.1`, a `Host`, a `Content-Length` and fields that do
 not touch how the message is framed, each once, in ASCII, on a line of its own: all parsers agree on those. Whatever
-else arrives is not judged here: the connection goes to aiohttp, with the bytes that were read, for the rest of its life.
+else arrives is not judged here: the connection goes to aiohttp, with the bytes that were read, for the rest of its
+life.
 """
 
 import asyncio
@@ -81,6 +82,7 @@ class Front:
         self._heads: dict[bytes, Head] = {}
         self._dated = 0
         self._date = b""
+        self._accepted: dict[bytes, bytes] = {}
 
     def __call__(self) -> "Connection":
         """Return the protocol of a new connection."""
@@ -108,7 +110,15 @@ class Front:
         if second != self._dated:
             self._dated = second
             self._date = b"\r\nDate: %b\r\n" % formatdate(second, usegmt=True).encode()
-        last = _CLOSE if close else b"\r\n"
+            self._accepted.clear()
+        if answer.status == 202 and not close:  # the same ones again and again
+            written = self._accepted.get(answer.body)
+            if written is None:
+                written = self._accepted[answer.body] = self._written(answer, b"\r\n")
+            return written
+        return self._written(answer, _CLOSE if close else b"\r\n")
+
+    def _written(self, answer: Answer, last: bytes) -> bytes:
         return b"%bContent-Length: %d%b%b%b" % (_START[answer.status], len(answer.body), self._date, last, answer.body)
 
 

@@ -6,7 +6,6 @@ protocol in `front`, which takes plain ones for a fraction of the cost.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
@@ -22,8 +21,7 @@ RETRY_AFTER_SECONDS = 1
 JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What to answer: a status, a document in JSON, and whether to send the body again or to close the connection."""
 
     status: int
