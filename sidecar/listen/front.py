@@ -25,6 +25,7 @@ HEAD_BYTES = 4096
 IDLE_SECONDS = 3630.0
 """After this long without a request a connection is closed, as aiohttp does it."""
 
+_FIELDS = 100
 _REMEMBERED_HEADS = 256
 _FIELD = re.compile(rb"([\w!#$%&'*+.^`|~-]+):[ \t]*([\x21-\x7e](?:[ \t\x21-\x7e]*[\x21-\x7e])?)?[ \t]*", re.ASCII)
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,11}")
@@ -52,7 +53,7 @@ def plain_head(text: bytes) -> Head | None:
     >>> plain_head(b"POST /monitor HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 2\\r\\nExpect: 100-continue\\r\\n\\r\\n")
     """
     request, *lines = text[:-4].split(b"\r\n")
-    if request != b"POST /monitor HTTP/1.1":
+    if request != b"POST /monitor HTTP/1.1" or len(lines) > _FIELDS:
         return None
     fields: dict[bytes, bytes] = {}
     for line in lines:
