@@ -7,9 +7,10 @@ Every feature has a `missing` bin, always its last. A numeric value `x` is in bi
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise, repeat
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,31 @@ def category_text(value: str | bool | int | float) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e16:
         return str(int(value))
     return repr(value)
+
+
+class Coded(Sequence[Category]):
+    """A column of texts as `codes`, each an index into `values` or -1 for what is missing."""
+
+    def __init__(self, values: Sequence[str], codes: NDArray[np.integer]) -> None:
+        self.values = (*values, None)  # -1 is the last
+        self.codes = codes
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __iter__(self) -> Iterator[Category]:
+        return map(self.values.__getitem__, self.codes.tolist())
+
+    @overload
+    def __getitem__(self, at: int) -> Category: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> "Coded": ...
+
+    def __getitem__(self, at: int | slice) -> "Category | Coded":
+        if isinstance(at, slice):
+            return Coded(self.values[:-1], self.codes[at])  # type: ignore[arg-type]  # all but the last are texts
+        return self.values[int(self.codes[at])]
 
 
 class NumericBins:
@@ -83,6 +109,9 @@ class CategoricalBins:
 
     def index(self, values: Iterable[Category]) -> Indices:
         """Return the bin of each value; `None` and NaN are missing."""
+        if isinstance(values, Coded):
+            bins: Indices = self.index(values.values)[values.codes]
+            return bins
         values = values if isinstance(values, list | tuple) else list(values)
         found = np.fromiter(map(self._table.get, values, repeat(_UNLISTED)), np.intp, len(values))
         for i in np.flatnonzero(found == _UNLISTED):

@@ -10,11 +10,13 @@ import numpy as np
 from msgspec import UNSET
 from msgspec.structs import astuple
 
-from sidecar.bins import Category, Floats
-from sidecar.event import PREDICTION, PROBABILITY, Batch, Event, Key, Schema
+from sidecar.bins import Category, Coded, Floats
+from sidecar.event import PREDICTION, PROBABILITY, Batch, CodedColumn, Event, Key, Schema
 from sidecar.schema import ABSENT
 
 _FLOAT64 = np.dtype("<f8")
+_INT32 = np.dtype("<i4")
+_CODES = "expected a buffer of little-endian int32"
 _BESIDE_FEATURES = ("prediction", "probability", "latency_ms", "error")
 
 
@@ -85,7 +87,7 @@ def batch_of_columns(body: Any) -> Batch:
         latency_seconds=_present_seconds(latency),
         rows=rows,
         numeric=numeric,
-        categorical=[_categories(_column(key, inputs, outputs), rows) for key in schema.categorical],
+        categorical=[_categories(key, _column(key, inputs, outputs), rows) for key in schema.categorical],
         unknown=rows * ignored,
     )
 
@@ -124,11 +126,24 @@ def rows_of_columns(columns: dict[str, Any], passed_over: Set[str]) -> Iterator[
 
 
 def _values(path: str, column: Any) -> list[Any]:
+    if isinstance(column, dict):
+        return _loosely_coded(path, column)
     if isinstance(column, bytes) and len(column) % _FLOAT64.itemsize == 0:
         column = np.frombuffer(column, _FLOAT64).tolist()
     if not isinstance(column, list):
         raise Misfit(path, "expected a list, or a buffer of little-endian float64", events=1)
     return [None if value != value else value for value in column]
+
+
+def _loosely_coded(path: str, column: dict[Any, Any]) -> list[Category]:
+    if column.keys() != {"values", "codes"}:
+        raise Misfit(path, "expected values and codes, and nothing else", events=1)
+    values, codes = column["values"], column["codes"]
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise Misfit(f"{path}.values", "expected a list of texts", events=1)
+    if not isinstance(codes, bytes) or len(codes) % _INT32.itemsize:
+        raise Misfit(f"{path}.codes", _CODES, events=1)
+    return list(_coded(path, values, codes))
 
 
 def _input_names(schema: Schema) -> list[str]:
@@ -148,6 +163,16 @@ def _column(key: Key, inputs: dict[str, Any], outputs: dict[Key, Any]) -> Any:
     return None if column is UNSET else column
 
 
+def _coded(path: str, values: Sequence[str], buffer: memoryview | bytes) -> Coded:
+    """Return a coded column; raises Misfit where a code is not one of a value, since then none can be trusted."""
+    codes = np.frombuffer(buffer, _INT32)
+    if codes.size and not (codes.min() >= -1 and codes.max() < len(values)):
+        wrong = int(np.flatnonzero((codes < -1) | (codes >= len(values)))[0])
+        reason = f"code {codes[wrong]} at {wrong} is not -1 or an index of its {len(values)} values"
+        raise Misfit(f"{path}.codes", reason, events=codes.size)
+    return Coded(values, codes)
+
+
 def _common_length(columns: Any, names: list[str], values: Sequence[Any]) -> int:
     named = [(f"$.columns.features.{name}", column) for name, column in zip(names, values, strict=False)]
     named += [(f"$.columns.{name}", getattr(columns, name)) for name in _BESIDE_FEATURES]
@@ -157,6 +182,10 @@ def _common_length(columns: Any, names: list[str], values: Sequence[Any]) -> int
             if column.nbytes % _FLOAT64.itemsize:
                 raise Misfit(path, "expected a buffer of little-endian float64", events=1)
             lengths.append((path, column.nbytes // _FLOAT64.itemsize))
+        elif isinstance(column, CodedColumn):
+            if column.codes.nbytes % _INT32.itemsize:
+                raise Misfit(f"{path}.codes", _CODES, events=1)
+            lengths.append((path, column.codes.nbytes // _INT32.itemsize))
         elif column is not None and column is not UNSET:
             lengths.append((path, len(column)))
     return _one_length(lengths)
@@ -195,9 +224,12 @@ def _floats(column: Sequence[float | None]) -> Floats:
     return np.frombuffer(packed)
 
 
-def _categories(column: Any, rows: int) -> tuple[Category, ...] | list[Category]:
+def _categories(key: Key, column: Any, rows: int) -> Sequence[Category]:
     if column is None:
         return (None,) * rows
+    if isinstance(column, CodedColumn):
+        path = f"$.columns.features.{key.name}" if key.role == "input" else f"$.columns.{key.name}"
+        return _coded(path, column.values, column.codes)
     if isinstance(column, memoryview):
         numbers = np.frombuffer(column, _FLOAT64)
         if np.isinf(numbers).any():

@@ -1,6 +1,7 @@
 """The wire: what a body of prediction events holds, and how one of them is refused."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple
@@ -84,6 +85,13 @@ class Schema:
     learning: bool = False
 
 
+class CodedColumn(msgspec.Struct, eq=False, forbid_unknown_fields=True):
+    """A column of texts on the wire: the distinct ones, and little-endian int32 that index them, -1 for missing."""
+
+    values: list[str]
+    codes: memoryview
+
+
 class Event(msgspec.Struct, eq=False, gc=False):
     """An event as decoded, by a subclass that is made from a Schema. An error event may come without features."""
 
@@ -110,5 +118,5 @@ class Batch:
     latency_seconds: Floats
     rows: int
     numeric: Floats
-    categorical: list[tuple[Category, ...] | list[Category]]
+    categorical: list[Sequence[Category]]
     unknown: int

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from sidecar.event import PREDICTION, PROBABILITY, UNFIT_NAME, Event, Key, Schema
+from sidecar.event import PREDICTION, PROBABILITY, UNFIT_NAME, CodedColumn, Event, Key, Schema
 
 ABSENT = msgspec.Raw(b"")
 """What an ignored feature holds where the event does not carry it."""
@@ -39,9 +39,13 @@ def event_type(schema: Schema, *, string_length: int) -> Any:
 
 
 def columns_type(schema: Schema, *, string_length: int, buffers: bool) -> Any:
-    """Return the type of a columnar body; with `buffers` a column may be one of little-endian float64."""
-    categories = list[Annotated[str, Meta(max_length=string_length)] | bool | int | _Finite | None]
-    category = categories | memoryview if buffers else categories
+    """Return the type of a columnar body; with `buffers` a column may be one of little-endian float64, or be coded."""
+    text = Annotated[str, Meta(max_length=string_length)]
+    category: Any = list[text | bool | int | _Finite | None]
+    if buffers:
+        category |= memoryview | msgspec.defstruct(
+            "Coded", [("values", list[text]), ("codes", memoryview)], bases=(CodedColumn,), forbid_unknown_fields=True
+        )
     number = list[float | None] | memoryview if buffers else list[float | None]
     probability = list[_Probability] | memoryview if buffers else list[_Probability]
     milliseconds = list[_Milliseconds] | memoryview if buffers else list[_Milliseconds]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar.bins import CategoricalBins, Category, NumericBins, category_text, quantile_edges, top_categories
+from sidecar.bins import CategoricalBins, Category, Coded, NumericBins, category_text, quantile_edges, top_categories
 
 LARGEST = float(np.finfo(np.float64).max)
 SMALLEST = 5e-324
@@ -231,3 +231,14 @@ def test_top_categories_are_the_commonest_then_alphabetical() -> None:
     assert top_categories(["z", "z", "a"], 5) == ("z", "a")
     assert top_categories([], 5) == ()
     assert top_categories(values, 0) == ()
+
+
+@given(st.lists(st.text(max_size=3), max_size=5), st.data())
+def test_coded_columns_have_the_bins_of_their_texts(values: list[str], data: st.DataObject) -> None:
+    codes = data.draw(st.lists(st.integers(-1, len(values) - 1)))
+    coded = Coded(values, np.array(codes, dtype=np.int32))
+    texts = [None if code < 0 else values[code] for code in codes]
+    assert list(coded) == [coded[i] for i in range(len(coded))] == texts
+    bins = CategoricalBins(["a", "b", ""])
+    assert bins.index(coded).tolist() == bins.index(texts).tolist()
+    assert list(coded[1:]) == texts[1:]

@@ -35,6 +35,10 @@ def _buffer(*numbers: float) -> bytes:
     return np.array(numbers, dtype="<f8").tobytes()
 
 
+def _coded(values: Any, *codes: int, **changes: Any) -> dict[str, Any]:
+    return {"values": values, "codes": np.array(codes, dtype="<i4").tobytes()} | changes
+
+
 def _refused(decoded: Decoded) -> list[tuple[int, str, str]]:
     return [(refusal.index, refusal.path, refusal.kind) for refusal in decoded.refusals.first]
 
@@ -267,6 +271,39 @@ def test_null_columns_are_absent_whether_or_not_rows_are_looked_at_one_by_one() 
         assert decoded.accepted == (2 if amount == [1.0, 2.0] else 1)
 
 
+def test_coded_columns_say_the_same_as_lists() -> None:
+    columns = {
+        "features": {"amount": _buffer(1, 2, 3), "merchant": _coded(["visa", "amex", "visa"], 2, -1, 1)},
+        "prediction": _coded(["ok"], 0, 0, -1),
+    }
+    decoded = _decoder().decode(_packed({"columns": columns}), MSGPACK)
+    content = _content(decoded)["fraud"]
+    assert (decoded.accepted, decoded.refusals.total) == (3, 0)
+    assert content.columns[MERCHANT] == ["visa", None, "amex"]
+    assert content.columns[PREDICTION] == ["ok", "ok", None]
+
+
+def test_coded_columns_are_read_row_by_row_where_another_column_is_refused() -> None:
+    columns = {"features": {"amount": [1, "x", 3], "merchant": _coded(["visa", "amex"], 1, 0, -1)}}
+    decoded = _decoder().decode(_packed({"columns": columns}), MSGPACK)
+    assert _refused(decoded) == [(1, "$.features.amount", "invalid")]
+    assert _content(decoded)["fraud"].columns[MERCHANT] == ["amex", None]
+
+
+def test_coded_columns_without_rows_are_nothing() -> None:
+    columns = {"features": {"amount": b"", "merchant": _coded([])}}
+    assert _decoder().decode(_packed({"columns": columns}), MSGPACK).accepted == 0
+
+
+def test_coded_columns_are_learned_from() -> None:
+    decoder = _decoder(learning_schema("fraud"))
+    columns = {"features": {"merchant": _coded(["visa", "amex"], 1, 0, -1)}, "prediction": _coded(["ok"], 0, 0, 0)}
+    for _ in range(2):  # the second time the kinds are known
+        content = _content(decoder.decode(_packed({"columns": columns}), MSGPACK))["fraud"]
+        assert content.columns[MERCHANT] == ["amex", "visa", None]
+        assert content.columns[PREDICTION] == ["ok", "ok", "ok"]
+
+
 # Bad bodies. An outcome is an exception, or events accepted and the refusals as (index, path, kind).
 
 Outcome = type[Exception] | tuple[int, list[tuple[int, str, str]]]
@@ -278,6 +315,8 @@ FIVE_THOUSAND_DIGITS = b"9" * 5000
 def _one(path: str, kind: str = "invalid") -> Outcome:
     return (0, [(0, path, kind)])
 
+
+_AT = "$.columns.features.merchant"
 
 BAD: list[tuple[str, Form, bytes, Outcome]] = [
     # not JSON
@@ -653,7 +692,68 @@ BAD: list[tuple[str, Form, bytes, Outcome]] = [
         b"\x81\xa7columns\x81\xa8features\x81\xa8merchant\x91\xd6\xff\x00\x00\x00\x01",
         _one("$.features.merchant"),
     ),
+    # coded columns
+    *(
+        (f"coded column, {name}", MSGPACK, _packed({"columns": {"features": {"merchant": column}}}), outcome)
+        for name, column, outcome in (
+            ("code past the values", _coded(["a", "b"], 0, 2), (0, [(0, f"{_AT}.codes", "invalid")])),
+            ("code below -1", _coded(["a", "b"], 0, -2), (0, [(0, f"{_AT}.codes", "invalid")])),
+            ("smallest code there is", _coded(["a"], -(2**31)), (0, [(0, f"{_AT}.codes", "invalid")])),
+            ("codes and no values", _coded([], 0), (0, [(0, f"{_AT}.codes", "invalid")])),
+            ("codes of no whole number", _coded(["a"], codes=b"12345"), _one(f"{_AT}.codes")),
+            ("codes a list", _coded(["a"], codes=[0]), _one(f"{_AT}.codes")),
+            ("codes a text", _coded(["a"], codes="0000"), _one(f"{_AT}.codes")),
+            ("codes nil", _coded(["a"], codes=None), _one(f"{_AT}.codes")),
+            ("nil among the values", _coded(["a", None], 0), _one(f"{_AT}.values")),
+            ("a number among the values", _coded(["a", 1], 0), _one(f"{_AT}.values")),
+            ("values a text", _coded("ab", 0), _one(f"{_AT}.values")),
+            ("values a buffer", _coded(b"ab", 0), _one(f"{_AT}.values")),
+            ("no codes", {"values": ["a"]}, _one(_AT)),
+            ("no values", {"codes": bytes(4)}, _one(_AT)),
+            ("something else", _coded(["a"], 0, ordered=True), _one(_AT)),
+            ("nothing", {}, _one(_AT)),
+            (
+                "a value that is too long",
+                _coded(["a", "x" * 21], 0, 1, -1),
+                (2, [(1, "$.features.merchant", "invalid")]),
+            ),
+        )
+    ),
+    (
+        *("coded column of another length", MSGPACK),
+        *(
+            _packed({"columns": {"features": {"amount": _buffer(1, 2), "merchant": _coded(["a"], 0)}}}),
+            (0, [(0, "$.columns.features.merchant", "invalid")]),
+        ),
+    ),
+    (
+        *("coded column for numbers", MSGPACK),
+        *(
+            _packed({"columns": {"features": {"amount": _coded(["a"], 0, -1)}}}),
+            (1, [(0, "$.features.amount", "invalid")]),
+        ),
+    ),
+    (
+        *("coded column for latency", MSGPACK),
+        *(
+            _packed({"columns": {"features": {}, "latency_ms": _coded(["a"], 0)}}),
+            (0, [(0, "$.latency_ms", "invalid")]),
+        ),
+    ),
+    (
+        *("coded column in JSON", JSON),
+        *(
+            b'{"columns": {"features": {"merchant": {"values": ["a"], "codes": [0]}}}}',
+            _one("$.columns.features.merchant.codes"),
+        ),
+    ),
     # too many
+    (
+        "51 coded rows",
+        MSGPACK,
+        _packed({"columns": {"features": {"merchant": _coded(["a"], *[0] * 51)}}}),
+        TooManyEvents,
+    ),
     ("51 events", JSON, b"[" + b", ".join([b'{"features": {}}'] * 51) + b"]", TooManyEvents),
     ("51 bad events", JSON, b"[" + b", ".join([b"1"] * 51) + b"]", TooManyEvents),
     ("51 lines", NDJSON, b"\n".join([b'{"features": {}}'] * 51), TooManyEvents),
