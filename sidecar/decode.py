@@ -99,7 +99,9 @@ class Decoder:
 
     def _object(self, body: bytes) -> Decoded:
         try:
-            return Decoded([self._one.decode(body)])
+            event: Event = self._one.decode(body)
+            if event.features is not None or event.error:
+                return Decoded([event])
         except msgspec.ValidationError:
             pass
         except _UNREADABLE as error:
@@ -112,7 +114,9 @@ class Decoder:
 
     def _array(self, body: bytes) -> Decoded:
         try:
-            return Decoded(self._many.decode(body))
+            events: list[Event] = self._many.decode(body)
+            if _complete(events):
+                return Decoded(events)
         except msgspec.ValidationError:
             pass
         except _UNREADABLE as error:
@@ -126,8 +130,10 @@ class Decoder:
 
     def _lines(self, body: bytes) -> Decoded:
         try:
-            events: list[Event] = self._one.decode_lines(body)
+            events: list[Event] | None = self._one.decode_lines(body)
         except _UNREADABLE:
+            events = None
+        if events is None or not _complete(events):
             lines = [line for line in body.split(b"\n") if line.strip()]
             self._limit(len(lines))
             return self._each_text(lines)
@@ -188,9 +194,12 @@ class Decoder:
     def decode_texts(self, texts: Sequence[bytes]) -> Decoded:
         """Decode events that came one by one; each that cannot be read is refused."""
         try:
-            return Decoded(self._one.decode_lines(b"\n".join(texts)))
+            events: list[Event] = self._one.decode_lines(b"\n".join(texts))
+            if _complete(events):
+                return Decoded(events)
         except _UNREADABLE:
-            return self._each(texts, msgspec.json.decode, lambda text: self._one.decode(text))
+            pass
+        return self._each(texts, msgspec.json.decode, lambda text: self._one.decode(text))
 
     def _each_text(self, texts: Sequence[bytes]) -> Decoded:
         decoded = self._each(texts, msgspec.json.decode, lambda text: self._one.decode(text))
@@ -239,7 +248,7 @@ class Decoder:
     def _one_event(self, item: Any, loose: Callable[[Any], Any], typed: Callable[[Any], Event] | None) -> Event:
         if typed is not None:
             try:
-                return typed(item)
+                return _with_features(typed(item))
             except msgspec.ValidationError as error:
                 if str(error).startswith(_BEYOND_DOUBLES):
                     raise
@@ -253,14 +262,9 @@ class Decoder:
     def _acquainted(self, item: Any) -> Event:
         """Validate an event with all that is new in it."""
         row = self._acquaint(item)
-        bare = isinstance(row, dict) and row.get("features") is None and row.get("error") is True
-        if bare:
-            row = row | {"features": {}}
-        event: Event = msgspec.convert(row, self._event)
-        _refuse_infinite(row["features"], "$.features")
+        event = _with_features(msgspec.convert(row, self._event))
+        _refuse_infinite(row.get("features") or {}, "$.features")
         _refuse_infinite({"prediction": event.prediction, "latency_ms": event.latency_ms}, "$")
-        if bare:
-            event.features = None
         return event
 
     def _forget(self, known: Mapping[str, Schema]) -> None:
@@ -314,8 +318,23 @@ class Decoder:
             raise TooManyEvents(f"the body holds more than {self._events_per_body} events")
 
 
+def _complete(events: Sequence[Event]) -> bool:
+    """Tell whether every event that is no error has features."""
+    if None not in [event.features for event in events]:
+        return True
+    return all(event.features is not None or event.error for event in events)
+
+
+def _with_features(event: Event) -> Event:
+    if event.features is None and not event.error:
+        raise msgspec.ValidationError("required unless error is true - at `$.features`")
+    return event
+
+
 def batches(events: Sequence[Event]) -> list[Batch]:
     """Turn events of any models into columns, a batch for each schema, in the order the schemas first come up."""
+    if len(set(map(type, events))) == 1:
+        return [batch_of_events(events)]
     by_type: dict[type, list[Event]] = {}
     for event in events:
         by_type.setdefault(type(event), []).append(event)

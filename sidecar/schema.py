@@ -27,7 +27,7 @@ def event_type(schema: Schema, *, string_length: int) -> Any:
     category = Annotated[str, Meta(max_length=string_length)] | bool | int | float | None
     features = _features(schema, number=float | None, category=category)
     fields: list[tuple[str, Any, Any] | tuple[str, Any]] = [
-        ("features", features),
+        ("features", features | None, None),  # an error may come without; of others the decoder sees to it
         ("prediction", _prediction(schema, number=float | None, category=category, undecided=None), None),
         ("probability", _Probability, None),
         ("latency_ms", _Milliseconds, None),

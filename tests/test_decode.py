@@ -230,6 +230,16 @@ def test_error_events_may_leave_features_out() -> None:
     assert content.columns[AGE] == [1.0]
 
 
+def test_error_events_without_features_do_not_have_a_body_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = _decoder()
+    monkeypatch.setattr(decoder, "_each", None)
+    bare = {"error": True, "latency_ms": 5}
+    for way in ("array", "lines"):
+        assert decoder.decode(*WAYS[way]([*EVENTS, bare, bare | {"features": None}])).accepted == len(EVENTS) + 2
+    assert decoder.decode_texts([json.dumps(bare).encode()]).accepted == 1
+    assert decoder.decode(json.dumps(bare).encode(), JSON).accepted == 1
+
+
 def test_columns_of_errors_alone_may_leave_features_out() -> None:
     for body, form in (
         (b'{"columns": {"error": [true, true], "latency_ms": [1, 2]}}', JSON),
