@@ -11,7 +11,7 @@ from sidecar.bins import Floats
 from sidecar.config import DriftConfig
 from sidecar.configfile import Duration
 from sidecar.event import Batch, Key, Schema
-from sidecar.levels import level_indices
+from sidecar.levels import level_indices, level_steps
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile
 from sidecar.window import Windows
 
@@ -71,6 +71,7 @@ class Comparison:
         """Judge drift by these settings from now on."""
         self._min_samples = settings.min_samples
         self.thresholds = [settings.thresholds_for(feature.name) for feature in self.features]
+        self._steps = level_steps(self.thresholds)
         self.significance_factor: Floats = np.array(
             [
                 drift.significance_factor(bins.size, alpha=settings.alpha, design_effect=feature.design_effect)
@@ -119,7 +120,7 @@ class Comparison:
             js=drift.js_divergence(live, shares, starts),
             ks=ks,
             threshold=threshold,
-            level=level_indices(psi, threshold, samples, self.thresholds, min_samples=self._min_samples),
+            level=level_indices(psi, threshold, samples, self._steps, min_samples=self._min_samples),
         )
 
 

@@ -23,7 +23,8 @@ def per_feature(values: NDArray[Any], starts: Indices) -> NDArray[Any]:
 
 
 def _per_bin(values: NDArray[Any], starts: Indices, bins: int) -> NDArray[Any]:
-    return np.repeat(values, np.diff(starts, append=bins), axis=-1)
+    feature = np.repeat(np.arange(len(starts)), np.diff(starts, append=bins))
+    return np.take(values, feature, axis=-1)  # much faster than repeating rows of several windows
 
 
 def reference_shares(counts: Counts, starts: Indices) -> Floats:
