@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import uvloop
 from aiohttp import web
 
 from sidecar import __version__
-from sidecar.collector import Collector, LoadState
+from sidecar.collector import Collector, LoadState, StorageState
 from sidecar.configfile import ConfigError
 from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
 from sidecar.listen.datagram import DatagramListener
@@ -29,6 +29,7 @@ from sidecar.listener import Address, Listener, shorten_mistakes_of_clients
 from sidecar.load import load_all
 from sidecar.log import Log
 from sidecar.monitor import Monitor
+from sidecar.storage import Clock, Pace, Store
 from sidecar.web import PATHS, PROBES, Web, lifecycle_routes
 from sidecar.webconfig import WebConfig
 
@@ -55,30 +56,40 @@ class Options:
     unix_datagram: Path | None = None
     unix_group: str | None = None
     web_config_file: Path | None = None
+    storage_path: Path | None = None
+    storage_pace: Pace = field(default_factory=Pace)
 
 
 class Application:
     """Serve until told to stop."""
 
     def __init__(self, options: Options) -> None:
-        """Load everything; raises ConfigError."""
+        """Load everything; raises ConfigError or StorageError."""
         self._options = options
         if options.web_config_file is not None and not options.web_addresses:
             raise ConfigError("--web.config.file: it is for --web.listen-address, of which there is none")
         if options.telemetry_path in PATHS:
             raise ConfigError(f"--web.telemetry-path: {options.telemetry_path!r} is taken: choose another path")
         config, profiles = load_all(options.config_file)
-        self._clock = time.monotonic
-        self._monitor = Monitor(config, profiles, now=self._clock(), start=datetime.now(UTC))
+        self._clock = Clock()
+        self._store: Store | None = None
+        storage = None
+        if options.storage_path is None:
+            self._monitor = Monitor(config, profiles, now=self._clock(), start=datetime.now(UTC))
+        else:
+            storage = StorageState()
+            self._store = Store(options.storage_path, self._clock, storage, options.storage_pace)
+            self._monitor = self._store.begin(config, profiles)
         self._load = LoadState(last_success_timestamp_seconds=time.time())
         self._ingest = Ingest(self._monitor, config.limits, self._clock)
         self._web = Web(
             self._monitor,
-            Collector(self._monitor, self._load),
+            Collector(self._monitor, self._load, storage),
             self._load,
             self._clock,
             telemetry_path=options.telemetry_path,
             alertmanager_url=options.alertmanager_url,
+            storage=storage,
         )
         self._stopping = asyncio.Event()
 
@@ -94,18 +105,23 @@ class Application:
             sites = await self._listen(stack)
             for name, model in self._monitor.models.items():
                 log.info("watching", model=name, reference="learning" if model.learner else model.config.reference)
-            flushing = asyncio.create_task(self._flush_regularly())
+            regular = [asyncio.create_task(self._flush_regularly())]
+            if self._store is not None:
+                regular.append(asyncio.create_task(self._store.run()))
             gc.collect()
             gc.freeze()  # what is there now stays, and need not be looked at again and again
             await self._stopping.wait()
             log.info("stopping")
             self._web.ready = False
-            flushing.cancel()
+            for task in regular:
+                task.cancel()
             for site in sites:
                 await site.stop()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ingest.drain(), SHUTDOWN_SECONDS)
         self._monitor.flush(now=self._clock())
+        if self._store is not None:
+            await self._store.close()
         events = sum(model.traffic.events for model in self._monitor.models.values())
         log.info("stopped", events=events)
 

@@ -5,7 +5,7 @@ Whatever is the same at every scrape (names, labels, shares of the reference) is
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -28,12 +28,25 @@ class LoadState:
     last_success_timestamp_seconds: float = 0.0
 
 
+@dataclass(slots=True)
+class StorageState:
+    """How keeping the state in files goes; `problem` says why it would not survive a crash now."""
+
+    problem: str | None = None
+    failures: int = 0
+    checkpoint_timestamp_seconds: float | None = None
+    checkpoint_bytes: int = 0
+    set_aside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(metrics.SET_ASIDE_REASONS, 0))
+    begun_anew: dict[str, int] = field(default_factory=lambda: dict.fromkeys(metrics.STORED_PARTS, 0))
+
+
 class Collector:
     """Write all families of a monitor and of the process."""
 
-    def __init__(self, monitor: Monitor, load: LoadState) -> None:
+    def __init__(self, monitor: Monitor, load: LoadState, storage: StorageState | None = None) -> None:
         self._monitor = monitor
         self._load = load
+        self._storage = storage
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         self._written: dict[str, _Written] = {}
@@ -83,6 +96,8 @@ class Collector:
         families[metrics.CONFIG_RELOAD_TIMESTAMP].append(
             _sample(metrics.CONFIG_RELOAD_TIMESTAMP, (), self._load.last_success_timestamp_seconds)
         )
+        if self._storage is not None:
+            _storage_families(families, self._storage)
         build = (__version__, platform.python_version())
         families[metrics.BUILD_INFO].append(_sample(metrics.BUILD_INFO, build, 1))
 
@@ -146,6 +161,20 @@ _STATISTICS = {
     metrics.DRIFT_KS: "ks",
     metrics.DRIFT_PSI_THRESHOLD: "threshold",
 }
+
+
+def _storage_families(families: Families, storage: StorageState) -> None:
+    for metric, values in (
+        (metrics.STORAGE_SET_ASIDE, storage.set_aside),
+        (metrics.STORAGE_BEGUN_ANEW, storage.begun_anew),
+    ):
+        families[metric] = [_sample(metric, (label,), value) for label, value in values.items()]
+    families[metrics.STORAGE_HEALTHY] = [_sample(metrics.STORAGE_HEALTHY, (), int(storage.problem is None))]
+    families[metrics.STORAGE_FAILURES] = [_sample(metrics.STORAGE_FAILURES, (), storage.failures)]
+    if storage.checkpoint_timestamp_seconds is not None:
+        timestamp, size = storage.checkpoint_timestamp_seconds, storage.checkpoint_bytes
+        families[metrics.STORAGE_CHECKPOINT_TIMESTAMP] = [_sample(metrics.STORAGE_CHECKPOINT_TIMESTAMP, (), timestamp)]
+        families[metrics.STORAGE_CHECKPOINT_BYTES] = [_sample(metrics.STORAGE_CHECKPOINT_BYTES, (), size)]
 
 
 def _traffic_families(families: Families, model: Model, written: _Written) -> None:

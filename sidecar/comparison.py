@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from sidecar import drift
+from sidecar.arrays import buffer, from_buffer
 from sidecar.bins import Floats
 from sidecar.config import DriftConfig
 from sidecar.configfile import Duration
 from sidecar.event import Batch, Key, Schema
 from sidecar.levels import level_indices, level_steps
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile
-from sidecar.window import Windows
+from sidecar.window import Windows, WindowsState
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,13 @@ class DriftReading:
     ks: Floats
     threshold: Floats
     level: NDArray[np.int64]
+
+
+class ComparisonState(msgspec.Struct, frozen=True):
+    """What a Comparison holds beside its profile."""
+
+    windows: WindowsState
+    out_of_range: memoryview
 
 
 class Comparison:
@@ -90,6 +99,15 @@ class Comparison:
             indices[i] += start
         self._windows.add(indices.ravel(), now=now)
         self.out_of_range += ((batch.numeric < self._low) | (batch.numeric > self._high)).sum(axis=1)
+
+    def state(self) -> ComparisonState:
+        """Return a copy of everything that `restore` wants."""
+        return ComparisonState(self._windows.state(), buffer(self.out_of_range.copy(), "<i8"))
+
+    def restore(self, state: ComparisonState) -> None:
+        """Go on from a state of the same profile and windows; raises StateError where it cannot be one."""
+        self._windows.restore(state.windows)
+        self.out_of_range = from_buffer(state.out_of_range, "<i8", self.out_of_range.size)
 
     def observations(self) -> NDArray[np.int64]:
         """Return the count of every bin since the start."""

@@ -72,7 +72,7 @@ def convert_yaml(text: str, path: Path, kind: type[T]) -> T:
     if document is None:
         document = {}
     try:
-        return msgspec.convert(document, kind, dec_hook=_convert_special)
+        return msgspec.convert(document, kind, dec_hook=convert_special)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_sentence(str(error), document)}") from error
 
@@ -114,7 +114,8 @@ def _read_yaml(text: str, path: Path) -> Any:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
 
 
-def _convert_special(kind: type, value: Any) -> Any:
+def convert_special(kind: type, value: Any) -> Any:
+    """Read a Duration or a ByteSize, for msgspec."""
     if kind is Duration:
         if not isinstance(value, str):
             raise ValueError(f"{value!r} is not a duration such as 30s, 5m, 1h30m or 1d")
@@ -122,6 +123,15 @@ def _convert_special(kind: type, value: Any) -> Any:
     if kind is ByteSize:
         return ByteSize.parse(value)
     raise NotImplementedError(kind)
+
+
+def plain_special(value: Any) -> Any:
+    """Write a Duration or a ByteSize as `convert_special` reads it, for msgspec."""
+    if isinstance(value, Duration):
+        return value.text
+    if isinstance(value, ByteSize):
+        return int(value)
+    raise NotImplementedError(type(value))
 
 
 def _sentence(message: str, document: Any) -> str:

@@ -1,11 +1,14 @@
 """Learn a reference from the first events: keep their columns, then build a profile of them."""
 
 from datetime import datetime
+from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import CategoricalBins, Category, Floats, category_text, top_categories
+from sidecar.arrays import StateError, buffer, from_buffer
+from sidecar.bins import CategoricalBins, Category, category_text, top_categories
 from sidecar.config import Learn
 from sidecar.event import Batch, Key
 from sidecar.reference.build import WINDOW_ROWS
@@ -22,13 +25,44 @@ _OTHER_TEXT = "\0other"
 _MISSING, _OTHER = -1, -2
 
 
+class LearnerState(msgspec.Struct, frozen=True):
+    """What a Learner holds: its columns of numbers, and those of codes of texts."""
+
+    rows: int
+    numbers: list[tuple[Key, memoryview]]
+    codes: list[tuple[Key, memoryview]]
+    texts: list[list[str]]
+
+
+class _Column:
+    """A column that grows at its end. What it held is never changed, so that it can be read later without a copy."""
+
+    def __init__(self, rows: NDArray[Any]) -> None:
+        self._values = rows
+        self._rows = rows.size
+
+    def extend(self, rows: NDArray[Any]) -> None:
+        """Add rows at the end."""
+        end = self._rows + rows.size
+        if end > self._values.size:
+            grown = np.empty(max(end, 64, self._values.size * 3 // 2), self._values.dtype)
+            grown[: self._rows] = self.rows()
+            self._values = grown
+        self._values[self._rows : end] = rows
+        self._rows = end
+
+    def rows(self) -> NDArray[Any]:
+        """Return the rows so far. A view, which later rows do not change."""
+        return self._values[: self._rows]
+
+
 class Learner:
     """Collect rows until there are enough for a profile."""
 
     def __init__(self, settings: Learn) -> None:
         self._settings = settings
-        self._numbers: dict[Key, list[Floats]] = {}
-        self._codes: dict[Key, list[NDArray[np.int32]]] = {}
+        self._numbers: dict[Key, _Column] = {}
+        self._codes: dict[Key, _Column] = {}
         self._texts: dict[Key, dict[str, int]] = {}
         self.rows = 0
 
@@ -56,22 +90,22 @@ class Learner:
         rows = min(batch.rows - first, max(0, self.wanted_rows - self.rows))
         kept = slice(first, first + rows)
         numbers = dict(zip(batch.schema.numeric, batch.numeric, strict=True))
-        for key, chunks in self._numbers.items():
-            chunks.append(numbers[key][kept].copy() if key in numbers else np.full(rows, np.nan))
+        for key, column in self._numbers.items():
+            column.extend(numbers[key][kept] if key in numbers else np.full(rows, np.nan))
         texts = dict(zip(batch.schema.categorical, batch.categorical, strict=True))
         for key, codes in self._codes.items():
             values = texts[key][kept] if key in texts else (None,) * rows
-            codes.append(np.fromiter((self._code(key, value) for value in values), np.int32, rows))
+            codes.extend(np.fromiter((self._code(key, value) for value in values), np.int32, rows))
         self.rows += rows
         return kept.stop
 
     def _begin(self, key: Key, *, categorical: bool) -> None:
         """Begin a column, missing in the rows so far."""
         if categorical and key not in self._codes:
-            self._codes[key] = [np.full(self.rows, _MISSING, dtype=np.int32)]
+            self._codes[key] = _Column(np.full(self.rows, _MISSING, dtype=np.int32))
             self._texts[key] = {}
         elif not categorical and key not in self._numbers:
-            self._numbers[key] = [np.full(self.rows, np.nan)]
+            self._numbers[key] = _Column(np.full(self.rows, np.nan))
 
     def _code(self, key: Key, value: Category) -> int:
         if value is None:
@@ -82,18 +116,39 @@ class Learner:
             return _OTHER
         return texts.setdefault(text, len(texts))
 
+    def state(self) -> LearnerState:
+        """Return everything that `restore` wants; the arrays are not changed later."""
+        return LearnerState(
+            rows=self.rows,
+            numbers=[(key, buffer(column.rows(), "<f8")) for key, column in self._numbers.items()],
+            codes=[(key, buffer(column.rows(), "<i4")) for key, column in self._codes.items()],
+            texts=[list(self._texts[key]) for key in self._codes],
+        )
+
+    def restore(self, state: LearnerState) -> None:
+        """Go on from a state of a learner with the same settings; raises StateError where it cannot be one."""
+        self._numbers = {key: _Column(from_buffer(data, "<f8", state.rows)) for key, data in state.numbers}
+        self._codes = {key: _Column(from_buffer(data, "<i4", state.rows)) for key, data in state.codes}
+        if len(state.texts) != len(self._codes):
+            raise StateError(f"texts of {len(state.texts)} columns where there are {len(self._codes)}")
+        self._texts = {
+            key: {text: code for code, text in enumerate(texts)}
+            for key, texts in zip(self._codes, state.texts, strict=True)
+        }
+        self.rows = state.rows
+
     def profile(self, *, model: str, model_version: str, created: datetime) -> Profile:
         """Build the profile of the rows kept. Columns that never held a value are left out."""
         specs, columns = [], {}
-        for key, chunks in self._numbers.items():
-            numbers = np.concatenate(chunks)
+        for key, grown in self._numbers.items():
+            numbers = grown.rows()
             if not np.isnan(numbers).all():
                 wanted = _wanted(key)
                 columns[wanted.column] = numbers
                 specs.append(spec_of(wanted, numbers, bins=self._settings.bins, categories=0))
         texts: dict[str, list[str | None]] = {}
         for key, codes in self._codes.items():
-            column = self._text_column(key, np.concatenate(codes))
+            column = self._text_column(key, codes.rows())
             if any(text is not None for text in column):
                 wanted = _wanted(key)
                 texts[wanted.column] = column

@@ -129,6 +129,43 @@ CONFIG_RELOAD_TIMESTAMP = Metric(
     (),
     "When configuration and references were last loaded successfully, Unix time.",
 )
+STORAGE_HEALTHY = Metric(
+    "model_sidecar_storage_healthy",
+    "gauge",
+    (),
+    "Whether counts are kept in files, so that they survive a crash. Absent without --storage.path.",
+)
+STORAGE_FAILURES = Metric(
+    "model_sidecar_storage_failures_total",
+    "counter",
+    (),
+    "Attempts to keep counts in files that failed. Absent without --storage.path.",
+)
+STORAGE_SET_ASIDE = Metric(
+    "model_sidecar_storage_set_aside_total",
+    "counter",
+    ("reason",),
+    "Files found at the start that could not be used and were set aside. Absent without --storage.path.",
+)
+STORAGE_BEGUN_ANEW = Metric(
+    "model_sidecar_storage_begun_anew_total",
+    "counter",
+    ("part",),
+    "Counts of models that were kept but begun anew, since a changed configuration gives them another meaning. "
+    "Absent without --storage.path.",
+)
+STORAGE_CHECKPOINT_TIMESTAMP = Metric(
+    "model_sidecar_storage_last_checkpoint_timestamp_seconds",
+    "gauge",
+    (),
+    "When all counts were last written as a whole, Unix time. Absent before, and without --storage.path.",
+)
+STORAGE_CHECKPOINT_BYTES = Metric(
+    "model_sidecar_storage_last_checkpoint_bytes",
+    "gauge",
+    (),
+    "Size of all counts as last written. Absent before, and without --storage.path.",
+)
 BUILD_INFO = Metric(
     "model_sidecar_build_info", "gauge", ("version", "pythonversion"), "Version of the sidecar, value 1."
 )
@@ -156,6 +193,12 @@ CATALOGUE: tuple[Metric, ...] = (
     UNKNOWN_FEATURES,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,
+    STORAGE_HEALTHY,
+    STORAGE_FAILURES,
+    STORAGE_SET_ASIDE,
+    STORAGE_BEGUN_ANEW,
+    STORAGE_CHECKPOINT_TIMESTAMP,
+    STORAGE_CHECKPOINT_BYTES,
     BUILD_INFO,
 )
 """Every family in the order of exposition; the process adds the standard `process_*` families."""
@@ -165,3 +208,9 @@ REJECT_REASONS = ("unreadable", "invalid", "unknown_model", "too_large", "too_ma
 
 DROP_REASONS = ("overload",)
 """Values of `reason` on `model_sidecar_events_dropped_total`, all exported from the start."""
+
+SET_ASIDE_REASONS = ("damaged", "foreign", "format", "incomplete", "unreadable")
+"""Values of `reason` on `model_sidecar_storage_set_aside_total`, all exported from the start."""
+
+STORED_PARTS = ("traffic", "comparison", "learning")
+"""Values of `part` on `model_sidecar_storage_begun_anew_total`, all exported from the start."""

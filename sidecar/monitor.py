@@ -5,20 +5,70 @@ Single-threaded: events of small bodies wait until there are enough of them to c
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
+import msgspec
 import numpy as np
 
-from sidecar.comparison import Comparison
+from sidecar.arrays import StateError
+from sidecar.comparison import Comparison, ComparisonState
 from sidecar.config import Config, ModelConfig
 from sidecar.decode import Decoded, Decoder, batches
 from sidecar.event import Batch, Event, Form, Schema, TooManyEvents, Unreadable
-from sidecar.learn import Learner
+from sidecar.learn import Learner, LearnerState
 from sidecar.metrics import DROP_REASONS, REJECT_REASONS
 from sidecar.reference.profile import Profile
 from sidecar.schema import learning_schema
-from sidecar.traffic import Traffic
+from sidecar.traffic import Traffic, TrafficState
 
 _FLUSH_AT = 256
+
+
+class ModelState(msgspec.Struct, frozen=True):
+    """What a Model holds. Its events are decoded by `schema`, which may list more than its reference."""
+
+    unknown: int
+    schema: Schema
+    traffic: TrafficState
+    profile: Profile | None
+    comparison: ComparisonState | None
+    learner: LearnerState | None
+
+
+class MonitorState(msgspec.Struct, frozen=True):
+    """What a Monitor holds. `epoch` is the time of day at 0 of its clock."""
+
+    config: Config
+    epoch: datetime
+    models: dict[str, ModelState]
+    events: dict[str, int]
+    rejected: list[tuple[str, str, int]]
+    dropped: list[tuple[str, str, int]]
+
+
+class Journal(Protocol):
+    """What a Monitor tells of all that changes its state, in order and once it is done.
+
+    Doing the same again, in order and each at its `now`, makes the same state, to the bit.
+    """
+
+    def submitted(self, body: bytes, form: Form, *, transport: str, now: float) -> None:
+        """Keep a body that was counted."""
+
+    def submitted_texts(self, texts: Sequence[bytes], *, transport: str, now: float) -> None:
+        """Keep events that came one by one and were counted."""
+
+    def rejected(self, transport: str, reason: str, count: int) -> None:
+        """Keep what was refused outside of a body that was counted."""
+
+    def dropped(self, transport: str, reason: str, count: int) -> None:
+        """Keep what was lost."""
+
+    def flushed(self, *, now: float) -> None:
+        """Keep that events which waited were counted together."""
+
+    def reconfigured(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float) -> None:
+        """Keep a change of the configuration."""
 
 
 class Model:
@@ -69,6 +119,28 @@ class Model:
         else:
             self._set_reference(profile, now=now)
 
+    def state(self, schema: Schema) -> ModelState:
+        """Return a copy of everything that `restore` wants; events are decoded by `schema` now."""
+        return ModelState(
+            unknown=self.unknown,
+            schema=schema,
+            traffic=self.traffic.state(),
+            profile=self.comparison.profile if self.comparison else None,
+            comparison=self.comparison.state() if self.comparison else None,
+            learner=self.learner.state() if self.learner else None,
+        )
+
+    def restore(self, state: ModelState) -> None:
+        """Go on from a state of the same configuration and profile; raises StateError where it cannot be one."""
+        self.unknown = state.unknown
+        self.traffic.restore(state.traffic)
+        if self.comparison is not None and state.comparison is not None:
+            self.comparison.restore(state.comparison)
+        elif self.learner is not None and state.learner is not None:
+            self.learner.restore(state.learner)
+        else:
+            raise StateError(f"model {self.name!r} has a profile without counts, or counts without a profile")
+
     def _finish_learning(self, learner: Learner, *, now: float, wall: datetime) -> None:
         profile = learner.profile(model=self.name, model_version=self.config.version, created=wall)
         self._set_reference(profile, now=now)
@@ -86,9 +158,13 @@ class Monitor:
     """Take bodies of events, keep the state of every model.
 
     `now` is in seconds of a clock that never goes back; `start` says what time of day `now` was at the beginning.
+    The journal, where there is one, is told of everything that changes the state, before the caller is answered.
     """
 
+    journal: Journal | None = None
+
     def __init__(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float, start: datetime) -> None:
+        self._config = config
         self._epoch = start - timedelta(seconds=now)
         self.models = {model.name: Model(model, profiles[model.name], now=now) for model in config.models}
         self._decoder = self._make_decoder(config)
@@ -96,6 +172,38 @@ class Monitor:
         self.events: dict[str, int] = {}
         self.rejected: dict[tuple[str, str], int] = {}
         self.dropped: dict[tuple[str, str], int] = {}
+
+    @classmethod
+    def restored(cls, state: MonitorState, *, now: float) -> "Monitor":
+        """Return a monitor that goes on from a state; raises StateError where it cannot be one."""
+        config = state.config
+        if {model.name for model in config.models} != state.models.keys():
+            raise StateError("the models are not those of the configuration")
+        profiles = {name: model.profile for name, model in state.models.items()}
+        monitor = cls(config, profiles, now=now, start=state.epoch + timedelta(seconds=now))
+        for name, model in state.models.items():
+            monitor.models[name].restore(model)
+            monitor._decoder.update(model.schema)
+        monitor.events = dict(state.events)
+        monitor.rejected = {(transport, reason): count for transport, reason, count in state.rejected}
+        monitor.dropped = {(transport, reason): count for transport, reason, count in state.dropped}
+        return monitor
+
+    def state(self, *, now: float) -> MonitorState:
+        """Return a copy of everything that `restored` wants."""
+        self.flush(now=now)
+        return MonitorState(
+            config=self._config,
+            epoch=self._epoch,
+            models={name: model.state(self._decoder.schema(name)) for name, model in self.models.items()},
+            events=dict(self.events),
+            rejected=[(*key, count) for key, count in self.rejected.items()],
+            dropped=[(*key, count) for key, count in self.dropped.items()],
+        )
+
+    def set_time_of_day(self, wall: datetime, *, now: float) -> None:
+        """Say again what time of day `now` is."""
+        self._epoch = wall - timedelta(seconds=now)
 
     def _make_decoder(self, config: Config) -> Decoder:
         limits = config.limits
@@ -132,39 +240,52 @@ class Monitor:
             self.reject(transport, "too_many_events")
             raise
         self._count(decoded, transport=transport, now=now)
+        if self.journal is not None:
+            self.journal.submitted(body, form, transport=transport, now=now)
         return decoded
 
     def submit_texts(self, texts: Sequence[bytes], *, transport: str, now: float) -> Decoded:
         """Count JSON events that came one by one; refused ones are counted as such and told in the result."""
         decoded = self._decoder.decode_texts(texts)
         self._count(decoded, transport=transport, now=now)
+        if self.journal is not None:
+            self.journal.submitted_texts(texts, transport=transport, now=now)
         return decoded
 
     def _count(self, decoded: Decoded, *, transport: str, now: float) -> None:
         self.events[transport] += decoded.accepted
         for reason, count in decoded.refusals.by_kind.items():
-            self.reject(transport, reason, count)
+            self.rejected[transport, reason] += count
         if decoded.batch is not None:
-            self.flush(now=now)
+            self._flush(now=now)
             self._observe(decoded.batch, now=now)
         self._waiting += decoded.events
         if len(self._waiting) >= _FLUSH_AT:
-            self.flush(now=now)
+            self._flush(now=now)
 
     def reject(self, transport: str, reason: str, count: int = 1) -> None:
         """Count events, or a body that stands for one, as refused."""
         self.rejected[transport, reason] += count
+        if self.journal is not None:
+            self.journal.rejected(transport, reason, count)
 
     def drop(self, transport: str, reason: str, count: int = 1) -> None:
         """Count events, or a body that stands for one, as lost."""
         self.dropped[transport, reason] += count
+        if self.journal is not None:
+            self.journal.dropped(transport, reason, count)
 
     def flush(self, *, now: float) -> None:
         """Count the events that wait. To be called before reading, and about every second."""
         if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for batch in batches(waiting):
-                self._observe(batch, now=now)
+            self._flush(now=now)
+            if self.journal is not None:
+                self.journal.flushed(now=now)
+
+    def _flush(self, *, now: float) -> None:
+        waiting, self._waiting = self._waiting, []
+        for batch in batches(waiting):
+            self._observe(batch, now=now)
 
     def _observe(self, batch: Batch, *, now: float) -> None:
         model = self.models[batch.schema.model]
@@ -183,13 +304,15 @@ class Monitor:
                 models[name].reconfigure(model_config, profiles[name], now=now)
             else:
                 models[name] = Model(model_config, profiles[name], now=now)
-        self.models = models
+        self._config, self.models = config, models
         learned_so_far = {
             name: self._decoder.schema(name) for name, m in models.items() if m.learner and m.learner.rows
         }
         self._decoder = self._make_decoder(config)
         for schema in learned_so_far.values():
             self._decoder.update(schema)
+        if self.journal is not None:
+            self.journal.reconfigured(config, profiles, now=now)
 
 
 def rows_from(batch: Batch, first: int) -> Batch:

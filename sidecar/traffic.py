@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +12,7 @@ from sidecar.bins import Floats
 from sidecar.config import LatencyConfig
 from sidecar.configfile import Duration
 from sidecar.event import Batch
-from sidecar.window import Windows
+from sidecar.window import Windows, WindowsState
 
 QUANTILES = (0.5, 0.95, 0.99)
 
@@ -28,6 +29,13 @@ class TrafficReading:
     quantiles: tuple[float, ...]
     mean: float
     within: tuple[float, ...]
+
+
+class TrafficState(msgspec.Struct, frozen=True):
+    """What Traffic holds."""
+
+    windows: WindowsState
+    latency_sum: float
 
 
 class Traffic:
@@ -49,6 +57,15 @@ class Traffic:
             bucket = self._upper.searchsorted(seconds, side="left") + _BUCKETS
             self._windows.add(np.concatenate((bucket, sketch.index(seconds) + self._sketch)), now=now)
             self.latency_sum += float(seconds.sum())
+
+    def state(self) -> TrafficState:
+        """Return a copy of everything that `restore` wants."""
+        return TrafficState(self._windows.state(), self.latency_sum)
+
+    def restore(self, state: TrafficState) -> None:
+        """Go on from a state of the same bounds and windows; raises StateError where it cannot be one."""
+        self._windows.restore(state.windows)
+        self.latency_sum = state.latency_sum
 
     @property
     def events(self) -> int:

@@ -9,7 +9,7 @@ from aiohttp import web
 from sidecar import __version__
 from sidecar.alertmanager import AlertmanagerError, held_alerts
 from sidecar.alerts import alerts_report
-from sidecar.collector import Collector, LoadState
+from sidecar.collector import Collector, LoadState, StorageState
 from sidecar.monitor import Monitor
 from sidecar.page import Page
 from sidecar.report import NotThere, Report, drift_report, latency_report, utc_text
@@ -37,6 +37,7 @@ class Web:
         *,
         telemetry_path: str,
         alertmanager_url: str | None = None,
+        storage: StorageState | None = None,
     ) -> None:
         self._monitor = monitor
         self._collector = collector
@@ -45,6 +46,7 @@ class Web:
         self._page = Page(telemetry_path)
         self._telemetry_path = telemetry_path
         self._alertmanager_url = alertmanager_url
+        self._storage = storage
         self._started = clock()
         self.ready = True
 
@@ -138,7 +140,9 @@ class Web:
             for name, m in self._monitor.models.items()
             if m.learner
         ]
-        return web.Response(text="model-sidecar is ready.\n" + "".join(learning))
+        problem = self._storage.problem if self._storage else None
+        storage = [f"storage: counts would not survive a crash: {problem}\n"] if problem else []
+        return web.Response(text="".join(["model-sidecar is ready.\n", *learning, *storage]))
 
     async def page(self, request: web.Request) -> web.Response:
         """Answer with the status page, or that the one the browser has is still the same."""

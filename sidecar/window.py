@@ -5,13 +5,23 @@ Reading a window costs the same however long it is. Time is an argument, in seco
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from sidecar.arrays import StateError, buffer, from_buffer
 from sidecar.bins import Indices
 
 PANES = 60
 """Panes a window. The newest is being filled, so a window covers between 59/60 and all of its length."""
+
+
+class WindowsState(msgspec.Struct, frozen=True):
+    """What Windows hold: the newest pane of each window, the rings (uint32), and the counts since the start (int64)."""
+
+    panes: list[int]
+    rings: list[memoryview]
+    ever: memoryview
 
 
 class Windows:
@@ -55,6 +65,24 @@ class Windows:
         """Return the counts since the start, shape `(size,)`. A view: valid until the next call."""
         self._fold()
         return self._ever
+
+    def state(self) -> WindowsState:
+        """Return a copy of everything that `restore` wants."""
+        self._fold()
+        rings = [buffer(ring.copy(), "<u4") for ring in self._rings]
+        return WindowsState(list(self._pane), rings, buffer(self._ever.copy(), "<i8"))
+
+    def restore(self, state: WindowsState) -> None:
+        """Go on from a state of windows of the same size and lengths; raises StateError where it cannot be one."""
+        if not len(state.panes) == len(state.rings) == len(self._rings):
+            raise StateError(f"{len(state.rings)} windows where there are {len(self._rings)}")
+        self._rings = [from_buffer(ring, "<u4", PANES, self.size) for ring in state.rings]
+        self._ever = from_buffer(state.ever, "<i8", self.size)
+        self._in_window = np.array([ring.sum(axis=0, dtype=np.int64) for ring in self._rings])
+        self._in_window.shape = (len(self._rings), self.size)
+        self._waiting[:] = 0
+        self._pane = list(state.panes)
+        self._pane_ends = self._next_end()
 
     def _fold(self) -> None:
         waiting = self._waiting

@@ -4,11 +4,15 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sidecar import log
 from sidecar.cli.options import add_log_options, address
 from sidecar.configfile import ConfigError
+
+if TYPE_CHECKING:
+    from sidecar import app
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="unix_group",
         metavar="GROUP",
         help="group of the socket files, by name or number; their mode is 0660 (default: that of the process)",
+    )
+    parser.add_argument(
+        "--storage.path",
+        dest="storage_path",
+        metavar="DIR",
+        type=Path,
+        help="directory where counts and learned references are kept, so that they survive a crash; made if missing "
+        "(default: in memory alone)",
     )
     parser.add_argument(
         "--web.listen-address",
@@ -93,7 +105,18 @@ def run(args: argparse.Namespace) -> int:
     from sidecar import app
 
     log.set_up(level=args.log_level, form=args.log_format)
-    options = app.Options(
+    try:
+        return app.run(options(args))
+    except (ConfigError, OSError) as error:
+        print(f"model-sidecar: {error}", file=sys.stderr)
+        return 1
+
+
+def options(args: argparse.Namespace) -> "app.Options":
+    """Return what the arguments say."""
+    from sidecar import app
+
+    return app.Options(
         config_file=args.config_file,
         ingest_address=args.ingest_address,
         web_addresses=args.web_addresses,
@@ -104,12 +127,8 @@ def run(args: argparse.Namespace) -> int:
         unix_stream=args.unix_stream,
         unix_datagram=args.unix_datagram,
         unix_group=args.unix_group,
+        storage_path=args.storage_path,
     )
-    try:
-        return app.run(options)
-    except (ConfigError, OSError) as error:
-        print(f"model-sidecar: {error}", file=sys.stderr)
-        return 1
 
 
 def _url(text: str) -> str:
