@@ -86,7 +86,7 @@ class Store:
             self._go_on(recovered, config, profiles)
         self._monitor.journal = self
         if self._read:
-            self._checkpoint_now()
+            self.checkpoint_now()
         return self._monitor
 
     def _go_on(self, recovered: Recovered, config: Config, profiles: Mapping[str, Profile | None]) -> None:
@@ -101,9 +101,10 @@ class Store:
         except OSError as error:
             self._fall_behind()
             self._trouble(error)
-        parts = {name: _parts(model) for name, model in monitor.models.items()}
         monitor.set_time_of_day(datetime.now(UTC), now=now)
         monitor.journal = self
+        monitor.flush(now=recovered.now)  # what waited came before the end, not now
+        parts = {name: _parts(model) for name, model in monitor.models.items()}
         monitor.reconfigure(config, profiles, now=now)
         for name, before in parts.items():
             after = _parts(monitor.models[name]) if name in monitor.models else {}
@@ -118,7 +119,7 @@ class Store:
         """Write everything for the last time, and let another process have the directory."""
         if self._writing is not None:
             await self._writing
-        self._checkpoint_now()
+        self.checkpoint_now()
         if self._segment is not None:
             self._segment.close()
             self._segment = None
@@ -190,7 +191,8 @@ class Store:
         else:
             self._written(segment, size)
 
-    def _checkpoint_now(self) -> None:
+    def checkpoint_now(self) -> None:
+        """Write everything before going on."""
         taken = self._take()
         if taken is None:
             return

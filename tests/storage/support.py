@@ -1,0 +1,96 @@
+"""Stores whose clocks are turned by hand, and what a kill leaves of them."""
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from sidecar.collector import StorageState
+from sidecar.config import Config, Learn, ModelConfig
+from sidecar.configfile import Duration, plain_special
+from sidecar.event import Form
+from sidecar.monitor import Monitor
+from sidecar.reference import Profile, build
+from sidecar.storage import Clock, Pace, Store
+
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+RNG = np.random.default_rng(5)
+PROFILE = build(
+    {"amount": RNG.normal(100, 20, 1000), "merchant": RNG.choice(["visa", "amex"], 1000)},
+    model="fraud",
+    created=datetime(2026, 1, 1, tzinfo=UTC),
+)
+WINDOWS = (Duration("1m"), Duration("5m"))
+FRAUD = ModelConfig(name="fraud", reference="fraud.json", windows=WINDOWS)
+LEARNING = ModelConfig(name="churn", learn=Learn(events=100), windows=WINDOWS)
+CONFIG = Config(models=(FRAUD, LEARNING))
+PROFILES: Mapping[str, Profile | None] = {"fraud": PROFILE, "churn": None}
+
+
+@dataclass
+class Time:
+    """The clocks of a machine."""
+
+    boottime: float = 1000.0
+    wall: float = 1_800_000_000.0
+    boot_id: str = "boot-1"
+
+    def clock(self) -> Clock:
+        return Clock(boottime=lambda: self.boottime, wall=lambda: self.wall, boot_id=self.boot_id)
+
+    def pass_(self, seconds: float) -> None:
+        self.boottime += seconds
+        self.wall += seconds
+
+
+@dataclass
+class Kept:
+    """A monitor that is kept in a directory."""
+
+    path: Path
+    time: Time
+    config: Config = CONFIG
+    profiles: Mapping[str, Profile | None] = field(default_factory=lambda: PROFILES)
+    pace: Pace = field(default_factory=Pace)
+
+    def __post_init__(self) -> None:
+        self.state = StorageState()
+        self.clock = self.time.clock()
+        self.store = Store(self.path, self.clock, self.state, self.pace)
+        self.monitor = self.store.begin(self.config, self.profiles)
+        self.monitor.open_transport("http")
+
+    def submit(self, body: bytes, form: Form = Form.JSON) -> int:
+        return self.monitor.submit(body, form, transport="http", now=self.clock()).accepted
+
+    def killed(self, copy: Path, **changes: Any) -> "Kept":
+        """Go on with what a kill at this moment would leave."""
+        shutil.copytree(self.path, copy)
+        options = {"time": self.time, "config": self.config, "profiles": self.profiles, "pace": self.pace} | changes
+        return Kept(copy, **options)
+
+    def everything(self) -> bytes:
+        """Return all that it holds, once everything is counted and all windows are at the present."""
+        return everything(self.monitor, now=self.clock())
+
+
+def everything(monitor: Monitor, *, now: float) -> bytes:
+    monitor.flush(now=now)
+    for model in monitor.models.values():
+        model.traffic.readings([], now=now)
+        if model.comparison is not None:
+            model.comparison.counts(now=now)
+    state = monitor.state(now=now)
+    # What is known to be ignored is forgotten with every change of the configuration, and met again.
+    models = {
+        name: msgspec.structs.replace(model, schema=dataclasses.replace(model.schema, ignored=()))
+        for name, model in state.models.items()
+    }
+    state = msgspec.structs.replace(state, models=models, epoch=datetime(2026, 1, 1, tzinfo=UTC))
+    return msgspec.msgpack.encode(state, enc_hook=plain_special)

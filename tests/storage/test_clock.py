@@ -1,0 +1,122 @@
+"""Time goes on over restarts, reboots, sleep and changes of the time of day."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.storage.clock import Clock, Moment, clock_at
+from tests.storage.support import Kept, Time
+
+SAVED = Moment(clock=500.0, wall=1_800_000_000.0, boottime=200.0, boot_id="one")
+
+walls = st.floats(-4e9, 4e9)
+
+
+@given(st.floats(0, 1e8), walls)
+def test_in_the_same_boot_the_time_of_day_does_not_matter(passed: float, wall: float) -> None:
+    assert clock_at(SAVED, wall=wall, boottime=200.0 + passed, boot_id="one") == 500.0 + (200.0 + passed - 200.0)
+
+
+@given(walls, st.floats(0, 1e8), st.sampled_from(["two", ""]))
+def test_in_another_boot_the_time_of_day_tells_and_time_never_goes_back(
+    wall: float, boottime: float, boot_id: str
+) -> None:
+    now = clock_at(SAVED, wall=wall, boottime=boottime, boot_id=boot_id)
+    assert now == 500.0 + max(0.0, wall - SAVED.wall)
+    assert now >= SAVED.clock
+
+
+def test_a_boot_that_is_not_known_is_another() -> None:
+    unknown = Moment(clock=500.0, wall=100.0, boottime=200.0, boot_id="")
+    assert clock_at(unknown, wall=107.0, boottime=900.0, boot_id="") == 507.0
+
+
+def test_a_machine_that_counts_from_less_is_another_though_it_has_the_same_name() -> None:
+    assert clock_at(SAVED, wall=SAVED.wall + 3, boottime=50.0, boot_id="one") == 503.0
+
+
+def test_the_real_clock_does_not_go_back() -> None:
+    clock = Clock()
+    first = clock()
+    moment = clock.moment()
+    again = Clock()
+    again.go_on(moment, at_least=0.0)
+    assert first <= moment.clock <= again()
+    again.go_on(moment, at_least=moment.clock + 1000)
+    assert again() >= moment.clock + 1000
+
+
+def _event(**changes: Any) -> bytes:
+    return json.dumps({"model": "fraud", "features": {"amount": 1.0}} | changes).encode()
+
+
+def _in_windows(kept: Kept) -> list[int]:
+    kept.monitor.flush(now=kept.clock())
+    return [reading.events for reading in kept.monitor.models["fraud"].traffic.readings([], now=kept.clock())]
+
+
+def test_windows_hold_what_they_should_wherever_the_time_of_day_jumps(tmp_path: Path) -> None:
+    """Windows of one and five minutes; an event every 10 s; the time of day jumps and a restart comes in between."""
+    for name, jump in (("forth", 86400.0), ("back", -86400.0), ("none", 0.0)):
+        time = Time()
+        kept = Kept(tmp_path / name / "a", time)
+        for i in range(12):
+            kept.submit(_event())
+            kept.monitor.flush(now=kept.clock())
+            time.pass_(10)
+            if i == 3:
+                time.wall += jump
+            if i == 6:
+                kept = kept.killed(tmp_path / name / "b")
+        assert _in_windows(kept) == [5, 12]  # one that is 60 s old is out
+
+
+def test_windows_run_on_while_the_process_is_down(tmp_path: Path) -> None:
+    time = Time()
+    kept = Kept(tmp_path / "a", time)
+    kept.submit(_event())
+    time.pass_(120)
+    assert _in_windows(kept.killed(tmp_path / "b")) == [0, 1]
+    time.pass_(300)
+    assert _in_windows(kept.killed(tmp_path / "c")) == [0, 0]
+
+
+def test_after_a_reboot_windows_go_on_by_the_time_of_day(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time(boottime=1e6))
+    kept.submit(_event())
+    for i, (minutes, expected) in enumerate([(0.5, [1, 1]), (2, [0, 1]), (6, [0, 0])]):
+        rebooted = Time(boottime=5.0, wall=kept.time.wall + minutes * 60, boot_id="boot-2")
+        again = kept.killed(tmp_path / f"b{i}", time=rebooted)
+        assert _in_windows(again) == expected
+        assert again.monitor.models["fraud"].traffic.events == 1
+
+
+def test_a_time_of_day_that_went_back_over_a_reboot_neither_loses_nor_doubles(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time(boottime=1e6))
+    kept.time.pass_(30)
+    kept.submit(_event())
+    rebooted = Time(boottime=5.0, wall=kept.time.wall - 1e6, boot_id="boot-2")
+    again = kept.killed(tmp_path / "b", time=rebooted)
+    assert _in_windows(again) == [1, 1]
+    rebooted.pass_(20)
+    again.submit(_event())
+    assert _in_windows(again) == [2, 2]
+    rebooted.pass_(45)
+    assert _in_windows(again) == [1, 2]
+    rebooted.pass_(300)
+    assert _in_windows(again) == [0, 0]
+    assert again.monitor.models["fraud"].traffic.events == 2
+
+
+def test_sleep_counts_as_time(tmp_path: Path) -> None:
+    """A machine that sleeps counts on in CLOCK_BOOTTIME, which is what the clock reads."""
+    time = Time()
+    kept = Kept(tmp_path / "a", time)
+    kept.submit(_event())
+    kept.monitor.flush(now=kept.clock())
+    time.pass_(3600)
+    kept.submit(_event())
+    assert _in_windows(kept) == [1, 1]

@@ -1,0 +1,403 @@
+"""What is kept is what was counted: to the bit, wherever the process ends, and never what it is not."""
+
+import json
+import shutil
+import struct
+import zlib
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from sidecar.config import Config, DriftConfig, LatencyConfig, Learn, ModelConfig
+from sidecar.configfile import Duration
+from sidecar.event import Form, Unreadable
+from sidecar.reference import build
+from sidecar.storage import StorageError
+from sidecar.storage.checkpoint import CheckpointError, decode
+from sidecar.storage.directory import KEPT_ASIDE
+from tests.storage.support import CONFIG, FRAUD, IN_MEMORY, LEARNING, PROFILE, PROFILES, RNG, WINDOWS, Kept, Time
+
+OTHER = build({"amount": RNG.normal(0, 1, 1000)}, model="fraud", created=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def fraud(amount: float | None = 100.0, merchant: Any = "visa", **rest: Any) -> dict[str, Any]:
+    return {"model": "fraud", "features": {"amount": amount, "merchant": merchant}, **rest}
+
+
+def churn(age: Any = 40, **rest: Any) -> dict[str, Any]:
+    return {"model": "churn", "features": {"age": age, "plan": "basic"}, "prediction": age > 50, **rest}
+
+
+def body(*events: dict[str, Any]) -> bytes:
+    return json.dumps(events).encode()
+
+
+# Everything comes back
+
+events = st.one_of(
+    st.builds(
+        fraud,
+        st.sampled_from([None, 50.0, 100.0, 1e6, "bad"]),
+        st.sampled_from([None, "visa", "new", True]),
+        latency_ms=st.one_of(st.none(), st.floats(0, 1e4)),
+    ),
+    st.builds(churn, st.integers(0, 99), latency_ms=st.floats(0, 1e4)),
+    st.just({"model": "fraud", "features": {"amount": 1.0, "unlisted": 3}}),
+    st.just({"model": "churn", "features": {"age": 7, "nested": {"a": 1}}}),
+    st.just({"model": "nobody", "features": {}}),
+)
+columns = st.builds(
+    lambda ages: {"model": "churn", "columns": {"features": {"age": ages}, "latency_ms": [0.1] * len(ages)}},
+    st.lists(st.integers(0, 99), min_size=1, max_size=60),
+)
+steps = st.one_of(
+    st.tuples(st.just("json"), st.lists(events, min_size=1, max_size=70)),
+    st.tuples(st.just("ndjson"), st.lists(events, min_size=1, max_size=5)),
+    st.tuples(st.just("msgpack"), columns),
+    st.tuples(st.just("texts"), st.lists(events, min_size=1, max_size=5)),
+    st.tuples(st.just("unreadable"), st.just(None)),
+    st.tuples(st.just("drop"), st.integers(1, 5)),
+    st.tuples(st.just("flush"), st.just(None)),
+    st.tuples(st.just("checkpoint"), st.just(None)),
+    st.tuples(st.just("pass"), st.sampled_from([0.1, 0.9, 7.0, 70.0, 1000.0])),
+    st.tuples(st.just("reload"), st.sampled_from(["same", "windows", "without churn", "other reference"])),
+)
+
+
+def reload(kept: Kept, change: str) -> None:
+    config, profiles = kept.config, dict(kept.profiles)
+    if change == "windows":
+        config = replace(config, models=(replace(FRAUD, windows=(Duration("30s"),)), LEARNING))
+    elif change == "without churn":
+        config = Config(models=(FRAUD,))
+    elif change == "other reference":
+        profiles["fraud"] = OTHER
+    kept.config, kept.profiles = config, {model.name: profiles.get(model.name) for model in config.models}
+    kept.monitor.reconfigure(kept.config, kept.profiles, now=kept.clock())
+
+
+def do(kept: Kept, step: str, what: Any) -> None:
+    lines = b"\n".join(json.dumps(event).encode() for event in what) if step in ("ndjson", "texts") else b""
+    match step:
+        case "json":
+            with suppress(Unreadable):
+                kept.submit(body(*what))
+        case "ndjson":
+            with suppress(Unreadable):
+                kept.submit(lines, Form.NDJSON)
+        case "msgpack":
+            kept.submit(msgspec.msgpack.encode(what), Form.MSGPACK)
+        case "texts":
+            kept.monitor.submit_texts([*lines.split(b"\n"), b"{"], transport="http", now=kept.clock())
+        case "unreadable":
+            with pytest.raises(Unreadable):
+                kept.submit(b"{")
+        case "drop":
+            kept.monitor.drop("http", "overload", what)
+        case "flush":
+            kept.monitor.flush(now=kept.clock())
+        case "checkpoint":
+            kept.store.checkpoint_now()
+        case "pass":
+            kept.time.pass_(what)
+        case "reload":
+            reload(kept, what)
+
+
+@given(st.lists(steps, max_size=25))
+def test_what_was_counted_comes_back_to_the_bit(steps: list[tuple[str, Any]]) -> None:
+    with TemporaryDirectory(dir=IN_MEMORY) as name:
+        kept = Kept(Path(name, "a"), Time())
+        for step in steps:
+            do(kept, *step)
+        again = kept.killed(Path(name, "b"))
+        assert again.everything() == kept.everything()
+        assert (again.state.problem, sum(again.state.set_aside.values())) == (None, 0)
+        assert sum(again.state.begun_anew.values()) == 0
+
+
+def test_a_store_that_was_closed_goes_on_too(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    kept.submit(body(*[fraud()] * 300, *[churn(i) for i in range(99)]))
+    expected = kept.everything()
+    for name in "bcd":
+        kept = kept.killed(tmp_path / name)
+        assert kept.everything() == expected
+    kept.submit(body(churn(50)))
+    [model] = [m for m in kept.monitor.models.values() if m.name == "churn"]
+    kept.monitor.flush(now=kept.clock())
+    assert model.comparison is not None
+    learned = model.comparison.profile
+    model = kept.killed(tmp_path / "e").monitor.models["churn"]
+    assert model.comparison is not None
+    assert model.comparison.profile == learned
+
+
+# The end of the journal
+
+
+def test_a_record_that_was_being_written_is_left_out_whole(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    kept.submit(body(fraud(), churn()))
+    kept.monitor.flush(now=kept.clock())
+    expected = kept.everything()
+    segment = kept.store._directory.segment(kept.store._number)
+    whole = segment.stat().st_size
+    kept.submit(body(fraud(), fraud()))
+    longer = segment.stat().st_size
+    for size in range(whole, longer, 3):
+        copy = tmp_path / str(size)
+        shutil.copytree(kept.path, copy)
+        with (copy / segment.name).open("r+b") as file:
+            file.truncate(size)
+        again = Kept(copy, kept.time)
+        assert again.everything() == expected
+        assert sum(again.state.set_aside.values()) == 0
+        shutil.rmtree(copy)
+
+
+def test_a_segment_that_was_just_begun_is_empty(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    kept.submit(body(fraud()))
+    expected = kept.everything()
+    next_segment = kept.store._directory.segment(kept.store._number + 1)
+    for size in (0, 1, 47):
+        next_segment.write_bytes(b"\0" * size)
+        again = kept.killed(tmp_path / str(size))
+        assert again.everything() == expected
+        assert sum(again.state.set_aside.values()) == 0
+
+
+def test_events_before_a_damaged_record_count_and_the_rest_is_set_aside(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    segment = kept.store._directory.segment(kept.store._number)
+    kept.submit(body(fraud()))
+    first = segment.stat().st_size
+    kept.submit(body(fraud()))
+    kept.submit(body(fraud()))
+    good = segment.read_bytes()
+    for at in range(first, len(good), 3):
+        segment.write_bytes(good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :])
+        again = kept.killed(tmp_path / str(at))
+        again.monitor.flush(now=again.clock())
+        model = again.monitor.models["fraud"]
+        assert model.traffic.events == (1 if at < (first + len(good)) // 2 else 2)
+        assert again.state.set_aside["damaged"] == 1
+        assert [path.name for path in again.path.glob("*.set-aside-*")][0].startswith(segment.name)
+        shutil.rmtree(again.path)
+
+
+# State files that cannot be used
+
+
+def spoiled(kept: Kept, copy: Path, content: bytes) -> Kept:
+    shutil.copytree(kept.path, copy)
+    (copy / "state").write_bytes(content)
+    return Kept(copy, kept.time)
+
+
+def is_fresh(kept: Kept) -> bool:
+    return kept.monitor.events == {"http": 0} and all(m.traffic.events == 0 for m in kept.monitor.models.values())
+
+
+def test_no_state_file_is_read_for_what_it_is_not(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    kept.submit(body(*[fraud()] * 20, *[churn(i) for i in range(120)]))
+    kept.store.checkpoint_now()
+    good = (kept.path / "state").read_bytes()
+    decode(good)
+    step = len(good) // 500
+    for size in (*range(60), *range(60, len(good), step), len(good) - 1):
+        with pytest.raises(CheckpointError) as refused:
+            decode(good[:size])
+        assert refused.value.reason == "damaged"
+    for at in (*range(200), *range(200, len(good), step), len(good) - 1):
+        flipped = good[:at] + bytes([good[at] ^ (1 << at % 8)]) + good[at + 1 :]
+        with pytest.raises(CheckpointError):
+            decode(flipped)
+    with pytest.raises(CheckpointError):
+        decode(good + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("reason", "spoil"),
+    [
+        ("damaged", lambda good: b""),
+        ("damaged", lambda good: good[: len(good) // 2]),
+        ("damaged", lambda good: good[:100] + b"\xff" + good[101:]),
+        ("foreign", lambda good: b"SQLite format 3\0" + good),
+        ("format", lambda good: sealed(good, version=0)),
+        ("format", lambda good: sealed(good, version=2)),
+        ("format", lambda good: sealed(good, payload=msgspec.msgpack.encode({"store": "?"}))),
+        ("format", lambda good: sealed(good, payload=b"\x81")),
+    ],
+)
+def test_a_state_file_that_cannot_be_used_is_set_aside(tmp_path: Path, reason: str, spoil: Any) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    kept.submit(body(fraud()))
+    again = spoiled(kept, tmp_path / "b", content := spoil((kept.path / "state").read_bytes()))
+    assert is_fresh(again)
+    assert {r: n for r, n in again.state.set_aside.items() if n} == {reason: 1}
+    [aside] = again.path.glob("state.set-aside-*")
+    assert aside.read_bytes() == content
+    assert len(list(again.path.glob("journal-*.set-aside-*"))) == 1
+    assert again.state.problem is None
+    again.submit(body(fraud()))
+    assert again.killed(tmp_path / "c").everything() == again.everything()
+
+
+def sealed(good: bytes, *, version: int = 1, payload: bytes | None = None) -> bytes:
+    """Return a state file with right checksums."""
+    payload = good[36:] if payload is None else payload
+    head = struct.pack("<16sIQI", good[:16], version, len(payload), zlib.crc32(payload))
+    return head + struct.pack("<I", zlib.crc32(head)) + payload
+
+
+def changed(good: bytes, change: Any) -> bytes:
+    document = msgspec.msgpack.decode(good[36:])
+    change(document)
+    return sealed(good, payload=msgspec.msgpack.encode(document))
+
+
+def _other_ring(state: Any) -> None:
+    state["monitor"]["models"]["fraud"]["traffic"]["windows"]["rings"][0] = b"1234"
+
+
+def _one_window_less(state: Any) -> None:
+    state["monitor"]["models"]["fraud"]["comparison"]["windows"]["rings"].pop()
+
+
+def _no_counts(state: Any) -> None:
+    state["monitor"]["models"]["fraud"]["comparison"] = None
+
+
+def _other_models(state: Any) -> None:
+    state["monitor"]["models"]["x"] = state["monitor"]["models"].pop("fraud")
+
+
+def _bad_profile(state: Any) -> None:
+    state["monitor"]["models"]["fraud"]["profile"]["rows"] = 7
+
+
+def _bad_window(state: Any) -> None:
+    state["monitor"]["config"]["models"][0]["windows"][0] = "soon"
+
+
+def _codes_of_nothing(state: Any) -> None:
+    state["monitor"]["models"]["churn"]["learner"]["texts"] = []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_other_ring, _one_window_less, _no_counts, _other_models, _bad_profile, _bad_window, _codes_of_nothing],
+    ids=lambda f: f.__name__,
+)
+def test_a_state_that_contradicts_itself_is_set_aside(tmp_path: Path, change: Any) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    kept.submit(body(fraud(), churn()))
+    kept.store.checkpoint_now()
+    again = spoiled(kept, tmp_path / "b", changed((kept.path / "state").read_bytes(), change))
+    assert is_fresh(again)
+    assert again.state.set_aside["format"] == 1
+
+
+def test_a_journal_without_its_state_counts_for_nothing(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    kept.submit(body(fraud()))
+    (kept.path / "state").unlink()
+    again = kept.killed(tmp_path / "b")
+    assert is_fresh(again)
+    assert again.state.set_aside["incomplete"] == 1
+
+
+def test_a_state_without_its_journal_counts_for_nothing(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    kept.submit(body(fraud()))
+    kept.store.checkpoint_now()
+    kept.store._directory.remove_segments()
+    again = kept.killed(tmp_path / "b")
+    assert is_fresh(again)
+    assert again.state.set_aside["incomplete"] == 1
+
+
+def test_segments_of_another_store_do_not_count(tmp_path: Path) -> None:
+    kept, other = Kept(tmp_path / "a", Time()), Kept(tmp_path / "b", Time())
+    other.submit(body(fraud()))
+    segment = kept.store._directory.segment(kept.store._number)
+    shutil.copy(other.store._directory.segment(other.store._number), segment)
+    again = kept.killed(tmp_path / "c")
+    assert is_fresh(again)
+    assert again.state.set_aside["damaged"] == 1
+
+
+def test_only_what_was_set_aside_last_is_kept(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "0", Time())
+    for i in range(1, KEPT_ASIDE + 3):
+        kept = spoiled(kept, tmp_path / str(i), b"%d" % i)
+    asides = sorted(kept.path.glob("state.set-aside-*"))
+    assert [int(path.read_bytes()) for path in asides] == list(range(3, KEPT_ASIDE + 3))
+    assert len(list(kept.path.glob("*.set-aside-*"))) == 2 * KEPT_ASIDE
+
+
+# Other configurations
+
+
+def test_counts_go_on_only_where_they_mean_the_same(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    kept.submit(body(*[fraud()] * 10, *[churn(i) for i in range(50)]))
+
+    def begun_anew(name: str, fraud: ModelConfig = FRAUD, churn: ModelConfig = LEARNING, **options: Any) -> Any:
+        again = kept.killed(tmp_path / name, config=Config(models=(fraud, churn)), **options)
+        models = again.monitor.models
+        comparison, learner = models["fraud"].comparison, models["churn"].learner
+        assert comparison is not None
+        assert learner is not None
+        counts = (models["fraud"].traffic.events, int(comparison.observations().sum()), learner.rows)
+        return counts, {part: number for part, number in again.state.begun_anew.items() if number}
+
+    assert begun_anew("b") == ((10, 20, 50), {})
+    assert begun_anew("c", replace(FRAUD, drift=DriftConfig(min_samples=5))) == ((10, 20, 50), {})
+    assert begun_anew("d", replace(FRAUD, latency=LatencyConfig(buckets=(1.0,)))) == ((0, 20, 50), {"traffic": 1})
+    assert begun_anew("e", profiles={"fraud": OTHER, "churn": None}) == ((10, 0, 50), {"comparison": 1})
+    assert begun_anew("f", replace(FRAUD, windows=WINDOWS[:1])) == ((0, 0, 50), {"traffic": 1, "comparison": 1})
+    assert begun_anew("g", churn=replace(LEARNING, learn=Learn(events=200))) == ((10, 20, 0), {"learning": 1})
+
+
+def test_a_model_that_is_gone_is_forgotten(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    kept.submit(body(fraud(), churn()))
+    again = kept.killed(tmp_path / "b", config=Config(models=(FRAUD,)), profiles={"fraud": PROFILE})
+    assert (again.monitor.events["http"], again.monitor.models.keys()) == (2, {"fraud"})
+    assert again.state.begun_anew == {"traffic": 1, "comparison": 0, "learning": 1}
+    back = again.killed(tmp_path / "c", config=CONFIG, profiles=PROFILES)
+    assert back.monitor.models["churn"].traffic.events == 0
+
+
+# One process at a time
+
+
+def test_a_directory_is_of_one_process(tmp_path: Path) -> None:
+    Kept(tmp_path / "a", Time())
+    with pytest.raises(StorageError, match=r"--storage.path: \S+/a is in use by another process"):
+        Kept(tmp_path / "a", Time())
+
+
+def test_a_file_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    for path in (tmp_path / "a", tmp_path / "a" / "b"):
+        with pytest.raises(StorageError, match=rf"--storage.path: {path} is not a directory"):
+            Kept(path, Time())
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "x" / "a", Time())
+    assert kept.path.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in kept.path.iterdir()} == {0o600}
