@@ -72,8 +72,7 @@ class Kept:
     def killed(self, copy: Path, **changes: Any) -> "Kept":
         """Go on with what a kill at this moment would leave."""
         shutil.copytree(self.path, copy)
-        options = {"time": self.time, "config": self.config, "profiles": self.profiles, "pace": self.pace} | changes
-        return Kept(copy, **options)
+        return dataclasses.replace(self, path=copy, **changes)
 
     def everything(self) -> bytes:
         """Return all that it holds, once everything is counted and all windows are at the present."""

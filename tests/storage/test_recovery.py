@@ -191,7 +191,7 @@ def test_events_before_a_damaged_record_count_and_the_rest_is_set_aside(tmp_path
         model = again.monitor.models["fraud"]
         assert model.traffic.events == (1 if at < (first + len(good)) // 2 else 2)
         assert again.state.set_aside["damaged"] == 1
-        assert [path.name for path in again.path.glob("*.set-aside-*")][0].startswith(segment.name)
+        assert next(path.name for path in again.path.glob("*.set-aside-*")).startswith(segment.name)
         shutil.rmtree(again.path)
 
 
@@ -375,7 +375,7 @@ def test_a_model_that_is_gone_is_forgotten(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "a", Time())
     kept.submit(body(fraud(), churn()))
     again = kept.killed(tmp_path / "b", config=Config(models=(FRAUD,)), profiles={"fraud": PROFILE})
-    assert (again.monitor.events["http"], again.monitor.models.keys()) == (2, {"fraud"})
+    assert (again.monitor.events["http"], list(again.monitor.models)) == (2, ["fraud"])
     assert again.state.begun_anew == {"traffic": 1, "comparison": 0, "learning": 1}
     back = again.killed(tmp_path / "c", config=CONFIG, profiles=PROFILES)
     assert back.monitor.models["churn"].traffic.events == 0
