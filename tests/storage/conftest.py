@@ -1,15 +1,5 @@
-"""Directories in memory, where waiting for the disk costs nothing."""
+"""All of it in memory: waiting for the disk would show nothing."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from tests.plugins.memory import tmp_path
 
-import pytest
-
-from tests.storage.support import IN_MEMORY
-
-
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    with TemporaryDirectory(dir=IN_MEMORY) as name:
-        yield Path(name)
+__all__ = ["tmp_path"]

@@ -19,7 +19,6 @@ from sidecar.monitor import Monitor
 from sidecar.reference import Profile, build
 from sidecar.storage import Clock, Pace, Store
 
-IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 RNG = np.random.default_rng(5)
 PROFILE = build(
     {"amount": RNG.normal(100, 20, 1000), "merchant": RNG.choice(["visa", "amex"], 1000)},

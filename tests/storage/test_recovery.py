@@ -23,7 +23,8 @@ from sidecar.reference import build
 from sidecar.storage import StorageError
 from sidecar.storage.checkpoint import CheckpointError, decode
 from sidecar.storage.directory import KEPT_ASIDE
-from tests.storage.support import CONFIG, FRAUD, IN_MEMORY, LEARNING, PROFILE, PROFILES, RNG, WINDOWS, Kept, Time
+from tests.plugins.memory import IN_MEMORY
+from tests.storage.support import CONFIG, FRAUD, LEARNING, PROFILE, PROFILES, RNG, WINDOWS, Kept, Time
 
 OTHER = build({"amount": RNG.normal(0, 1, 1000)}, model="fraud", created=datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -107,6 +108,7 @@ def do(kept: Kept, step: str, what: Any) -> None:
         case "checkpoint":
             kept.store.checkpoint_now()
         case "pass":
+            kept.monitor.flush(now=kept.clock())  # as every half second
             kept.time.pass_(what)
         case "reload":
             reload(kept, what)
