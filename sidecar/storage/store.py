@@ -265,13 +265,17 @@ class Store:
         self._trouble(error)
 
     def _fall_behind(self) -> None:
-        """Give up the journal, which has a gap, and remove it, so that it is not taken for complete later."""
+        """Give up the files, which lack something, and remove them, so that they are not taken for complete later.
+
+        That may make the room that a checkpoint takes.
+        """
         self._behind = True
         if self._segment is not None:
             self._segment.close()
             self._segment = None
         try:
             self._directory.remove_segments()
+            self._directory.state.unlink(missing_ok=True)
         except OSError as error:
             log.error("files that lack events cannot be removed", path=self._directory.path, error=_reason(error))
 
