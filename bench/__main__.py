@@ -7,6 +7,7 @@
     instructions    count instructions an event with callgrind; takes minutes, and is not part of all
     reference       build profiles from large files; not part of all either
     inject          200 admission reviews a second over TLS; not part of all either
+    storage         what --storage.path adds to an event, and what a checkpoint takes; not part of all either
     soak            a steady rate for an hour: python -m bench soak --help
 
 `bench.calibration` and `bench.rule_cost` are commands of their own.
@@ -22,7 +23,7 @@ from bench import figures
 
 ALL = ("ingest", "scrape", "drift", "memory", "start", "growth", "client", "callers", "peers")
 MORE = ("instructions",)
-ALONE = ("reference", "inject")
+ALONE = ("reference", "inject", "storage")
 
 
 def main(arguments: list[str]) -> int:

@@ -11,7 +11,8 @@ The pipeline, in the order to read it:
 7. `monitor`    the one owner of all that state, a model at a time
 8. `collector`  its readings to Prometheus exposition; `metrics` is the catalogue
 9. `listen`, `web`  the way in (loopback) and the way out (read-only)
-10. `app`, `cli`    put together and started
+10. `storage`    the state in files, where it is to survive a crash
+11. `app`, `cli`    put together and started
 
 `client` is apart from all of it: the library that applications send events with.
 """

@@ -28,7 +28,7 @@ def test_every_command_has_help(command: str) -> None:
 WRONG = {
     "no command": ([], "the following arguments are required: COMMAND"),
     "an unknown command": (["observe"], "invalid choice: 'observe'"),
-    "an unknown option": (["serve", "--storage"], "unrecognized arguments: --storage"),
+    "an unknown option": (["serve", "--stowage"], "unrecognized arguments: --stowage"),
     "no value": (["serve", "--config.file"], "argument --config.file: expected one argument"),
     "an unknown level": (["serve", "--log.level=loud"], "argument --log.level: invalid choice: 'loud'"),
     "an unknown format": (["serve", "--log.format=xml"], "argument --log.format: invalid choice: 'xml'"),

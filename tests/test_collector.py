@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 
 from demo.process import SidecarProcess
 from sidecar import __version__, metrics
-from sidecar.collector import Collector, LoadState
+from sidecar.collector import Collector, LoadState, StorageState
 from sidecar.config import Config, DriftConfig, Learn, ModelConfig
 from sidecar.configfile import Duration
 from sidecar.event import Form
@@ -42,8 +42,8 @@ PROMETHEUS_3 = (
 )
 
 
-def collector_of(monitor: Monitor) -> Collector:
-    return Collector(monitor, LoadState(successful=True, last_success_timestamp_seconds=1793577600.25))
+def collector_of(monitor: Monitor, storage: StorageState | None = None) -> Collector:
+    return Collector(monitor, LoadState(successful=True, last_success_timestamp_seconds=1793577600.25), storage)
 
 
 def fraud_monitor() -> Monitor:
@@ -71,7 +71,9 @@ def fixed_state() -> Collector:
     submit(monitor, [event(features={"amount": float(i % 50), "merchant": "visa"}) for i in range(247)] + odd, now=90.0)
     monitor.reject("http", "too_large")
     monitor.drop("http", "overload")
-    return collector_of(monitor)
+    storage = StorageState(checkpoint_timestamp_seconds=1793577700.5, checkpoint_bytes=778709)
+    storage.set_aside["damaged"] = 1
+    return collector_of(monitor, storage)
 
 
 def submit(monitor: Monitor, body: Any, *, now: float) -> None:

@@ -160,3 +160,10 @@ def test_every_key_is_in_the_document(struct: type[msgspec.Struct], name: str) -
 
     assert len(found) > 5
     assert {key for key in found if not re.search(rf"\b{key}(:|`)", TEXTS[name])} == set()
+
+
+def test_every_test_that_the_promises_name_is_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXTS["docs/reliability.md"])
+    assert len(named) > 15
+    for path, name in named:
+        assert re.search(rf"(?m)^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8")), f"{path}::{name}"

@@ -37,6 +37,7 @@ def groups(settings: Settings) -> list[Group]:
         _reference_mismatch(),
         _drift_missing(settings),
         _reload_failed(),
+        _storage_unhealthy(),
     ]
     return [
         Group(
@@ -222,4 +223,14 @@ def _reload_failed() -> _Check:
         description=f"The sidecar at {_WHERE} refused its new configuration or reference and goes on with "
         f"the old one. "
         "Its log names file, key and value.",
+    )
+
+
+def _storage_unhealthy() -> _Check:
+    return _Check(
+        name="ModelSidecarStorageUnhealthy",
+        expr=f"{metrics.STORAGE_HEALTHY.name} == 0",
+        summary="Sidecar {{ $labels.instance }} cannot keep its counts in files",
+        description=f"The sidecar at {_WHERE} goes on counting in memory, but a crash now would begin its windows "
+        "and a learned reference anew. Its log and /-/ready say why.",
     )

@@ -64,5 +64,6 @@ ALERTS: dict[str, Policy] = {
     "ModelSidecarReferenceMismatch": Policy("30m", "warning", "alert"),
     "ModelSidecarDriftMissing": Policy("15m", "warning", "alert"),
     "ModelSidecarReloadFailed": Policy("5m", "warning", "alert"),
+    "ModelSidecarStorageUnhealthy": Policy("10m", "warning", "alert"),
 }
 """Every alert, in the order of the rule files."""

@@ -62,6 +62,7 @@ class Store:
         self._writing: asyncio.Task[None] | None = None
         self._damaged: list[Path] = []
         self._silent_until = float("-inf")
+        self._closed = False
         self._monitor: Monitor
 
     def begin(self, config: Config, profiles: Mapping[str, Profile | None]) -> Monitor:
@@ -117,6 +118,7 @@ class Store:
 
     async def close(self) -> None:
         """Write everything for the last time, and let another process have the directory."""
+        self._closed = True
         if self._writing is not None:
             await self._writing
         self.checkpoint_now()
@@ -178,7 +180,7 @@ class Store:
 
     def checkpoint(self) -> None:
         """Write everything in a thread, unless that is being done."""
-        if self._writing is None or self._writing.done():
+        if not self._closed and (self._writing is None or self._writing.done()):
             taken = self._take()
             if taken is not None:
                 self._writing = asyncio.create_task(self._write(*taken))

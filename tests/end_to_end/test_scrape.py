@@ -32,8 +32,8 @@ Query = Callable[[str], list[dict[str, Any]]]
 
 @contextmanager
 def prometheus(directory: Path, config: str, *options: str) -> Iterator[Query]:
-    """Run a Prometheus on a free port; yields what answers a query with its result."""
-    directory.mkdir()
+    """Run a Prometheus on a free port; yields what answers a query with its result. It goes on from its data."""
+    directory.mkdir(exist_ok=True)
     (directory / "prometheus.yml").write_text(config)
     log = directory / "prometheus.log"
     command = [
@@ -73,7 +73,8 @@ def prometheus(directory: Path, config: str, *options: str) -> Iterator[Query]:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SidecarProcess]:
     directory = tmp_path_factory.mktemp("served")
-    with sidecar(directory, config=fraud_config(directory), web=1) as process:
+    options = [f"--storage.path={directory}/kept"]
+    with sidecar(directory, config=fraud_config(directory), web=1, options=options) as process:
         post(process.url, [event()] * 300 + [event(latency_ms=-1)])
         yield process
 

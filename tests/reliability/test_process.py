@@ -6,11 +6,13 @@ import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from demo.process import SidecarProcess
 from sidecar.reference import save
+from tests.end_to_end.test_scrape import CONFIG, Query, prometheus
 from tests.plugins.serving import (
     TIMEOUT_SECONDS,
     Start,
@@ -188,3 +190,21 @@ def test_everything_that_readers_see_is_there_again(start: Start, tmp_path: Path
 
 def test_without_a_directory_nothing_is_said_of_storage(start: Start) -> None:
     assert not [name for name, _ in samples(start().url) if "storage" in name]
+
+
+def test_prometheus_that_was_gone_misses_nothing(start: Start, tmp_path: Path) -> None:
+    process = start(fraud_config(tmp_path), web=1, options=[f"--storage.path={tmp_path}/kept"])
+    ingest, web = (urlsplit(url).netloc for url in (process.url, *process.web_urls))
+    config = CONFIG.format(ingest=ingest, web=web)
+
+    def seen(query: Query) -> set[str]:
+        return {found["value"][1] for found in query("model_predictions_total")}
+
+    post(process.url, [event()] * 10)
+    with prometheus(tmp_path / "prometheus", config) as query:
+        wait_until(lambda: seen(query) == {"10"})
+    post(process.url, [event()] * 500)
+    with prometheus(tmp_path / "prometheus", config) as query:
+        wait_until(lambda: seen(query) == {"510"})
+        [resets] = query("sum(resets(model_predictions_total[1h]))")
+        assert resets["value"][1] == "0"

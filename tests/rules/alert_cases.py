@@ -284,6 +284,12 @@ def _health() -> list[Case]:
             signals={"model_sidecar_config_last_reload_successful": Gauge(REPLICA, 0.0, 1.0)},
             labels=REPLICA,
         ),
+        Case(
+            alert="ModelSidecarStorageUnhealthy",
+            signals={"model_sidecar_storage_healthy": Gauge(REPLICA, 0.0, 1.0)},
+            labels=REPLICA,
+            harmless=[{"model_sidecar_storage_healthy": None}],
+        ),
     ]
 
 

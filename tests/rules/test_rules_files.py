@@ -23,6 +23,11 @@ UNREAD = {
     metrics.DRIFT_KS,
     metrics.OUT_OF_RANGE,
     metrics.CONFIG_RELOAD_TIMESTAMP,
+    metrics.STORAGE_FAILURES,
+    metrics.STORAGE_SET_ASIDE,
+    metrics.STORAGE_BEGUN_ANEW,
+    metrics.STORAGE_CHECKPOINT_TIMESTAMP,
+    metrics.STORAGE_CHECKPOINT_BYTES,
     metrics.BUILD_INFO,
 }
 """Metrics for people and dashboards that no rule reads."""

@@ -73,6 +73,14 @@ class Kept:
         shutil.copytree(self.path, copy)
         return dataclasses.replace(self, path=copy, **changes)
 
+    def abandon(self) -> None:
+        """Close what the end of a process would close."""
+        if self.store._segment is not None:
+            self.store._segment.close()
+            self.store._segment = None
+        self.store._directory.release()
+        self.monitor.journal = None
+
     def everything(self) -> bytes:
         """Return all that it holds, once everything is counted and all windows are at the present."""
         return everything(self.monitor, now=self.clock())

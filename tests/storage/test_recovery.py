@@ -124,6 +124,8 @@ def test_what_was_counted_comes_back_to_the_bit(steps: list[tuple[str, Any]]) ->
         assert again.everything() == kept.everything()
         assert (again.state.problem, sum(again.state.set_aside.values())) == (None, 0)
         assert sum(again.state.begun_anew.values()) == 0
+        kept.abandon()
+        again.abandon()
 
 
 def test_a_store_that_was_closed_goes_on_too(tmp_path: Path) -> None:
@@ -163,7 +165,7 @@ def test_a_record_that_was_being_written_is_left_out_whole(tmp_path: Path) -> No
         again = Kept(copy, kept.time)
         assert again.everything() == expected
         assert sum(again.state.set_aside.values()) == 0
-        shutil.rmtree(copy)
+        again.abandon()
 
 
 def test_a_segment_that_was_just_begun_is_empty(tmp_path: Path) -> None:
@@ -194,7 +196,7 @@ def test_events_before_a_damaged_record_count_and_the_rest_is_set_aside(tmp_path
         assert model.traffic.events == (1 if at < (first + len(good)) // 2 else 2)
         assert again.state.set_aside["damaged"] == 1
         assert next(path.name for path in again.path.glob("*.set-aside-*")).startswith(segment.name)
-        shutil.rmtree(again.path)
+        again.abandon()
 
 
 # State files that cannot be used
