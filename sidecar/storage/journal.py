@@ -76,6 +76,7 @@ class Segment:
             self._write(head + _CHECKSUM.pack(zlib.crc32(head)))
         except OSError:
             self.close()
+            path.unlink(missing_ok=True)
             raise
 
     def append(self, kind: Kind, name: str, body: bytes, *, now: float, form: Form = Form.JSON) -> None:

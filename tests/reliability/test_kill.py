@@ -142,8 +142,8 @@ def send_datagrams(path: Path, number: int) -> int:
         return sent
 
 
-def load_until_killed(sidecar: Killable, dice: random.Random) -> tuple[list[Sender], int]:
-    """Let every connection have some answers, then kill the sidecar in the middle of the rest."""
+def load_until_killed(sidecar: Killable, dice: random.Random) -> tuple[list[Sender], int, Samples]:
+    """Let every connection have some answers, then scrape and kill the sidecar in the middle of the rest."""
     load = senders(sidecar.url, sidecar.unix_stream)
     for sender in load:
         sender.start()
@@ -153,10 +153,11 @@ def load_until_killed(sidecar: Killable, dice: random.Random) -> tuple[list[Send
         assert all(sender.is_alive() for sender in load), sidecar.log.read_text()
         assert time.monotonic() < deadline
         time.sleep(dice.random() * 0.003)
+    scraped = samples(sidecar.url)
     sidecar.kill()
     for sender in load:
         sender.stop()
-    return load, datagrams
+    return load, datagrams, scraped
 
 
 def whole_bodies(unanswered: Iterable[int]) -> set[int]:
@@ -169,16 +170,15 @@ def whole_bodies(unanswered: Iterable[int]) -> set[int]:
 
 def test_what_was_acknowledged_is_counted_after_every_kill(killable: Killable) -> None:
     dice = random.Random(KILLS)
-    before = samples(killable.url)
-    known = counted(before)
+    known = counted(samples(killable.url))
     interrupted = 0
     for _ in range(KILLS):
-        load, datagrams = load_until_killed(killable, dice)
+        load, datagrams, scraped = load_until_killed(killable, dice)
         interrupted += (killable.storage / "state.new").exists() or len(list(killable.storage.glob("journal-*"))) > 1
         killable.start()
         after = samples(killable.url)
         now = counted(after)
-        assert falls(before, after) == {}
+        assert falls(scraped, after) == {}
         for transport in ("http", "unix_stream"):
             mine = [sender for sender in load if sender.transport == transport]
             least = known[transport] + sum(sender.acknowledged for sender in mine)
@@ -186,7 +186,7 @@ def test_what_was_acknowledged_is_counted_after_every_kill(killable: Killable) -
         assert known["unix_datagram"] <= now["unix_datagram"] <= known["unix_datagram"] + datagrams
         assert value(after, "model_sidecar_storage_healthy") == 1
         assert all(v == 0 for (name, _), v in after.items() if name == "model_sidecar_storage_set_aside_total")
-        before, known = after, now
+        known = now
     assert "level=error" not in killable.log.read_text()
     assert known.total() > KILLS * 5
     if killable.pace == QUICK:
