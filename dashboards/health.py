@@ -1,6 +1,6 @@
 """Sidecar health: whether what watches the models can be trusted."""
 
-from dashboards import links, look, references
+from dashboards import links, look, references, storage
 from dashboards.board import Board, Section
 from dashboards.links import HEALTH
 from dashboards.panels import About, Placed, lines, number, states
@@ -27,7 +27,13 @@ def board(settings: Settings) -> Board:
         "the right reference.",
         variables=[namespaces(), models(), job],
         marks='model_namespace=~"$namespace", model=~"$model"',
-        sections=[_now(settings), _ingest(settings), _cost(settings), references.section(settings)],
+        sections=[
+            _now(settings),
+            _ingest(settings),
+            _cost(settings),
+            references.section(settings),
+            storage.section(settings),
+        ],
     )
 
 

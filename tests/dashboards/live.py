@@ -197,7 +197,9 @@ def everything(directory: Path) -> Iterator[Live]:
             own = directory / name
             own.mkdir()
             (own / "sidecar.yml").write_text(config)
-            return running.enter_context(sidecar(own, config=own / "sidecar.yml", web=1))
+            return running.enter_context(
+                sidecar(own, config=own / "sidecar.yml", web=1, options=[f"--storage.path={own}/kept"])
+            )
 
         using = f"models: [{{name: {MODEL}, reference: ../reference.json}}]"
         usual, refusing = replica("usual", using), replica("refusing", using)

@@ -1,0 +1,93 @@
+"""Files: whether the counts of each sidecar would survive a crash."""
+
+from dashboards import links, look
+from dashboards.board import Section
+from dashboards.panels import About, Placed, lines, states
+from dashboards.promql import SIDECARS, Query, pick
+from sidecar import metrics
+from sidecar.rules.settings import Settings
+
+_BY_REPLICA = "by (namespace, instance)"
+_RATE = "[$__rate_interval]"
+
+
+def section(settings: Settings) -> Section:
+    """Return the section."""
+    runbooks = links.runbook(settings.links, "ModelSidecarStorageUnhealthy")
+    healthy = About(
+        title="Counts kept in files",
+        description="When the counts of each sidecar with --storage.path would have survived a crash, and when not.",
+        steps=look.at_least(1),
+        mappings=lambda: look.words(
+            {"0": "in memory alone", "1": "kept"}, colours=(look.LEVELS["critical"], look.NEUTRAL)
+        ),
+        runbooks=runbooks,
+    )
+    failures = About(
+        title="Attempts to keep them that failed",
+        description="Attempts a second to keep counts in files that failed.",
+        unit="cps",
+        steps=look.limit(1e-9),
+        runbooks=runbooks,
+    )
+    lost = About(
+        title="Set aside or begun anew",
+        description="Since the start of each sidecar: files that could not be used, by reason, and counts that a "
+        "changed configuration gave another meaning, by part.",
+        decimals=0,
+        steps=look.limit(1),
+        runbooks=runbooks,
+    )
+    age = About(
+        title="Age of the last checkpoint",
+        description="How long ago all counts were last written as a whole; what came since is in the journal.",
+        unit="s",
+        runbooks=runbooks,
+    )
+    size = About(
+        title="Size of the last checkpoint",
+        description="Bytes of all counts as last written.",
+        unit="bytes",
+        runbooks=runbooks,
+    )
+
+    def of(metric: metrics.Metric) -> str:
+        return pick(metric.name, SIDECARS)
+
+    since = f"time() - max {_BY_REPLICA} ({of(metrics.STORAGE_CHECKPOINT_TIMESTAMP)})"
+    return Section(
+        title="Files",
+        lines=[
+            [
+                Placed(
+                    panel=states(healthy, Query(f"min {_BY_REPLICA} ({of(metrics.STORAGE_HEALTHY)})", "{{instance}}")),
+                    width=24,
+                    height=7,
+                )
+            ],
+            [
+                Placed(
+                    panel=lines(
+                        failures,
+                        Query(f"sum {_BY_REPLICA} (rate({of(metrics.STORAGE_FAILURES)}{_RATE}))", "{{instance}}"),
+                    ),
+                    width=6,
+                ),
+                Placed(
+                    panel=lines(
+                        lost,
+                        Query(f"sum by (reason) ({of(metrics.STORAGE_SET_ASIDE)})", "set aside: {{reason}}"),
+                        Query(f"sum by (part) ({of(metrics.STORAGE_BEGUN_ANEW)})", "begun anew: {{part}}"),
+                    ),
+                    width=6,
+                ),
+                Placed(panel=lines(age, Query(since, "{{instance}}")), width=6),
+                Placed(
+                    panel=lines(
+                        size, Query(f"max {_BY_REPLICA} ({of(metrics.STORAGE_CHECKPOINT_BYTES)})", "{{instance}}")
+                    ),
+                    width=6,
+                ),
+            ],
+        ],
+    )
