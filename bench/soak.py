@@ -1,7 +1,10 @@
-"""Soak: a steady rate of events to a real sidecar, through the client library, and what that does to both.
+"""Soak: a steady rate of events to a real sidecar, and what that does to it and to whoever sends.
 
     python -m bench soak --minutes 60 --rate 1000
-    python -m bench soak --minutes 60 --serve-arg=--log.level=debug
+    python -m bench soak --minutes 60 --share 0.5 --form msgpack --serve-arg=--storage.path=/var/tmp/soak
+
+With `--rate`, events are logged through the client library. With `--share`, bodies of 500 events that were written
+beforehand are posted, at that share of the rate at which the sidecar takes them flat out.
 
 Each line is an interval: resident memory, events sent, counted, dropped and refused so far, CPU, and the time of the
 slowest scrape. It ends by itself, with status 1 if
@@ -17,23 +20,20 @@ import argparse
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import cpu_seconds, resident_mebibytes
-from bench.work import running_sidecar, samples, total, values
+from bench.sources import Logged, Posted, Source
+from bench.work import KEYS, bodies, running_sidecar, samples, total
 from demo.process import SidecarProcess
-from sidecar.client import Monitor
 
 GROWTH_MIB = 4.0
 HELD = 0.95
-TICK_SECONDS = 0.01
-ROWS = 1000
 INTERVALS = 60
-LAST_FLUSH_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,41 +70,7 @@ def verdict(found: Sequence[Sample]) -> list[str]:
     return wrong
 
 
-class Traffic:
-    """Log events at a steady rate, in a thread of its own, until told to stop."""
-
-    def __init__(self, monitor: Monitor, *, rate: float, features: int) -> None:
-        names = [f"feature_{i:03d}" for i in range(features)]
-        self._rows = [dict(zip(names, row, strict=True)) for row in values(ROWS, features).tolist()]
-        self._monitor = monitor
-        self._rate = rate
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="traffic")
-        self.sent = 0
-        self.due = 0
-
-    def start(self) -> None:
-        """Begin to log."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop, and wait until it has."""
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        began = time.monotonic()
-        while not self._stopping.wait(TICK_SECONDS):
-            self.due = int((time.monotonic() - began) * self._rate)
-            # What could not be sent in a second's ticks is not made up for: the rate was not held.
-            for _ in range(min(self.due - self.sent, int(self._rate) + 1)):
-                if self._stopping.is_set():
-                    return
-                self._monitor.log(self._rows[self.sent % ROWS], prediction=0.5, latency_ms=12.5)
-                self.sent += 1
-
-
-def _watch(process: SidecarProcess, traffic: Traffic, monitor: Monitor, *, began: float, seconds: float) -> Sample:
+def _watch(process: SidecarProcess, source: Source, *, began: float, seconds: float) -> Sample:
     """Wait for an interval, scraping as Prometheus would, and take a sample at its end."""
     pid, slowest, cpu, since = process.process.pid, 0.0, cpu_seconds(process.process.pid), time.monotonic()
     while (left := since + seconds - time.monotonic()) > 0:
@@ -113,21 +79,21 @@ def _watch(process: SidecarProcess, traffic: Traffic, monitor: Monitor, *, began
         samples(process.url)
         slowest = max(slowest, (time.perf_counter() - before) * 1e3)
     share = (cpu_seconds(pid) - cpu) / (time.monotonic() - since)
-    return _sample(process, traffic, monitor, began=began, share=share, scrape_ms=slowest)
+    return _sample(process, source, began=began, share=share, scrape_ms=slowest)
 
 
-def _sample(
-    process: SidecarProcess, traffic: Traffic, monitor: Monitor, *, began: float, share: float, scrape_ms: float
-) -> Sample:
-    found, stats = samples(process.url), monitor.stats()
+def _sample(process: SidecarProcess, source: Source, *, began: float, share: float, scrape_ms: float) -> Sample:
+    if source.failure is not None:
+        raise RuntimeError(f"sending failed: {source.failure}")
+    found = samples(process.url)
     return Sample(
         minutes=(time.monotonic() - began) / 60,
         resident_mib=resident_mebibytes(process.process.pid),
         client_mib=resident_mebibytes(int(Path("/proc/self").resolve().name)),
-        due=traffic.due,
-        sent=traffic.sent,
-        counted=int(total(found, "model_sidecar_events_total")),
-        dropped=int(total(found, "model_sidecar_events_dropped_total")) + sum(stats.dropped.values()),
+        due=source.due,
+        sent=source.sent,
+        counted=int(total(found, "model_sidecar_events_total")) - source.before,
+        dropped=int(total(found, "model_sidecar_events_dropped_total")) + source.dropped,
         refused=int(total(found, "model_sidecar_events_rejected_total")),
         cpu_share=share,
         scrape_ms=scrape_ms,
@@ -136,43 +102,54 @@ def _sample(
 
 def _print(sample: Sample) -> None:
     print(
-        f"{sample.minutes:>8.2f}{sample.resident_mib:>10.1f}{sample.client_mib:>10.1f}{sample.sent:>13,}"
-        f"{sample.counted:>13,}{sample.dropped:>11,}{sample.refused:>9,}{sample.cpu_share:>8.1%}{sample.scrape_ms:>10.1f}",
+        f"{sample.minutes:>8.2f}{sample.resident_mib:>10.1f}{sample.client_mib:>10.1f}{sample.sent:>15,}"
+        f"{sample.counted:>15,}{sample.dropped:>9,}{sample.refused:>9,}{sample.cpu_share:>8.1%}{sample.scrape_ms:>10.1f}",
         flush=True,
     )
 
 
-def run(*, minutes: float, rate: float, features: int, transport: str, serve_arguments: Sequence[str]) -> list[Sample]:
-    """Send at the rate for so long; returns the samples, the last of them after everything was sent."""
-    found = []
+@contextmanager
+def _running(args: argparse.Namespace) -> Iterator[tuple[SidecarProcess, Source]]:
+    """Run a sidecar, and make what sends to it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "socket"
         listening = {"unix": "stream", "unixgram": "datagram"}
-        options = [f"--ingest.unix-{listening[transport]}={path}"] if transport in listening else []
-        with running_sidecar(features, options=[*options, *serve_arguments], folder=folder) as process:
-            monitor = Monitor(process.url if transport == "http" else f"{transport}://{path}", flush_seconds=0.2)
-            traffic, began = Traffic(monitor, rate=rate, features=features), time.monotonic()
-            traffic.start()
-            try:
-                intervals = max(6, min(INTERVALS, round(minutes))) if minutes < INTERVALS else round(minutes)
-                for _ in range(intervals):
-                    found.append(_watch(process, traffic, monitor, began=began, seconds=minutes * 60 / intervals))
-                    _print(found[-1])
-            finally:
-                traffic.stop()
-                monitor.flush(LAST_FLUSH_SECONDS)
-            found.append(_settled(process, traffic, monitor, began=began))
-            _print(found[-1])
-            monitor.close()
+        options = [f"--ingest.unix-{listening[args.transport]}={path}"] if args.transport in listening else []
+        with running_sidecar(args.features, options=[*options, *args.serve_arg], folder=folder) as process:
+            if args.share is None:
+                target = process.url if args.transport == "http" else f"{args.transport}://{path}"
+                yield process, Logged(target, rate=args.rate, features=args.features)
+            else:
+                body = next(body for body in bodies(args.features) if body.key == args.form)
+                posted = Posted(process.url, body, share=args.share)
+                print(f"full speed: {posted.full_speed:,.0f} events a second; sending {posted.rate:,.0f}", flush=True)
+                yield process, posted
+
+
+def run(args: argparse.Namespace) -> list[Sample]:
+    """Send at the rate for so long; returns the samples, the last of them after everything was sent."""
+    found = []
+    with _running(args) as (process, source):
+        minutes, began = args.minutes, time.monotonic()
+        intervals = max(6, min(INTERVALS, round(minutes))) if minutes < INTERVALS else round(minutes)
+        source.start()
+        try:
+            for _ in range(intervals):
+                found.append(_watch(process, source, began=began, seconds=minutes * 60 / intervals))
+                _print(found[-1])
+        finally:
+            source.stop()
+        found.append(_settled(process, source, began=began))
+        _print(found[-1])
     return found
 
 
-def _settled(process: SidecarProcess, traffic: Traffic, monitor: Monitor, *, began: float) -> Sample:
+def _settled(process: SidecarProcess, source: Source, *, began: float) -> Sample:
     """Take the last sample when the sidecar has taken what the sockets held, which over datagrams nobody says."""
     until = time.monotonic() + 10
     while True:
-        sample = _sample(process, traffic, monitor, began=began, share=0.0, scrape_ms=0.0)
+        sample = _sample(process, source, began=began, share=0.0, scrape_ms=0.0)
         if sample.counted + sample.dropped + sample.refused >= sample.sent or time.monotonic() > until:
             return sample
         time.sleep(0.05)
@@ -190,21 +167,24 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--serve-arg", action="append", default=[], metavar="ARG", help="an argument for `serve`; may be repeated"
     )
+    parser.add_argument(
+        "--share", type=float, help="post written bodies at this share of full speed, instead of --rate"
+    )
+    parser.add_argument("--form", choices=KEYS[1:], default="msgpack", help="their form (default: msgpack)")
     args = parser.parse_args(arguments)
-    print(f"soak: {args.features} features, 3 windows, {args.rate:,.0f} events a second by {args.transport}")
+    if args.share is not None and args.transport != "http":
+        parser.error("--share goes over HTTP")
+    rate = f"{args.rate:,.0f} events a second by {args.transport}"
     print(
-        f"{'minute':>8}{'MiB':>10}{'client':>10}{'sent':>13}{'counted':>13}{'dropped':>11}{'refused':>9}{'CPU':>8}"
+        f"soak: {args.features} features, 3 windows, {rate if args.share is None else f'{args.share:.0%} of full speed'}"
+    )
+    print(
+        f"{'minute':>8}{'MiB':>10}{'sender':>10}{'sent':>15}{'counted':>15}{'dropped':>9}{'refused':>9}{'CPU':>8}"
         f"{'scrape ms':>10}",
         flush=True,
     )
     try:
-        found = run(
-            minutes=args.minutes,
-            rate=args.rate,
-            features=args.features,
-            transport=args.transport,
-            serve_arguments=args.serve_arg,
-        )
+        found = run(args)
     except (OSError, RuntimeError) as error:  # a scrape that failed, a sidecar that ended
         print(f"failed: {error}", file=sys.stderr)
         return 1

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,16 @@ def test_a_steady_rate_is_counted_to_the_last_event_and_memory_does_not_grow(tra
     sent, counted, dropped, refused = (int(cell.replace(",", "")) for cell in last.split()[3:7])
     assert sent == counted > 1000
     assert (dropped, refused) == (0, 0)
+
+
+def test_half_of_full_speed_is_counted_to_the_last_event_and_kept_in_files(tmp_path: Path) -> None:
+    done = soak("--minutes=0.1", "--share=0.5", f"--serve-arg=--storage.path={tmp_path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, last, _ = done.stdout.splitlines()
+    sent, counted, dropped, refused = (int(cell.replace(",", "")) for cell in last.split()[3:7])
+    assert sent == counted > 1000
+    assert (dropped, refused) == (0, 0)
+    assert (tmp_path / "state").stat().st_size > 0
 
 
 def test_a_rate_that_cannot_be_held_fails() -> None:
