@@ -174,10 +174,11 @@ def main(arguments: Sequence[str]) -> int:
     args = parser.parse_args(arguments)
     if args.share is not None and args.transport != "http":
         parser.error("--share goes over HTTP")
-    rate = f"{args.rate:,.0f} events a second by {args.transport}"
-    print(
-        f"soak: {args.features} features, 3 windows, {rate if args.share is None else f'{args.share:.0%} of full speed'}"
-    )
+    if args.share is None:
+        at = f"{args.rate:,.0f} events a second by {args.transport}"
+    else:
+        at = f"{args.share:.0%} of full speed"
+    print(f"soak: {args.features} features, 3 windows, {at}")
     print(
         f"{'minute':>8}{'MiB':>10}{'sender':>10}{'sent':>15}{'counted':>15}{'dropped':>9}{'refused':>9}{'CPU':>8}"
         f"{'scrape ms':>10}",
