@@ -38,8 +38,8 @@ def test_a_steady_rate_is_counted_to_the_last_event_and_memory_does_not_grow(tra
     assert (dropped, refused) == (0, 0)
 
 
-def test_half_of_full_speed_is_counted_to_the_last_event_and_kept_in_files(tmp_path: Path) -> None:
-    done = soak("--minutes=0.1", "--share=0.5", f"--serve-arg=--storage.path={tmp_path}")
+def test_a_share_of_full_speed_is_counted_to_the_last_event_and_kept_in_files(tmp_path: Path) -> None:
+    done = soak("--minutes=0.1", "--share=0.3", "--features=20", f"--serve-arg=--storage.path={tmp_path}")
     assert done.returncode == 0, done.stdout + done.stderr
     *_, last, _ = done.stdout.splitlines()
     sent, counted, dropped, refused = (int(cell.replace(",", "")) for cell in last.split()[3:7])
