@@ -3,7 +3,6 @@
 import asyncio
 import ctypes
 import gc
-import logging
 import os
 import signal
 import time
@@ -16,8 +15,10 @@ from pathlib import Path
 
 import uvloop
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from sidecar import __version__
+from sidecar.api import ingest_description, web_description
 from sidecar.collector import Collector, LoadState, StorageState
 from sidecar.configfile import ConfigError
 from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
@@ -25,12 +26,12 @@ from sidecar.listen.datagram import DatagramListener
 from sidecar.listen.front import Front
 from sidecar.listen.http import HTTP, UNIX_STREAM, Ingest
 from sidecar.listen.stream import TcpSite, UnixStreamSite
-from sidecar.listener import Address, Listener, shorten_mistakes_of_clients
+from sidecar.listener import Address, Listener, log_mistakes_of_clients_in_short
 from sidecar.load import load_all
 from sidecar.log import Log
 from sidecar.monitor import Monitor
 from sidecar.storage import Clock, Pace, Store
-from sidecar.web import PATHS, PROBES, Web, lifecycle_routes
+from sidecar.web import PATHS, PROBES, Web, description_routes, lifecycle_routes
 from sidecar.webconfig import WebConfig
 
 log = Log("sidecar")
@@ -100,7 +101,7 @@ class Application:
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         loop.set_default_executor(ThreadPoolExecutor(_THREADS))
-        logging.getLogger("aiohttp.server").addFilter(shorten_mistakes_of_clients)
+        log_mistakes_of_clients_in_short()
         async with AsyncExitStack() as stack:
             sites = await self._listen(stack)
             for name, model in self._monitor.models.items():
@@ -159,25 +160,36 @@ class Application:
         """Serve what is read-only, by the web configuration; each listener watches the file for itself."""
         web_config = WebConfig(self._options.web_config_file)
         guard = web_config.middleware(without_authentication=PROBES)
-        application = web.Application(middlewares=[guard])
-        application.router.add_routes(self._web.routes())
-        listener = Listener(await _runner(application, stack), web_config)
+        listener = Listener(await _runner(self._web_application(guard), stack), web_config)
         with _naming(address):
             bound = await listener.start(address)
         log.info("listening", serves="web", address=bound, version=__version__)
         return listener
 
+    def _web_application(self, *middlewares: Middleware) -> web.Application:
+        application = web.Application(middlewares=middlewares)
+        application.router.add_routes(self._web.routes())
+        description = web_description(telemetry_path=self._options.telemetry_path, open_paths=PROBES)
+        application.router.add_routes(description_routes(description))
+        return application
+
     async def _ingest_runner(self, transport: str, stack: AsyncExitStack) -> tuple[web.AppRunner, Front]:
         """Return aiohttp's side of an ingest listener, and what stands in front of it."""
         self._ingest.open(transport)
-        application = web.Application(client_max_size=self._ingest.limits.body_bytes)
-        application.router.add_routes([web.post("/monitor", self._ingest.handler(transport)), *self._web.routes()])
-        application.router.add_routes(lifecycle_routes(self.reload if self._options.enable_lifecycle else None))
-        runner = await _runner(application, stack)
+        runner = await _runner(self._ingest_application(transport), stack)
         assert runner.server is not None  # the runner is set up
         front = Front(self._ingest, transport, runner.server)
         stack.callback(front.close)
         return runner, front
+
+    def _ingest_application(self, transport: str) -> web.Application:
+        application = web.Application(client_max_size=self._ingest.limits.body_bytes)
+        application.router.add_routes([web.post("/monitor", self._ingest.handler(transport)), *self._web.routes()])
+        application.router.add_routes(lifecycle_routes(self.reload if self._options.enable_lifecycle else None))
+        application.router.add_routes(
+            description_routes(ingest_description(telemetry_path=self._options.telemetry_path))
+        )
+        return application
 
     async def _flush_regularly(self) -> None:
         while True:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.exposition import choose_encoder
 
 from sidecar import __version__, metrics
 from sidecar.comparison import Comparison, DriftReading
 from sidecar.exposition import counts, gauges, header, number, prefix
 from sidecar.metrics import CATALOGUE, Metric
 from sidecar.monitor import Model, Monitor
+from sidecar.scrape import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
 
 Families = dict[Metric, list[str]]
 
@@ -53,10 +53,10 @@ class Collector:
 
     def expose(self, accept: str, *, now: float) -> tuple[bytes, str]:
         """Return the exposition in the format that an `Accept` header prefers, and its content type."""
-        encode_process, content_type = choose_encoder(accept)
-        openmetrics = content_type.startswith("application/openmetrics-text")
-        text = self._sidecar_text(now=now, openmetrics=openmetrics)
-        return text.encode() + encode_process(self._process), content_type
+        openmetrics = prefers_openmetrics(accept)
+        text = self._sidecar_text(now=now, openmetrics=openmetrics).encode()
+        text += process_families(self._process, openmetrics=openmetrics)
+        return text, OPENMETRICS_TYPE if openmetrics else TEXT_TYPE
 
     def _sidecar_text(self, *, now: float, openmetrics: bool) -> str:
         families = self.families(now=now)

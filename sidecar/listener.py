@@ -89,8 +89,12 @@ class Listener:
             await self.refresh()
 
 
-def shorten_mistakes_of_clients(record: logging.LogRecord) -> bool:
+def log_mistakes_of_clients_in_short() -> None:
     """Log a request that is not HTTP as one warning, not as an error of ours with where it was found."""
+    logging.getLogger("aiohttp.server").addFilter(_shorten)
+
+
+def _shorten(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError | web.RequestPayloadError):
         record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"

@@ -11,11 +11,23 @@ from sidecar.alertmanager import AlertmanagerError, held_alerts
 from sidecar.alerts import alerts_report
 from sidecar.collector import Collector, LoadState, StorageState
 from sidecar.monitor import Monitor
+from sidecar.openapi import PATH as DESCRIPTION
 from sidecar.page import Page
 from sidecar.report import NotThere, Report, drift_report, latency_report, utc_text
 from sidecar.scrape import exposition
 
-PATHS = ("/", "/drift", "/latency", "/alerts", "/health", "/-/healthy", "/-/ready", "/-/reload", "/monitor")
+PATHS = (
+    "/",
+    "/drift",
+    "/latency",
+    "/alerts",
+    "/health",
+    "/-/healthy",
+    "/-/ready",
+    "/-/reload",
+    "/monitor",
+    DESCRIPTION,
+)
 """Paths that are taken, whatever the one of the metrics."""
 
 PROBES = frozenset({"/-/healthy", "/-/ready"})
@@ -152,6 +164,15 @@ class Web:
         response.headers.update(self._page.headers)
         response.etag = self._page.tag
         return response
+
+
+def description_routes(description: bytes) -> list[web.RouteDef]:
+    """Return `GET /openapi.json`, which answers with the description of the listener."""
+
+    async def get_description(request: web.Request) -> web.Response:
+        return web.Response(body=description, headers={"Content-Type": "application/json"})
+
+    return [web.get(DESCRIPTION, get_description)]
 
 
 def lifecycle_routes(reload: Reload | None) -> list[web.RouteDef]:

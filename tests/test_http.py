@@ -29,6 +29,7 @@ from tests.plugins.serving import (
     fraud_config,
     get,
     head_sent,
+    parsed,
     post,
     rejected,
     request,
@@ -315,6 +316,27 @@ def test_answers_404_and_what_there_is_to_a_query_for_what_is_not(
 ) -> None:
     reply = get(fraud.url, query)
     assert (reply.status, reply.json()) == (404, {"error": error})
+
+
+ODD_ACCEPTS = [
+    "application/openmetrics-text;version=x.y",
+    "application/openmetrics-text;version=9.9.9;escaping=nonsense",
+    "text/plain;version=;q=",
+    "*/*;q=abc",
+    ";;;,,,===",
+    "\xe9",
+    "a" * 4000,
+    "application/openmetrics-text;version=1.0.0;q=nan",
+]
+
+
+@pytest.mark.parametrize("accept", ODD_ACCEPTS, ids=lambda accept: accept[:50])
+def test_answers_a_scrape_in_the_text_format_whatever_odd_format_is_asked_for(
+    fraud: SidecarProcess, accept: str
+) -> None:
+    reply = get(fraud.url, "/metrics", accept=accept)
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert parsed(reply.text)
 
 
 def test_tells_the_bins_of_one_feature(fraud: SidecarProcess) -> None:

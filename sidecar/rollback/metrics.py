@@ -8,13 +8,13 @@ from collections import defaultdict
 from itertools import product
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.exposition import choose_encoder
 
 from sidecar import __version__
 from sidecar.exposition import header, number, prefix
 from sidecar.metrics import BUILD_INFO, Metric
 from sidecar.rollback.outcome import Outcome
 from sidecar.rollback.policy import ACTIONS, Rollback
+from sidecar.scrape import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
 
 NOTIFICATIONS = Metric(
     "model_rollback_notifications_total", "counter", ("code",), "Notifications answered, by HTTP status."
@@ -138,11 +138,11 @@ class Metrics:
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """Return the exposition in the format that an `Accept` header prefers, and its content type."""
-        encode_process, content_type = choose_encoder(accept)
-        openmetrics = content_type.startswith("application/openmetrics-text")
+        openmetrics = prefers_openmetrics(accept)
         parts: list[str] = []
         for metric in CATALOGUE:
             if values := self._values[metric]:
                 parts.append(header(metric, openmetrics=openmetrics))
                 parts += [f"{prefix(metric.name, metric.labels, labels)}{number(v)}\n" for labels, v in values.items()]
-        return "".join(parts).encode() + encode_process(self._process), content_type
+        text = "".join(parts).encode() + process_families(self._process, openmetrics=openmetrics)
+        return text, OPENMETRICS_TYPE if openmetrics else TEXT_TYPE

@@ -39,6 +39,7 @@ POST /alerts     notifications of Alertmanager
 GET  /history    decisions of this process, and what was done to each workload
 GET  /metrics    for Prometheus
 GET  /-/healthy, /-/ready
+GET  /openapi.json   all of this for programs
 """
 
 
@@ -53,12 +54,14 @@ class Receiver:
         cluster: Cluster | None,
         *,
         clock: Callable[[], float],
+        description: bytes,
     ) -> None:
         self._responder = responder
         self._audit = audit
         self._metrics = metrics
         self._cluster = cluster
         self._clock = clock
+        self._description = description
         self.ready = True
 
     def routes(self) -> list[web.RouteDef]:
@@ -70,6 +73,7 @@ class Receiver:
             web.get("/metrics", self.metrics),
             web.get("/-/healthy", self.healthy),
             web.get("/-/ready", self.readiness),
+            web.get("/openapi.json", self.description),
         ]
 
     async def webhook(self, request: web.Request) -> web.Response:
@@ -123,6 +127,10 @@ class Receiver:
     async def index(self, request: web.Request) -> web.Response:
         """Answer with the list of endpoints."""
         return web.Response(text=_INDEX)
+
+    async def description(self, request: web.Request) -> web.Response:
+        """Answer with the description of all this for programs."""
+        return web.Response(body=self._description, headers={"Content-Type": "application/json"})
 
     async def healthy(self, request: web.Request) -> web.Response:
         """Answer that the process is alive, for probes."""

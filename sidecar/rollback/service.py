@@ -17,8 +17,9 @@ from aiohttp import web
 
 from sidecar import __version__
 from sidecar.configfile import ConfigError
-from sidecar.listener import Address, Listener
+from sidecar.listener import Address, Listener, log_mistakes_of_clients_in_short
 from sidecar.log import Log
+from sidecar.rollback import api
 from sidecar.rollback import policy as policies
 from sidecar.rollback.audit import Audit
 from sidecar.rollback.cluster import Cluster
@@ -70,6 +71,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
+        log_mistakes_of_clients_in_short()
         async with AsyncExitStack() as stack:
             cluster = self._cluster()
             if cluster is not None:
@@ -82,7 +84,14 @@ class Service:
                 instance=self._instance,
                 now=lambda: datetime.now(UTC),
             )
-            receiver = Receiver(responder, Audit(self._metrics, cluster), self._metrics, cluster, clock=time.monotonic)
+            receiver = Receiver(
+                responder,
+                Audit(self._metrics, cluster),
+                self._metrics,
+                cluster,
+                clock=time.monotonic,
+                description=api.description(open_paths=_PROBES),
+            )
             loop.add_signal_handler(signal.SIGHUP, self._reload, responder)
             await self._listen(receiver, stack)
             await self._stopping.wait()

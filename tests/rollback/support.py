@@ -204,7 +204,9 @@ async def receiver(
         responder = Responder(config or policy(), cluster, Executors(HandOn(session)), instance=instance, now=clock)
         audit = Audit(metrics, cluster)
         application = web.Application(client_max_size=BODY_BYTES)
-        application.router.add_routes(Receiver(responder, audit, metrics, cluster, clock=ticks).routes())
+        application.router.add_routes(
+            Receiver(responder, audit, metrics, cluster, clock=ticks, description=b"{}").routes()
+        )
         server = TestServer(application)
         await server.start_server()
         try:
