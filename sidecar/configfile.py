@@ -64,6 +64,8 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: it is not UTF-8: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{str(path)!r}: it cannot be the name of a file: {error}") from error
 
 
 def convert_yaml(text: str, path: Path, kind: type[T]) -> T:

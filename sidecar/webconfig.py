@@ -117,6 +117,8 @@ def ssl_context(tls: TlsServerConfig, directory: Path) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         files = ", ".join(str(directory / f) for f in (tls.cert_file, tls.key_file, tls.client_ca_file) if f)
         raise ConfigError(f"{files}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ConfigError(f"tls_server_config: a path cannot be the name of a file: {error}") from error
     context.verify_mode = _VERIFY[tls.client_auth_type]
     return context
 
@@ -237,4 +239,6 @@ def _stamp(path: Path) -> object:
         stat = path.stat()
     except OSError as error:
         return (str(path), error.errno)
+    except ValueError:  # it cannot be the name of a file; whoever reads it says so
+        return (str(path), None)
     return (str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino)

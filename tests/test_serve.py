@@ -152,6 +152,12 @@ def remove_config(directory: Path) -> str:
     return f"{directory}/sidecar.yml: No such file or directory"
 
 
+def misname_reference(directory: Path) -> str:
+    (directory / "sidecar.yml").write_text('models: [{name: fraud, reference: "a\\0b"}]')
+    where = f"{directory}/sidecar.yml: models[0].reference: '{directory}/a\\x00b'"
+    return f"{where}: it cannot be the name of a file: embedded null byte"
+
+
 def remove_reference(directory: Path) -> str:
     (directory / "fraud.profile.json").unlink()
     where = f"{directory}/sidecar.yml: models[0].reference: {directory}/fraud.profile.json"
@@ -165,7 +171,9 @@ def break_reference(directory: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "spoil", [break_config, break_yaml, remove_config, remove_reference, break_reference], ids=lambda f: f.__name__
+    "spoil",
+    [break_config, break_yaml, remove_config, misname_reference, remove_reference, break_reference],
+    ids=lambda f: f.__name__,
 )
 def test_reload_of_bad_files_keeps_the_old_ones_and_says_why(
     start: Start, tmp_path: Path, spoil: Callable[[Path], str]
@@ -177,7 +185,7 @@ def test_reload_of_bad_files_keeps_the_old_ones_and_says_why(
     reply = request(process.url, "POST", "/-/reload")
     assert (reply.status, reply.text) == (500, f"{reason}\n")
     assert 'msg="reload failed, going on as before"' in process.log.read_text()
-    assert reason in process.log.read_text()
+    assert json.dumps(reason, ensure_ascii=False)[1:-1] in process.log.read_text()
     after = samples(process.url)
     assert after.pop(("model_sidecar_config_last_reload_successful", ())) == 0
     assert before.pop(("model_sidecar_config_last_reload_successful", ())) == 1
@@ -334,7 +342,9 @@ def test_says_which_address_there_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil", [break_config, break_yaml, remove_config, remove_reference, break_reference], ids=lambda f: f.__name__
+    "spoil",
+    [break_config, break_yaml, remove_config, misname_reference, remove_reference, break_reference],
+    ids=lambda f: f.__name__,
 )
 def test_says_in_one_sentence_why_it_cannot_start(tmp_path: Path, spoil: Callable[[Path], str]) -> None:
     config = fraud_config(tmp_path)

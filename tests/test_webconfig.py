@@ -87,6 +87,15 @@ def test_a_file_that_is_named_but_not_there_is_told(tmp_path: Path) -> None:
         WebConfig(path)
 
 
+@pytest.mark.parametrize("text", ['bearer_token_file: "a\\0b"', 'tls_server_config: {cert_file: "a\\0b", key_file: b}'])
+def test_what_cannot_be_the_name_of_a_file_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text(text)
+
+    with pytest.raises(ConfigError, match="cannot be the name of a file"):
+        WebConfig(path)
+
+
 def test_an_empty_token_is_refused(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("\n")
     path = tmp_path / "web.yml"

@@ -103,6 +103,8 @@ def load(path: Path) -> Profile:
         content = path.read_bytes()
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ProfileError(f"{str(path)!r}: it cannot be the name of a file: {error}") from error
     return parse(content, source=str(path))
 
 

@@ -190,7 +190,7 @@ def _check_matchers(policy: Policy, at: str, allow: Allow) -> None:
     for name, pattern in policy.match_re.items():
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             allow(False, f"{at}.match_re.{name}", pattern, f"a regular expression; {error}")
     for i, quiet in enumerate(policy.quiet_hours):
         where = f"{at}.quiet_hours[{i}]"
@@ -218,9 +218,8 @@ def _check_execution(policy: Policy, at: str, claim: Duration, directory: Path, 
         "an url and a secret_file, for what is handed on to it",
     )
     if webhook is not None:
-        parts = urlsplit(webhook.url)
         allow(
-            parts.scheme in ("http", "https") and bool(parts.hostname),
+            _is_http_url(webhook.url),
             f"{at}.webhook.url",
             webhook.url,
             "an http(s) URL",
@@ -237,6 +236,14 @@ def _check_execution(policy: Policy, at: str, claim: Duration, directory: Path, 
             webhook.secret_file,
             "a file with a secret",
         )
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not fit, or a port that is none
+        return False
 
 
 def _is_name(text: str) -> bool:

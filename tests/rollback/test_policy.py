@@ -19,6 +19,19 @@ ONE = "policies: [{{name: a, action: rollback, namespaces: [ml]{}}}]"
     [
         ("", "it lacks the key `policies`"),
         ("policies: []", "policies: [] is not allowed: at least one policy"),
+        (
+            ONE.format(", webhook: {url: 'http://[', secret_file: secret}"),
+            "policies[0].webhook.url: 'http://[' is not allowed: an http(s) URL",
+        ),
+        (
+            ONE.format(", webhook: {url: 'http://x:y', secret_file: secret}"),
+            "policies[0].webhook.url: 'http://x:y' is not allowed: an http(s) URL",
+        ),
+        (
+            ONE.format(", match_re: {a: 'x{99999999999}'}"),
+            "policies[0].match_re.a: 'x{99999999999}' is not allowed: a regular expression; "
+            "the repetition number is too large",
+        ),
         (ONE.format(", action: scale_up"), "line 1: the key 'action' is there twice"),
         (
             "policies: [{name: a, action: scale_up, namespaces: [ml]}]",
