@@ -1,11 +1,12 @@
 # `make` lists the targets. Everything is installed into .venv; `make test` also installs Prometheus where it may.
 PYTHON ?= python3
+FUZZ_SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint serve demo up bench golden screenshots clean
+.PHONY: help install test lint serve demo up bench fuzz golden screenshots clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -52,6 +53,9 @@ up:  ## Start sidecar, Prometheus, Alertmanager, Grafana and demo traffic in con
 
 bench: $(VENV)/bench/.installed  ## Measure everything next to floors and peers, about ten minutes; print the table of goals
 	@$(VENV)/bench/bin/python -m bench
+
+fuzz: $(VENV)/.dev  ## Fuzz everything that reads what others wrote, FUZZ_SECONDS (60) for each target
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 golden: $(VENV)/.dev  ## Write the golden files again; read the difference before you commit it
 	$(BIN)/python -m pytest --quiet --golden -k golden
