@@ -21,16 +21,18 @@ from sidecar import __version__
 from sidecar.api import ingest_description, web_description
 from sidecar.collector import Collector, LoadState, StorageState
 from sidecar.configfile import ConfigError
+from sidecar.connections import LINGERING_SECONDS, Bounds, Connections, ProtocolFactory, allow_open_files
 from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
 from sidecar.listen.datagram import DatagramListener
 from sidecar.listen.front import Front
 from sidecar.listen.http import HTTP, UNIX_STREAM, Ingest
 from sidecar.listen.stream import TcpSite, UnixStreamSite
 from sidecar.listener import Address, Listener, log_mistakes_of_clients_in_short
-from sidecar.load import load_all
+from sidecar.load import files, load_all
 from sidecar.log import Log
 from sidecar.monitor import Monitor
 from sidecar.storage import Clock, Pace, Store
+from sidecar.watch import Watch
 from sidecar.web import PATHS, PROBES, Web, description_routes, lifecycle_routes
 from sidecar.webconfig import WebConfig
 
@@ -52,6 +54,8 @@ class Options:
     web_addresses: Sequence[Address]
     telemetry_path: str
     enable_lifecycle: bool
+    bounds: Bounds
+    auto_reload_seconds: float | None = None
     alertmanager_url: str | None = None
     unix_stream: Path | None = None
     unix_datagram: Path | None = None
@@ -71,6 +75,9 @@ class Application:
             raise ConfigError("--web.config.file: it is for --web.listen-address, of which there is none")
         if options.telemetry_path in PATHS:
             raise ConfigError(f"--web.telemetry-path: {options.telemetry_path!r} is taken: choose another path")
+        if options.auto_reload_seconds is not None and options.config_file is None:
+            raise ConfigError("--config.auto-reload-interval: it is for --config.file, of which there is none")
+        self._watch = Watch(files(options.config_file) if options.config_file is not None else [])
         config, profiles = load_all(options.config_file)
         self._clock = Clock()
         self._store: Store | None = None
@@ -82,10 +89,11 @@ class Application:
             self._store = Store(options.storage_path, self._clock, storage, options.storage_pace)
             self._monitor = self._store.begin(config, profiles)
         self._load = LoadState(last_success_timestamp_seconds=time.time())
+        self._refused_connections: dict[str, int] = {}
         self._ingest = Ingest(self._monitor, config.limits, self._clock)
         self._web = Web(
             self._monitor,
-            Collector(self._monitor, self._load, storage),
+            Collector(self._monitor, self._load, storage, refused_connections=self._refused_connections),
             self._load,
             self._clock,
             telemetry_path=options.telemetry_path,
@@ -96,7 +104,7 @@ class Application:
 
     async def serve(self) -> None:
         """Listen, and go on until SIGTERM or SIGINT; raises OSError where an address cannot be had."""
-        loop = asyncio.get_running_loop()
+        loop, options = asyncio.get_running_loop(), self._options
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
@@ -109,6 +117,10 @@ class Application:
             regular = [asyncio.create_task(self._flush_regularly())]
             if self._store is not None:
                 regular.append(asyncio.create_task(self._store.run()))
+            if options.config_file is not None and options.auto_reload_seconds is not None:
+                regular.append(
+                    asyncio.create_task(self._reload_changed(options.config_file, options.auto_reload_seconds))
+                )
             gc.collect()
             gc.freeze()  # what is there now stays, and need not be looked at again and again
             await self._stopping.wait()
@@ -131,8 +143,8 @@ class Application:
         options = self._options
         sites: list[web.BaseSite | Listener] = []
         if options.unix_stream is not None:
-            runner, front = await self._ingest_runner(UNIX_STREAM, stack)
-            site = UnixStreamSite(runner, front, options.unix_stream, group=options.unix_group)
+            runner, protocol = await self._ingest_runner(UNIX_STREAM, UNIX_STREAM, stack)
+            site = UnixStreamSite(runner, protocol, options.unix_stream, group=options.unix_group)
             await site.start()
             sites.append(site)
             log.info("listening", serves=UNIX_STREAM, path=options.unix_stream)
@@ -148,19 +160,30 @@ class Application:
         return sites
 
     async def _start_ingest(self, address: Address, stack: AsyncExitStack) -> web.BaseSite:
-        runner, front = await self._ingest_runner(HTTP, stack)
-        site = TcpSite(runner, front, address)
+        runner, protocol = await self._ingest_runner(HTTP, "ingest", stack)
+        site = TcpSite(runner, protocol, address)
         with _naming(address):
             await site.start()
         for bound in runner.addresses:
             log.info("listening", serves="ingest", address=_shown(*bound[:2]), version=__version__)
         return site
 
+    def _connections(self, listener: str, *, makes_room: bool) -> Connections:
+        counts = self._refused_connections
+        counts.setdefault(listener, 0)
+
+        def refused() -> None:
+            counts[listener] += 1
+
+        return Connections(self._options.bounds, refused=refused, makes_room=makes_room)
+
     async def _start_web(self, address: Address, stack: AsyncExitStack) -> Listener:
         """Serve what is read-only, by the web configuration; each listener watches the file for itself."""
         web_config = WebConfig(self._options.web_config_file)
         guard = web_config.middleware(without_authentication=PROBES)
-        listener = Listener(await _runner(self._web_application(guard), stack), web_config)
+        connections = self._connections("web", makes_room=True)
+        application = self._web_application(connections.middleware(), guard)
+        listener = Listener(await self._runner(application, stack), web_config, connections)
         with _naming(address):
             bound = await listener.start(address)
         log.info("listening", serves="web", address=bound, version=__version__)
@@ -173,14 +196,18 @@ class Application:
         application.router.add_routes(description_routes(description))
         return application
 
-    async def _ingest_runner(self, transport: str, stack: AsyncExitStack) -> tuple[web.AppRunner, Front]:
-        """Return aiohttp's side of an ingest listener, and what stands in front of it."""
+    async def _ingest_runner(
+        self, transport: str, listener: str, stack: AsyncExitStack
+    ) -> tuple[web.AppRunner, ProtocolFactory]:
+        """Return aiohttp's side of an ingest listener, and what its connections begin with."""
         self._ingest.open(transport)
-        runner = await _runner(self._ingest_application(transport), stack)
+        runner = await self._runner(self._ingest_application(transport), stack)
         assert runner.server is not None  # the runner is set up
-        front = Front(self._ingest, transport, runner.server)
+        idle_seconds = self._options.bounds.read_timeout_seconds
+        front = Front(self._ingest, transport, runner.server, idle_seconds=idle_seconds)
         stack.callback(front.close)
-        return runner, front
+        # Nobody's connection is closed for the sake of others: those who come here are of this machine.
+        return runner, self._connections(listener, makes_room=False).guard(front)
 
     def _ingest_application(self, transport: str) -> web.Application:
         application = web.Application(client_max_size=self._ingest.limits.body_bytes)
@@ -191,10 +218,34 @@ class Application:
         )
         return application
 
+    async def _runner(self, application: web.Application, stack: AsyncExitStack) -> web.AppRunner:
+        # What aiohttp calls keep-alive is the time from an answer, or from the beginning, to the end of the next head.
+        idle_seconds = self._options.bounds.read_timeout_seconds
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            keepalive_timeout=idle_seconds,
+            lingering_time=min(LINGERING_SECONDS, idle_seconds),
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        return runner
+
     async def _flush_regularly(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             self._monitor.flush(now=self._clock())
+
+    async def _reload_changed(self, config_file: Path, every_seconds: float) -> None:
+        """Load again what has changed, once for each change, whether it turns out to be good or bad."""
+        while True:
+            await asyncio.sleep(every_seconds)
+            if changed := self._watch.changed():
+                log.info("files have changed", files=",".join(map(str, changed)))
+                # Before they are read, so that what changes meanwhile is noticed the next time.
+                self._watch.follow(files(config_file))
+                self.reload()
 
     def reload(self) -> str | None:
         """Load configuration and references again, keeping the old ones if the new are bad; returns what is wrong."""
@@ -210,13 +261,6 @@ class Application:
         self._load.last_success_timestamp_seconds = time.time()
         log.info("reloaded", models=",".join(profiles))
         return None
-
-
-async def _runner(application: web.Application, stack: AsyncExitStack) -> web.AppRunner:
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    return runner
 
 
 @contextmanager
@@ -248,5 +292,6 @@ def run(options: Options) -> int:
     async def serve() -> None:
         await Application(options).serve()
 
+    allow_open_files()
     uvloop.run(serve())
     return 0

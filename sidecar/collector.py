@@ -4,7 +4,7 @@ Whatever is the same at every scrape (names, labels, shares of the reference) is
 """
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,10 +43,19 @@ class StorageState:
 class Collector:
     """Write all families of a monitor and of the process."""
 
-    def __init__(self, monitor: Monitor, load: LoadState, storage: StorageState | None = None) -> None:
+    def __init__(
+        self,
+        monitor: Monitor,
+        load: LoadState,
+        storage: StorageState | None = None,
+        *,
+        refused_connections: Mapping[str, int] | None = None,
+    ) -> None:
+        """`refused_connections` is counted by listener."""
         self._monitor = monitor
         self._load = load
         self._storage = storage
+        self._refused_connections = {} if refused_connections is None else refused_connections
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         self._written: dict[str, _Written] = {}
@@ -90,6 +99,10 @@ class Collector:
             (metrics.EVENTS_DROPPED, monitor.dropped),
         ):
             families[metric] = [_sample(metric, labels, value) for labels, value in values.items()]
+        families[metrics.CONNECTIONS_REFUSED] = [
+            _sample(metrics.CONNECTIONS_REFUSED, (listener,), count)
+            for listener, count in self._refused_connections.items()
+        ]
         families[metrics.CONFIG_RELOAD_SUCCESSFUL].append(
             _sample(metrics.CONFIG_RELOAD_SUCCESSFUL, (), int(self._load.successful))
         )

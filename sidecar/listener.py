@@ -7,19 +7,21 @@ nobody who connects in between is refused, and connections that are open go on a
 import asyncio
 import logging
 import socket
+import ssl
 from contextlib import suppress
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar.configfile import ConfigError
+from sidecar.connections import HANDSHAKE_SECONDS, Connections
 from sidecar.log import Log
 from sidecar.webconfig import WebConfig
 
 log = Log("sidecar.listener")
 
 REFRESH_SECONDS = 5.0
-_BACKLOG = 128
+_BACKLOG = 1024
 
 Address = tuple[str | None, int]
 """Host, None for every interface, and port."""
@@ -28,11 +30,12 @@ Address = tuple[str | None, int]
 class Listener:
     """Serve an application at an address."""
 
-    def __init__(self, runner: web.AppRunner, web_config: WebConfig) -> None:
+    def __init__(self, runner: web.AppRunner, web_config: WebConfig, connections: Connections) -> None:
         self._runner = runner
         self._web_config = web_config
+        self._connections = connections
         self._socket: socket.socket | None = None
-        self._site: web.SockSite | None = None
+        self._site: web.BaseSite | None = None
         self._watching: asyncio.Task[None] | None = None
         self.problem: str | None = None
 
@@ -77,7 +80,7 @@ class Listener:
 
     async def _serve(self) -> None:
         assert self._socket is not None
-        site = web.SockSite(self._runner, self._socket.dup(), ssl_context=self._web_config.ssl)
+        site = _Site(self._runner, self._socket.dup(), self._web_config.ssl, self._connections)
         await site.start()
         if self._site is not None:
             await self._site.stop()
@@ -87,6 +90,40 @@ class Listener:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             await self.refresh()
+
+
+class _Site(web.BaseSite):
+    """Serve on a socket that listens, with bounds on its connections."""
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        listening: socket.socket,
+        ssl_context: ssl.SSLContext | None,
+        connections: Connections,
+    ) -> None:
+        super().__init__(runner, ssl_context=ssl_context, backlog=_BACKLOG)
+        self._socket = listening
+        self._connections = connections
+
+    @property
+    def name(self) -> str:
+        """The URL."""
+        scheme = "https" if self._ssl_context else "http"
+        return "{}://{}:{}".format(scheme, *self._socket.getsockname()[:2])
+
+    async def start(self) -> None:
+        """Begin to take connections."""
+        await super().start()
+        serving = self._runner.server
+        assert serving is not None  # the runner is set up
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connections.guard(serving),
+            sock=self._socket,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if self._ssl_context else None,
+        )
 
 
 def log_mistakes_of_clients_in_short() -> None:

@@ -29,6 +29,15 @@ def load_all(config_file: Path | None) -> Loaded:
     return config, profiles
 
 
+def files(config_file: Path) -> list[Path]:
+    """Return the files that a configuration consists of: itself, and the references that it names if it can be read."""
+    try:
+        config = load(config_file)
+    except ConfigError:
+        return [config_file]
+    return [config_file, *(Path(model.reference) for model in config.models if model.reference is not None)]
+
+
 def _check_limits(reference: Profile, limits: Limits, where: str) -> None:
     if len(reference.inputs) > limits.features:
         raise ConfigError(f"{where}: {len(reference.inputs)} features, but limits.features is {limits.features}")

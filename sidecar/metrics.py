@@ -111,6 +111,12 @@ EVENTS_DROPPED = Metric(
     _LOSS,
     "Events lost; a body turned away with status 503 counts as one and may have been sent again.",
 )
+CONNECTIONS_REFUSED = Metric(
+    "model_sidecar_connections_refused_total",
+    "counter",
+    ("listener",),
+    "Connections refused, or closed to make room for others, because the listener had as many as it may keep.",
+)
 UNKNOWN_FEATURES = Metric(
     "model_sidecar_unknown_features_total",
     "counter",
@@ -190,6 +196,7 @@ CATALOGUE: tuple[Metric, ...] = (
     EVENTS,
     EVENTS_REJECTED,
     EVENTS_DROPPED,
+    CONNECTIONS_REFUSED,
     UNKNOWN_FEATURES,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,

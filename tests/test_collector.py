@@ -43,7 +43,8 @@ PROMETHEUS_3 = (
 
 
 def collector_of(monitor: Monitor, storage: StorageState | None = None) -> Collector:
-    return Collector(monitor, LoadState(successful=True, last_success_timestamp_seconds=1793577600.25), storage)
+    load = LoadState(successful=True, last_success_timestamp_seconds=1793577600.25)
+    return Collector(monitor, load, storage, refused_connections={"ingest": 0, "web": 0})
 
 
 def fraud_monitor() -> Monitor:

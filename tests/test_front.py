@@ -51,7 +51,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(*, plain: bool, limits: Limits = LIMITS) -> AsyncIterator[Server]:
+async def serving(
+    *, plain: bool, limits: Limits = LIMITS, idle_seconds: float = 300.0
+) -> AsyncIterator[Server]:
     """Serve with the protocol in front where `plain`, else with aiohttp alone."""
     config = Config(models=(ModelConfig(name="fraud", reference="-"),))
     monitor = Monitor(config, {"fraud": fraud_profile()}, now=0.0, start=datetime.now(UTC))
@@ -66,7 +68,7 @@ async def serving(*, plain: bool, limits: Limits = LIMITS) -> AsyncIterator[Serv
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     assert runner.server is not None
-    front = Front(ingest, HTTP, runner.server)
+    front = Front(ingest, HTTP, runner.server, idle_seconds=idle_seconds)
     factory: Callable[[], asyncio.Protocol] = front if plain else runner.server
     server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
     server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
@@ -406,9 +408,8 @@ async def test_bodies_under_way_are_waited_for_when_it_stops_and_idle_connection
 
 
 @on_uvloop
-async def test_idle_connections_are_closed_after_a_long_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front_module, "IDLE_SECONDS", 0.2)
-    async with serving(plain=True) as server, connected(server) as (reader, writer):
+async def test_idle_connections_are_closed_after_a_long_time() -> None:
+    async with serving(plain=True, idle_seconds=0.2) as server, connected(server) as (reader, writer):
         writer.write(plain())
         assert await read_reply(reader)
         assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from demo.process import SidecarProcess, started
 from sidecar.app import Application, Options
+from sidecar.connections import Bounds
 from sidecar.listen.http import HTTP
 from tests.plugins.golden import Golden
 from tests.plugins.serving import Start, fraud_config, get, samples, value
@@ -29,6 +30,7 @@ def application(directory: Path) -> Application:
         web_addresses=[("127.0.0.1", 0)],
         telemetry_path="/metrics",
         enable_lifecycle=True,
+        bounds=Bounds(),
     )
     return Application(options)
 

@@ -8,6 +8,7 @@ import trustme
 from aiohttp import web
 
 from sidecar.configfile import ConfigError
+from sidecar.connections import Bounds, Connections
 from sidecar.listener import Listener
 from sidecar.webconfig import WebConfig, parse
 
@@ -197,7 +198,8 @@ async def start(config: WebConfig) -> tuple[web.AppRunner, Listener, str]:
     application.router.add_get("/{path:.*}", hello)
     runner = web.AppRunner(application)
     await runner.setup()
-    listener = Listener(runner, config)
+    connections = Connections(Bounds(), refused=lambda: None, makes_room=True)
+    listener = Listener(runner, config, connections)
     return runner, listener, await listener.start(("127.0.0.1", 0))
 
 

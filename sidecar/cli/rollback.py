@@ -5,7 +5,15 @@ import sys
 from pathlib import Path
 
 from sidecar import log
-from sidecar.cli.options import add_log_options, address, duration
+from sidecar.cli.options import (
+    add_auto_reload_option,
+    add_connection_options,
+    add_log_options,
+    address,
+    auto_reload_seconds,
+    bounds,
+    duration,
+)
 from sidecar.configfile import ConfigError
 
 
@@ -60,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="with --kubernetes.mode=none: objects to decide on, as `kubectl get -o yaml` writes them",
     )
+    add_auto_reload_option(parser)
+    add_connection_options(parser)
     add_log_options(parser)
 
 
@@ -77,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
         context=args.context,
         kubernetes_timeout_seconds=args.timeout.seconds,
         objects_file=args.objects_file,
+        bounds=bounds(args),
+        auto_reload_seconds=auto_reload_seconds(args),
     )
     try:
         if args.objects_file is not None and args.kubernetes_mode != "none":

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sidecar import log
-from sidecar.cli.options import add_log_options, address
+from sidecar.cli.options import (
+    add_auto_reload_option,
+    add_connection_options,
+    add_log_options,
+    address,
+    auto_reload_seconds,
+    bounds,
+)
 from sidecar.configfile import ConfigError
 
 if TYPE_CHECKING:
@@ -97,6 +104,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_url,
         help="show at /alerts what this Alertmanager holds for the models, such as http://alertmanager:9093",
     )
+    add_auto_reload_option(parser)
+    add_connection_options(parser)
     add_log_options(parser)
 
 
@@ -128,6 +137,8 @@ def options(args: argparse.Namespace) -> "app.Options":
         unix_datagram=args.unix_datagram,
         unix_group=args.unix_group,
         storage_path=args.storage_path,
+        bounds=bounds(args),
+        auto_reload_seconds=auto_reload_seconds(args),
     )
 
 

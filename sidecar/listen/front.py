@@ -22,9 +22,6 @@ from sidecar.listen.http import JSON, Answer, Ingest
 HEAD_BYTES = 4096
 """Longest head of a plain request; longer ones are aiohttp's."""
 
-IDLE_SECONDS = 3630.0
-"""After this long without a request a connection is closed, as aiohttp does it."""
-
 _FIELDS = 100
 _REMEMBERED_HEADS = 256
 _FIELD = re.compile(rb"([\w!#$%&'*+.^`|~-]+):[ \t]*([\x21-\x7e](?:[ \t\x21-\x7e]*[\x21-\x7e])?)?[ \t]*", re.ASCII)
@@ -72,12 +69,18 @@ def plain_head(text: bytes) -> Head | None:
 
 
 class Front:
-    """Make the protocol of each connection that comes by a transport; `hand_over` makes that of the others."""
+    """Make the protocol of each connection that comes by a transport; `hand_over` makes that of the others.
 
-    def __init__(self, ingest: Ingest, transport: str, hand_over: Callable[[], asyncio.Protocol]) -> None:
+    A connection without a request for `idle_seconds` is closed.
+    """
+
+    def __init__(
+        self, ingest: Ingest, transport: str, hand_over: Callable[[], asyncio.Protocol], *, idle_seconds: float
+    ) -> None:
         self.ingest = ingest
         self.transport = transport
         self.hand_over = hand_over
+        self.idle_seconds = idle_seconds
         self.connections: set[Connection] = set()
         self._loop = asyncio.get_running_loop()
         self._heads: dict[bytes, Head] = {}
@@ -228,7 +231,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _deadline(self) -> float:
-        limit = IDLE_SECONDS if self._head is None else self._ingest.limits.body_timeout.seconds
+        limit = self._front.idle_seconds if self._head is None else self._ingest.limits.body_timeout.seconds
         return self._since + limit
 
     def _look_at_the_clock(self) -> None:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from sidecar import __version__
 from sidecar.exposition import header, number, prefix
-from sidecar.metrics import BUILD_INFO, Metric
+from sidecar.metrics import BUILD_INFO, CONNECTIONS_REFUSED, Metric
 from sidecar.rollback.outcome import Outcome
 from sidecar.rollback.policy import ACTIONS, Rollback
 from sidecar.scrape import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
@@ -86,11 +86,13 @@ CATALOGUE: tuple[Metric, ...] = (
     POLICIES,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,
+    CONNECTIONS_REFUSED,
     BUILD_INFO,
 )
 """Every family in the order of exposition; the process adds the standard `process_*` families."""
 
 NO_ACTION = "none"
+_LISTENER = "web"
 CODES = ("200", "400", "413", "503")
 """Values of `code`, all exported from the start."""
 
@@ -112,6 +114,7 @@ class Metrics:
             self.add(DECISIONS, action, outcome.value, by=0)
         for metric in (MALFORMED_ALERTS, TRUNCATED_ALERTS, EVENT_FAILURES):
             self.add(metric, by=0)
+        self.add(CONNECTIONS_REFUSED, _LISTENER, by=0)
         self.set(BUILD_INFO, __version__, platform.python_version(), to=1)
 
     def add(self, metric: Metric, *labels: str, by: float = 1) -> None:
@@ -131,6 +134,10 @@ class Metrics:
         self._values[COOLDOWN] = {(policy.name, policy.action): policy.cooldown.seconds for policy in config.policies}
         self.set(CONFIG_RELOAD_SUCCESSFUL, to=1)
         self.set(CONFIG_RELOAD_TIMESTAMP, to=at)
+
+    def refused_connection(self) -> None:
+        """Count a connection that was refused, or closed to make room for another."""
+        self.add(CONNECTIONS_REFUSED, _LISTENER)
 
     def requested(self, verb: str, resource: str, result: str) -> None:
         """Count a request to the Kubernetes API."""

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from sidecar import __version__
 from sidecar.configfile import ConfigError
+from sidecar.connections import LINGERING_SECONDS, Bounds, Connections, allow_open_files
 from sidecar.listener import Address, Listener, log_mistakes_of_clients_in_short
 from sidecar.log import Log
 from sidecar.rollback import api
@@ -30,6 +31,7 @@ from sidecar.rollback.metrics import CONFIG_RELOAD_SUCCESSFUL, Metrics
 from sidecar.rollback.policy import Rollback
 from sidecar.rollback.receiver import BODY_BYTES, Receiver
 from sidecar.rollback.respond import Responder
+from sidecar.watch import Watch
 from sidecar.webconfig import WebConfig
 
 log = Log("sidecar.rollback")
@@ -52,6 +54,8 @@ class Options:
     context: str | None
     kubernetes_timeout_seconds: float
     objects_file: Path | None
+    bounds: Bounds
+    auto_reload_seconds: float | None = None
 
 
 class Service:
@@ -61,6 +65,7 @@ class Service:
         """Load everything; raises ConfigError."""
         self._options = options
         self._metrics = Metrics()
+        self._watch = Watch([options.config_file])
         self._config = self._load()
         self._web_config = WebConfig(options.web_config_file)
         self._instance = f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}"
@@ -94,19 +99,29 @@ class Service:
             )
             loop.add_signal_handler(signal.SIGHUP, self._reload, responder)
             await self._listen(receiver, stack)
+            watching = asyncio.create_task(self._reload_changed(responder))
             await self._stopping.wait()
             log.info("stopping")
+            watching.cancel()
             receiver.ready = False
         log.info("stopped")
 
     async def _listen(self, receiver: Receiver, stack: AsyncExitStack) -> None:
         guard = self._web_config.middleware(without_authentication=_PROBES)
-        application = web.Application(client_max_size=BODY_BYTES, middlewares=[guard])
+        bounds = self._options.bounds
+        connections = Connections(bounds, refused=self._metrics.refused_connection, makes_room=True)
+        application = web.Application(client_max_size=BODY_BYTES, middlewares=[connections.middleware(), guard])
         application.router.add_routes(receiver.routes())
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            keepalive_timeout=bounds.read_timeout_seconds,
+            lingering_time=min(LINGERING_SECONDS, bounds.read_timeout_seconds),
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        listener = Listener(runner, self._web_config)
+        listener = Listener(runner, self._web_config, connections)
         stack.push_async_callback(listener.stop)
         address = await listener.start(self._options.web_address)
         self._tell(self._config)
@@ -142,6 +157,14 @@ class Service:
         self._metrics.loaded(config, at=time.time())
         return config
 
+    async def _reload_changed(self, responder: Responder) -> None:
+        """Load changed policies again, once for each change, whether they turn out to be good or bad."""
+        every_seconds = self._options.auto_reload_seconds
+        while every_seconds is not None:
+            await asyncio.sleep(every_seconds)
+            if self._watch.changed():
+                self._reload(responder)
+
     def _reload(self, responder: Responder) -> None:
         try:
             responder.config = self._load()
@@ -172,5 +195,6 @@ def run(options: Options) -> int:
     async def serve() -> None:
         await Service(options).serve()
 
+    allow_open_files()
     uvloop.run(serve())
     return 0
