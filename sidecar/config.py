@@ -157,6 +157,7 @@ def _mistakes(config: Config) -> list[tuple[str, object, str]]:
         at = f"models[{i}]"
         named = 0 < len(model.name) <= 200 and model.name.isprintable()
         allow(named, f"{at}.name", model.name, "1 to 200 printable characters")
+        allow(len(model.version) <= 200, f"{at}.version", model.version, "at most 200 characters")
         allow(model.name not in names[:i], f"{at}.name", model.name, "each model has a name of its own")
         allow(model.learn.events >= 100, f"{at}.learn.events", model.learn.events, "at least 100")
         allow(2 <= model.learn.bins <= 100, f"{at}.learn.bins", model.learn.bins, "2 to 100")

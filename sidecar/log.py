@@ -10,7 +10,9 @@ from typing import Literal
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")
 
-_PLAIN = re.compile(r"[^\s\"=\x00-\x1f]+")
+_PLAIN = re.compile(r"[^\s\"=\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Controls and ends of lines that JSON need not escape, but terminals and readers of logs act on."""
 
 
 class Log:
@@ -55,7 +57,9 @@ class _Formatter(logging.Formatter):
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    if _PLAIN.fullmatch(text):
+        return text
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def set_up(*, level: str, form: Literal["logfmt", "json"]) -> None:

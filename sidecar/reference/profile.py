@@ -18,6 +18,10 @@ MOST_ROWS = 2**53
 """Fewer rows than this have counts that are exact as doubles too."""
 
 
+MOST_CHARACTERS = 10_000
+"""Longest name, category or other text of a profile: each is a label of many series."""
+
+
 class ProfileError(Exception):
     """A reference profile, or the data to build one from, cannot be used; the message says why in one sentence."""
 
@@ -148,8 +152,11 @@ def check(profile: Profile) -> None:
     """Refuse a profile whose parts contradict each other."""
     if not profile.features:
         raise ProfileError("it has no features")
+    for what in ("model", "model_version", "source"):
+        _check_length(getattr(profile, what), what)
     seen: set[tuple[str, str]] = set()
     for feature in profile.features:
+        _check_length(feature.name, "the name of a feature")
         where = f"{feature.role} {feature.name!r}"
         if (feature.role, feature.name) in seen:
             raise ProfileError(f"{where} is there twice")
@@ -182,6 +189,11 @@ def check(profile: Profile) -> None:
         raise ProfileError("more rows than can be counted")
 
 
+def _check_length(text: str, what: str) -> None:
+    if len(text) > MOST_CHARACTERS:
+        raise ProfileError(f"{what} has {len(text)} characters, more than {MOST_CHARACTERS}")
+
+
 def _check_bins(feature: FeatureProfile, where: str) -> None:
     if isinstance(feature, NumericProfile):
         expected = len(feature.edges) + 1
@@ -191,6 +203,8 @@ def _check_bins(feature: FeatureProfile, where: str) -> None:
             raise ProfileError(f"{where}: edges do not increase")
     else:
         expected = len(feature.categories)
+        for category in feature.categories:
+            _check_length(category, f"{where}: a category")
         if len(set(feature.categories)) != expected:
             raise ProfileError(f"{where}: a category is there twice")
     if len(feature.counts) != expected:
