@@ -2,6 +2,7 @@
 
 from collections.abc import Container
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -31,8 +32,16 @@ async def held_alerts(url: str, models: Container[str]) -> list[dict[str, Any]]:
             if alert["labels"].get("model") in models
         ]
     except TimeoutError as error:
-        raise AlertmanagerError(f"{url}: no answer within {TIMEOUT_SECONDS:g} s") from error
+        raise AlertmanagerError(f"{_shown(url)}: no answer within {TIMEOUT_SECONDS:g} s") from error
+    except aiohttp.ClientResponseError as error:
+        raise AlertmanagerError(f"{_shown(url)}: it answered {error.status} {error.message}") from error
     except (aiohttp.ClientError, ValueError) as error:
-        raise AlertmanagerError(f"{url}: {error}") from error
+        raise AlertmanagerError(f"{_shown(url)}: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise AlertmanagerError(f"{url}: it does not answer as Alertmanager does") from error
+        raise AlertmanagerError(f"{_shown(url)}: it does not answer as Alertmanager does") from error
+
+
+def _shown(url: str) -> str:
+    """Return a URL as it may be shown: without user and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
