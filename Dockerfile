@@ -2,9 +2,10 @@
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /venv
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE requirements.lock ./
+RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY sidecar ./sidecar
-RUN /venv/bin/pip install --no-cache-dir '.[rollback]'
+RUN /venv/bin/pip install --no-cache-dir --no-deps .
 
 FROM build AS demo
 RUN /venv/bin/pip install --no-cache-dir '.[demo]'

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint serve demo up bench fuzz golden screenshots clean
+.PHONY: help install test lint serve demo up bench fuzz golden lock screenshots clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -63,6 +63,11 @@ golden: $(VENV)/.dev  ## Write the golden files again; read the difference befor
 screenshots: $(VENV)/.dev  ## Take the pictures of the documents again; look at them before you commit them
 	@tests/install-programs
 	$(BIN)/python -m pytest --quiet --screenshots tests/browser/test_accessibility.py
+
+lock: $(VENV)/.runtime  ## Pin what the image installs, with hashes, to the newest versions that pyproject.toml allows
+	$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'
+	$(BIN)/python -m uv pip compile pyproject.toml --extra rollback --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -167,3 +167,10 @@ def test_every_test_that_the_promises_name_is_there() -> None:
     assert len(named) > 15
     for path, name in named:
         assert re.search(rf"(?m)^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8")), f"{path}::{name}"
+
+
+def test_the_places_where_threats_are_tried_are_there() -> None:
+    found = re.findall(r"`(tests/[\w/.]+)`", TEXTS["SECURITY.md"])
+
+    assert len(found) > 10
+    assert [place for place in found if not (ROOT / place).exists()] == []

@@ -219,6 +219,12 @@ def _check_execution(policy: Policy, at: str, claim: Duration, directory: Path, 
     )
     if webhook is not None:
         allow(
+            "@" not in webhook.url.partition("://")[2].partition("/")[0],
+            f"{at}.webhook.url",
+            "a URL with a password",
+            "a URL without: it is shown in logs and histories, the secret is in secret_file",
+        )
+        allow(
             _is_http_url(webhook.url),
             f"{at}.webhook.url",
             webhook.url,

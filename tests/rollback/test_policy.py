@@ -20,6 +20,11 @@ ONE = "policies: [{{name: a, action: rollback, namespaces: [ml]{}}}]"
         ("", "it lacks the key `policies`"),
         ("policies: []", "policies: [] is not allowed: at least one policy"),
         (
+            ONE.format(", webhook: {url: 'http://me:hidden@a', secret_file: secret}"),
+            "policies[0].webhook.url: 'a URL with a password' is not allowed: "
+            "a URL without: it is shown in logs and histories, the secret is in secret_file",
+        ),
+        (
             ONE.format(", webhook: {url: 'http://[', secret_file: secret}"),
             "policies[0].webhook.url: 'http://[' is not allowed: an http(s) URL",
         ),
