@@ -27,6 +27,7 @@ _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _VALUE: Schema = {"type": ["number", "string", "boolean", "null"]}
 _LEVEL: Schema = {"enum": ["unknown", "none", "moderate", "significant", "critical"]}
 _ROLE: Schema = {"enum": ["input", "output"]}
+_LEVEL_COUNTS = map_of(COUNT)
 
 _SLOS = list_of(
     object_of({"target": NUMBER, "seconds": NUMBER, "within": or_null(_SHARE), "met": or_null(BOOLEAN)}),
@@ -109,12 +110,16 @@ SCHEMAS: dict[str, Schema] = {
     "ModelDrift": object_of(
         {
             "window": STRING,
+            "windows": list_of(STRING),
             "reference": or_null(
                 object_of(
                     {"fingerprint": STRING, "source": STRING, "model_version": STRING, "rows": COUNT, "created": TIME}
                 )
             ),
             "learning": or_null(object_of({"events": COUNT, "of": COUNT})),
+            "min_samples": COUNT,
+            "levels": map_of(object_of({"input": _LEVEL_COUNTS, "output": _LEVEL_COUNTS})),
+            "matched": COUNT,
             "features": list_of(of("FeatureDrift")),
         }
     ),
@@ -125,6 +130,7 @@ SCHEMAS: dict[str, Schema] = {
             "kind": {"enum": ["numeric", "categorical"]},
             "level": _LEVEL,
             "psi": _MAYBE,
+            "thresholds": object_of(dict.fromkeys(("moderate", "significant", "critical", "rollback"), NUMBER)),
             "windows": map_of(
                 object_of(
                     {
@@ -135,6 +141,7 @@ SCHEMAS: dict[str, Schema] = {
                     }
                 )
             ),
+            "out_of_range": or_null(COUNT),
             "bins_window": STRING,
             "bins": list_of(
                 object_of(
@@ -147,7 +154,7 @@ SCHEMAS: dict[str, Schema] = {
                 )
             ),
         },
-        optional=("bins_window", "bins"),
+        optional=("out_of_range", "bins_window", "bins"),
     ),
     "Latency": object_of(
         {
@@ -156,6 +163,8 @@ SCHEMAS: dict[str, Schema] = {
             "models": map_of(
                 object_of(
                     {
+                        "error_limit": _SHARE,
+                        "min_predictions": COUNT,
                         "windows": map_of(
                             object_of(
                                 {
@@ -167,7 +176,7 @@ SCHEMAS: dict[str, Schema] = {
                                     "slos": _SLOS,
                                 }
                             )
-                        )
+                        ),
                     }
                 )
             ),
@@ -208,11 +217,15 @@ SCHEMAS: dict[str, Schema] = {
             "version": STRING,
             "uptime_seconds": NUMBER,
             "models": map_of({"enum": ["learning", "monitoring"]}),
+            "ingest": map_of(object_of({"events": COUNT, "rejected": map_of(COUNT), "dropped": map_of(COUNT)})),
+            "unknown_features": map_of(COUNT),
+            "last_load": object_of({"successful": BOOLEAN, "last_success": TIME}),
         }
     ),
 }
 """What bodies look like, by the names that the operations use."""
 
+_TAG = {"ETag": ("what tells this page from another", STRING)}
 _RETRY_AFTER = {"Retry-After": ("seconds to wait before it is sent again", COUNT)}
 
 MONITOR = Operation(
@@ -259,7 +272,10 @@ READ_ONLY = (
         method="get",
         path="/",
         summary="A page for people.",
-        answers={200: Answer(when="The page.", content={"text/html": STRING})},
+        answers={
+            200: Answer(when="The page.", content={"text/html": STRING}, headers=_TAG),
+            304: Answer(when="The page is still the one of `If-None-Match`.", content={}, headers=_TAG),
+        },
     ),
     Operation(
         method="get",
@@ -268,10 +284,13 @@ READ_ONLY = (
         query={
             "model": "limits the answer to a model",
             "feature": "limits the answer to a feature, and adds its bins",
-            "window": "the window of the bins",
+            "window": "the window of the bins, and of the order",
+            "match": "limits the answer to features whose name contains it",
+            "limit": ("features of each model at the most", {**COUNT, "maximum": 999_999_999}),
         },
         answers={
             200: json("The drift of every window.", of("Drift")),
+            400: json("`limit` is not a whole number.", of("Error")),
             404: json("There is no such model, feature or window.", of("Error")),
         },
     ),
@@ -279,7 +298,11 @@ READ_ONLY = (
         method="get",
         path="/latency",
         summary="Latency, errors and objectives.",
-        answers={200: json("Latency of every window.", of("Latency"))},
+        query={"model": "limits the answer to a model"},
+        answers={
+            200: json("Latency of every window.", of("Latency")),
+            404: json("There is no such model.", of("Error")),
+        },
     ),
     Operation(
         method="get",

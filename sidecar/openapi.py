@@ -37,13 +37,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """A method of a path: parameters of the query by name, bodies by media type, and answers by status."""
+    """A method of a path: parameters of the query by name, bodies by media type, and answers by status.
+
+    A parameter is a text, and described by one, or by one and a schema.
+    """
 
     method: Literal["get", "post"]
     path: str
     summary: str
     answers: Mapping[int, Answer]
-    query: Mapping[str, str] | None = None
+    query: Mapping[str, str | tuple[str, Schema]] | None = None
     bodies: Mapping[str, Schema] | None = None
 
 
@@ -131,13 +134,17 @@ def _operation(operation: Operation, *, asks: bool) -> dict[str, Any]:
     written: dict[str, Any] = {"summary": operation.summary}
     if operation.query:
         written["parameters"] = [
-            {"name": name, "in": "query", "description": what, "schema": STRING}
-            for name, what in operation.query.items()
+            {"name": name, "in": "query", **_parameter(what)} for name, what in operation.query.items()
         ]
     if operation.bodies:
         written["requestBody"] = {"required": True, "content": _content(operation.bodies)}
     written["responses"] = {str(status): _answer(answers[status]) for status in sorted(answers)}
     return written
+
+
+def _parameter(what: str | tuple[str, Schema]) -> dict[str, Any]:
+    told, schema = (what, STRING) if isinstance(what, str) else what
+    return {"description": told, "schema": schema}
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
@@ -147,7 +154,8 @@ def _answer(answer: Answer) -> dict[str, Any]:
             name: {"description": what, "required": True, "schema": schema}
             for name, (what, schema) in answer.headers.items()
         }
-    written["content"] = _content(answer.content)
+    if answer.content:
+        written["content"] = _content(answer.content)
     return written
 
 
