@@ -70,4 +70,4 @@ lock: $(VENV)/.runtime  ## Pin what the image installs, with hashes, to the newe
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean:  ## Remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache

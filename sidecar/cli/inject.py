@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from sidecar import log
-from sidecar.cli.options import add_log_options, address, duration
+from sidecar.cli.options import add_connection_options, add_log_options, address, bounds, duration
 from sidecar.configfile import ConfigError
 
 
@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="5s",
         help="how long reviews are still answered once told to stop (default: %(default)s)",
     )
+    add_connection_options(parser)
     add_log_options(parser)
 
 
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         web_address=args.web_address,
         web_config_file=args.web_config_file,
         linger_seconds=args.linger.seconds,
+        bounds=bounds(args),
     )
     try:
         return service.check(options) if args.check else service.run(options)

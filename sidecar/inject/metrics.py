@@ -6,12 +6,12 @@ The documentation is tested against this table. Names are never changed; new one
 import platform
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.exposition import choose_encoder
 
 from sidecar import __version__
 from sidecar.exposition import header, number, prefix
 from sidecar.inject.outcome import Outcome
-from sidecar.metrics import BUILD_INFO, Metric
+from sidecar.metrics import BUILD_INFO, CONNECTIONS_REFUSED, Metric
+from sidecar.scrape import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
 
 REVIEWS = Metric(
     "model_sidecar_inject_reviews_total", "counter", ("outcome",), "Admission reviews answered, by how they ended."
@@ -29,7 +29,7 @@ SECONDS = Metric(
     "model_sidecar_inject_review_seconds", "histogram", (), "Time from the body of a review to its answer."
 )
 
-CATALOGUE: tuple[Metric, ...] = (REVIEWS, WARNINGS, REFUSED, SECONDS, BUILD_INFO)
+CATALOGUE: tuple[Metric, ...] = (REVIEWS, WARNINGS, REFUSED, SECONDS, CONNECTIONS_REFUSED, BUILD_INFO)
 """Every family in the order of exposition; the process adds the standard `process_*` families."""
 
 CODES = ("400", "413")
@@ -43,6 +43,7 @@ class Metrics:
         self._reviews = dict.fromkeys(Outcome, 0)
         self._refused = dict.fromkeys(CODES, 0)
         self._warnings = 0
+        self._refused_connections = 0
         self._buckets = [0] * len(_BOUNDS)
         self._seconds = 0.0
         self._process = CollectorRegistry()
@@ -60,14 +61,18 @@ class Metrics:
         """Count a request that was no review."""
         self._refused[str(status)] += 1
 
+    def refused_connection(self) -> None:
+        """Count a connection that was refused, or closed to make room for another."""
+        self._refused_connections += 1
+
     def expose(self, accept: str) -> tuple[bytes, str]:
         """Return the exposition in the format that an `Accept` header prefers, and its content type."""
-        encode_process, content_type = choose_encoder(accept)
-        openmetrics = content_type.startswith("application/openmetrics-text")
+        openmetrics = prefers_openmetrics(accept)
         parts: list[str] = []
         for metric in CATALOGUE:
             parts += [header(metric, openmetrics=openmetrics), *self._samples(metric)]
-        return "".join(parts).encode() + encode_process(self._process), content_type
+        text = "".join(parts).encode() + process_families(self._process, openmetrics=openmetrics)
+        return text, OPENMETRICS_TYPE if openmetrics else TEXT_TYPE
 
     def _samples(self, metric: Metric) -> list[str]:
         reviews = sum(self._reviews.values())
@@ -76,6 +81,8 @@ class Metrics:
             samples = [(metric.name, metric.labels, (o.value,), n) for o, n in self._reviews.items()]
         elif metric is WARNINGS:
             samples = [(metric.name, (), (), self._warnings)]
+        elif metric is CONNECTIONS_REFUSED:
+            samples = [(metric.name, metric.labels, ("web",), self._refused_connections)]
         elif metric is REFUSED:
             samples = [(metric.name, metric.labels, (code,), n) for code, n in self._refused.items()]
         elif metric is SECONDS:

@@ -1,7 +1,6 @@
 """Service: builds every object of the injector once, owns the clock, the signals and the listener."""
 
 import asyncio
-import logging
 import signal
 import time
 from contextlib import AsyncExitStack
@@ -12,12 +11,13 @@ import uvloop
 from aiohttp import web
 
 from sidecar import __version__
+from sidecar.connections import LINGERING_SECONDS, Bounds, Connections, allow_open_files
 from sidecar.inject import settings as sites
 from sidecar.inject.metrics import Metrics
 from sidecar.inject.outcome import SILENT
 from sidecar.inject.review import Reviewed, Unreadable, review
 from sidecar.inject.settings import Settings
-from sidecar.listener import Address, Listener, shorten_mistakes_of_clients
+from sidecar.listener import Address, Listener, log_mistakes_of_clients_in_short
 from sidecar.log import Log
 from sidecar.scrape import exposition
 from sidecar.webconfig import WebConfig
@@ -42,6 +42,7 @@ class Options:
     web_address: Address
     web_config_file: Path | None
     linger_seconds: float
+    bounds: Bounds
 
 
 class Service:
@@ -60,15 +61,23 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        logging.getLogger("aiohttp.server").addFilter(shorten_mistakes_of_clients)
+        log_mistakes_of_clients_in_short()
         async with AsyncExitStack() as stack:
             guard = self._web_config.middleware(without_authentication=_PROBES)
-            application = web.Application(client_max_size=BODY_BYTES, middlewares=[guard])
+            bounds = self._options.bounds
+            connections = Connections(bounds, refused=self._metrics.refused_connection, makes_room=True)
+            application = web.Application(client_max_size=BODY_BYTES, middlewares=[connections.middleware(), guard])
             application.router.add_routes(self._routes())
-            runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+            runner = web.AppRunner(
+                application,
+                access_log=None,
+                shutdown_timeout=SHUTDOWN_SECONDS,
+                keepalive_timeout=bounds.read_timeout_seconds,
+                lingering_time=min(LINGERING_SECONDS, bounds.read_timeout_seconds),
+            )
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            listener = Listener(runner, self._web_config)
+            listener = Listener(runner, self._web_config, connections)
             stack.push_async_callback(listener.stop)
             address = await listener.start(self._options.web_address)
             if self._web_config.ssl is None:
@@ -144,5 +153,6 @@ def run(options: Options) -> int:
     async def serve() -> None:
         await Service(options).serve()
 
+    allow_open_files()
     uvloop.run(serve())
     return 0
