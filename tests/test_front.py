@@ -19,7 +19,6 @@ from aiohttp import web
 
 from sidecar.config import Config, Limits, ModelConfig
 from sidecar.configfile import ByteSize, Duration
-from sidecar.listen import front as front_module
 from sidecar.listen.front import HEAD_BYTES, Front, plain_head
 from sidecar.listen.http import HTTP, Ingest
 from sidecar.monitor import Monitor
@@ -51,9 +50,7 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(
-    *, plain: bool, limits: Limits = LIMITS, idle_seconds: float = 300.0
-) -> AsyncIterator[Server]:
+async def serving(*, plain: bool, limits: Limits = LIMITS, idle_seconds: float = 300.0) -> AsyncIterator[Server]:
     """Serve with the protocol in front where `plain`, else with aiohttp alone."""
     config = Config(models=(ModelConfig(name="fraud", reference="-"),))
     monitor = Monitor(config, {"fraud": fraud_profile()}, now=0.0, start=datetime.now(UTC))
