@@ -189,6 +189,15 @@ def _cost(settings: Settings) -> Section:
         decimals=3,
         steps=look.limit(0.7, 0.9),
     )
+    connections = About(
+        title="Connections refused",
+        description="Connections a second that were refused, or closed to make room for others, because a listener had "
+        "as many as it may keep (--web.max-connections).",
+        unit="short",
+        steps=look.limit(1e-9),
+    )
+    refusals = pick(metrics.CONNECTIONS_REFUSED.name, SIDECARS)
+    refused = f"sum by (namespace, instance, listener) (rate({refusals}{_RATE}))"
     per_replica = [
         (duration, f"max {_BY_REPLICA} (scrape_duration_seconds{{{SIDECARS}}})"),
         (series, f"max {_BY_REPLICA} (scrape_samples_post_metric_relabeling{{{SIDECARS}}})"),
@@ -206,5 +215,6 @@ def _cost(settings: Settings) -> Section:
                 )
             ],
             [Placed(panel=lines(about, Query(expr, "{{instance}}")), width=6) for about, expr in per_replica],
+            [Placed(panel=lines(connections, Query(refused, "{{instance}}: {{listener}}")), width=24)],
         ],
     )

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.storage import recovery
+from sidecar.storage.checkpoint import decode
+from tests.fuzz import state
 from tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).parent / "fuzz" / "corpus"
@@ -20,6 +23,12 @@ def test_an_input_of_the_corpus_is_taken_or_refused_in_our_own_words(path: Path)
 
 def test_every_target_has_a_corpus() -> None:
     assert {path.parent.name for path in INPUTS} == set(TARGETS)
+
+
+def test_the_state_that_the_fuzzer_changes_is_one_that_is_taken() -> None:
+    for payload in state.real_states():
+        recovered = recovery._restore(decode(state.sealed(payload)))
+        assert sum(model.traffic.events for model in recovered.monitor.models.values()) in (0, 3)
 
 
 def test_a_short_run_of_the_fuzzer_breaks_nothing(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ Counts = dict[tuple[str, ...], int]
 
 
 @cache
-def _setups() -> tuple[tuple[Config, dict[str, Profile | None]], ...]:
+def setups() -> tuple[tuple[Config, dict[str, Profile | None]], ...]:
+    """Return configurations and references: one that compares, one that learns, and both at once."""
     windows = (Duration("5m"),)
     fraud = ModelConfig(name="fraud", windows=windows)
     learning = ModelConfig(name="default", windows=windows, learn=Learn(events=100, bins=4, categories=5))
@@ -41,15 +42,14 @@ def _setups() -> tuple[tuple[Config, dict[str, Profile | None]], ...]:
 def fuzz(data: bytes) -> None:
     """Submit a body of the form that the first byte names."""
     if data:
-        setups = _setups()
-        submit(data[1:], FORMS[data[0] % 4], *setups[data[0] // 4 % len(setups)])
+        submit(data[1:], FORMS[data[0] % 4], *setups()[data[0] // 4 % 3])
 
 
 def fuzz_columns(data: bytes) -> None:
     """Submit a columnar body, in JSON or MessagePack, to a monitor that compares."""
     if data:
         form = Form.JSON if data[0] % 2 else Form.MSGPACK
-        submit(data[1:], form, *_setups()[data[0] // 2 % 3])
+        submit(data[1:], form, *setups()[data[0] // 2 % 3])
 
 
 def submit(body: bytes, form: Form | None, config: Config, profiles: dict[str, Profile | None]) -> None:

@@ -16,7 +16,9 @@ CORPUS = Path(__file__).parent / "corpus"
 LONGEST_BYTES = 4096
 
 # Only what is imported in here is instrumented, so it must not have been imported before.
-with atheris.instrument_imports(include=["sidecar", "yaml", "tests.fuzz.bodies"], enable_loader_override=False):
+with atheris.instrument_imports(
+    include=["sidecar", "yaml", "tests.fuzz.bodies", "tests.fuzz.state"], enable_loader_override=False
+):
     from tests.fuzz.targets import TARGETS
 
 NAMES = tuple(TARGETS)

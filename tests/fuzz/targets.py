@@ -23,7 +23,7 @@ from sidecar.reference import profile as profiles
 from sidecar.reference.profile import ProfileError
 from sidecar.rollback import payload
 from sidecar.rollback import policy as policies
-from tests.fuzz import bodies
+from tests.fuzz import bodies, state
 
 Target = Callable[[bytes], None]
 
@@ -118,6 +118,7 @@ TARGETS: dict[str, Target] = {
     "configuration": configuration,
     "web-configuration": web_configuration,
     "policy": policy,
-    # The file with the state on disk: its loading belongs here, as soon as `sidecar.storage` is there.
+    "checkpoint": state.fuzz_checkpoint,
+    "journal": state.fuzz_journal,
 }
 """Every target by its name, which is that of its folder in `corpus/` too."""

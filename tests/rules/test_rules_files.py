@@ -23,6 +23,7 @@ UNREAD = {
     metrics.DRIFT_KS,
     metrics.OUT_OF_RANGE,
     metrics.CONFIG_RELOAD_TIMESTAMP,
+    metrics.CONNECTIONS_REFUSED,
     metrics.STORAGE_FAILURES,
     metrics.STORAGE_SET_ASIDE,
     metrics.STORAGE_BEGUN_ANEW,
