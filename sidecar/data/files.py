@@ -38,12 +38,16 @@ class DataError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file, the names of its columns in order, and the delimiter if it is CSV."""
+    """A file, the names of its columns in order, and the delimiter if it is CSV.
+
+    `nested` are columns of JSON that lie in the object `features`, named such as `features.amount`.
+    """
 
     path: Path
     form: Form
     columns: tuple[str, ...]
     delimiter: str = ","
+    nested: frozenset[str] = frozenset()
 
     def position(self, column: str) -> int:
         """Return where a column is; raises DataError where there is none of that name, or more than one."""
@@ -62,7 +66,7 @@ class DataFile:
         """
         path = {"path": literal_path(self.path)}
         if self.form == "json":
-            pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in columns]
+            pointers = [self._pointer(name) for name in columns]
             picked = ", ".join(f"found[{i + 1}] AS v{i}" for i in range(len(columns)))
             extracted = f"SELECT json_extract(json, $pointers) AS found FROM {_objects(self.path)}"
             return f"SELECT {picked} FROM ({extracted})", path | {"pointers": pointers}
@@ -77,6 +81,11 @@ class DataFile:
         )
         dialect = {"delimiter": self.delimiter, "missing": ["", *nulls], "columns": dict.fromkeys(names, "VARCHAR")}
         return f"SELECT {picked} FROM {source}", path | dialect
+
+    def _pointer(self, column: str) -> str:
+        within = "/features/" if column in self.nested else "/"
+        name = column.removeprefix("features.") if column in self.nested else column
+        return within + name.replace("~", "~0").replace("/", "~1")
 
 
 def find(arguments: Iterable[str | Path]) -> list[Path]:
@@ -106,8 +115,8 @@ def find(arguments: Iterable[str | Path]) -> list[Path]:
     return list(found)
 
 
-def inspect(path: Path, connection: duckdb.DuckDBPyConnection) -> DataFile:
-    """Find the columns of a file; raises DataError if it cannot be read."""
+def inspect(path: Path, connection: duckdb.DuckDBPyConnection, *, events: bool = False) -> DataFile:
+    """Find the columns of a file, with `events` also those in an object `features`; raises DataError."""
     form = _form(path)
     try:
         if form is None:
@@ -124,7 +133,10 @@ def inspect(path: Path, connection: duckdb.DuckDBPyConnection) -> DataFile:
         raise DataError(f"{path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error, pa.ArrowException, EOFError) as error:
         raise DataError(f"{path}: {error}") from error
-    return DataFile(path, form, _json_keys(path, connection))
+    keys = _json_keys(path, connection)
+    nested = _nested_keys(path, connection) if events and "features" in keys else ()
+    inside = tuple(name for name in (f"features.{key}" for key in nested) if name not in keys)
+    return DataFile(path, form, (*keys, *inside), nested=frozenset(inside))
 
 
 def literal_path(path: Path) -> str:
@@ -202,3 +214,13 @@ def _json_keys(path: Path, connection: duckdb.DuckDBPyConnection) -> tuple[str, 
     if others[0][0]:
         raise DataError(f"{path}: {others[0][0]} lines are not JSON objects")
     return tuple(dict.fromkeys(first[0]) | dict.fromkeys(sorted(name for (name,) in names)))
+
+
+def _nested_keys(path: Path, connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    """List the keys of the objects `features`."""
+    rows = f"(SELECT json_keys(json, '$.features') AS keys FROM {_objects(path)})"
+    try:
+        names = connection.execute(f"SELECT DISTINCT unnest(keys) FROM {rows}", {"path": literal_path(path)}).fetchall()
+    except duckdb.Error as error:
+        raise DataError(f"{path}: {one_sentence(error)}") from error
+    return tuple(sorted(name for (name,) in names))

@@ -12,8 +12,9 @@ from sidecar.data.files import Form
 
 Kind = Literal["number", "text", "boolean", "time", "nested", "empty", "mixed"]
 
-Way = Literal["number", "text", "boolean", "whole", "value"]
-"""How to read a column: `number` gives float64 with NaN for missing, the others text with NULL.
+Way = Literal["number", "text", "boolean", "whole", "value", "time"]
+"""How to read a column: `number` gives float64 with NaN for missing, `time` the same in seconds of Unix time, the
+others text with NULL.
 
 `boolean` gives `true` and `false`; `value` any kind as text, numbers as `category_text` writes them; `whole` is for
 columns of CSV in which every number is written like `3.0`, as programs do that have no missing integers.
@@ -144,6 +145,11 @@ def read(form: Form, type_name: str, v: str, way: Way) -> str:
     """Return SQL that reads a cleaned column in one way."""
     if way == "number":
         return f"coalesce(TRY_CAST({v} AS DOUBLE), 'nan'::DOUBLE)"
+    if way == "time":
+        times = f"({v} ->> '$')" if form == "json" else v
+        if form != "parquet" or type_name in _TEXTS:
+            times = f"TRY_CAST({times} AS TIMESTAMPTZ)"  # of which the session says UTC where the text has no zone
+        return f"coalesce(epoch({times}), 'nan'::DOUBLE)"
     if type_name.startswith("timestamp"):
         return f"replace(CAST({v} AS VARCHAR), ' ', 'T')"
     text = {"csv": v, "json": f"({v} ->> '$')", "parquet": f"CAST({v} AS VARCHAR)"}[form]

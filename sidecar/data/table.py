@@ -26,8 +26,13 @@ def silent(what: str, done: int, total: int) -> None:
 class Table:
     """Rows of files, one file after the other, with the columns of the first (of JSON Lines: of all)."""
 
-    def __init__(self, data: Iterable[str | Path], *, nulls: Sequence[str] = (), memory: str = "1GiB") -> None:
-        """Find the files and their columns. `nulls` are texts that mean missing; raises DataError."""
+    def __init__(
+        self, data: Iterable[str | Path], *, nulls: Sequence[str] = (), events: bool = False, memory: str = "1GiB"
+    ) -> None:
+        """Find the files and their columns. `nulls` are texts that mean missing; raises DataError.
+
+        With `events`, what an object `features` of JSON Lines holds are columns such as `features.amount`.
+        """
         self._connection = duckdb.connect(
             config={
                 "autoinstall_known_extensions": False,
@@ -36,8 +41,9 @@ class Table:
             }
         )
         self._connection.execute("SET enable_progress_bar = false")  # it would be written among the results
+        self._connection.execute("SET TimeZone = 'UTC'")  # not that of the machine, for times without a zone
         self._nulls = list(nulls)
-        self.files = [inspect(path, self._connection) for path in find(data)]
+        self.files = [inspect(path, self._connection, events=events) for path in find(data)]
         leading = [f for f in self.files if f.form == "json"] if self.files[0].form == "json" else self.files[:1]
         self.columns = tuple(dict.fromkeys(name for file in leading for name in file.columns))
         self.rows = 0

@@ -17,7 +17,7 @@ def to_columns(batch: pa.RecordBatch, ways: Mapping[str, Way]) -> dict[str, Colu
     """Turn a batch that was read in these ways into columns by name."""
     columns: dict[str, Column] = {}
     for name, array in zip(ways, batch.columns, strict=True):
-        if ways[name] == "number":
+        if ways[name] in ("number", "time"):
             columns[name] = array.to_numpy(zero_copy_only=False)
         else:
             coded = array.dictionary_encode()

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,12 @@ from sidecar.reference.profile import (
     Role,
     check,
 )
+
+LEAST_BLOCK_ROWS = 200
+"""Rows below which a stretch of the clock says nothing: no window with fewer is judged."""
+
+LEAST_BLOCKS = 10
+"""Stretches below which there is no telling how they differ."""
 
 _MOST_BLOCKS = 4096
 _MOST_BLOCK_CELLS = 8_000_000
@@ -108,13 +115,15 @@ class _Moments:
 
 @dataclass(slots=True)
 class Counting:
-    """Count batches of columns into agreed bins, keeping counts of whole blocks of `window_rows` for the design effect.
+    """Count batches of columns into agreed bins, keeping counts of blocks for the design effect.
 
-    Memory is bounded: past 4,096 blocks (fewer with very many bins) every second one is forgotten.
+    Blocks are `window_rows` rows each or, with `window_seconds`, the rows of such stretches of the clock, in whatever
+    order they come. Memory is bounded: past 4,096 blocks (fewer with very many bins) every second one is forgotten.
     """
 
     specs: list[FeatureSpec]
     window_rows: int
+    window_seconds: float | None = None
     rows: int = 0
     _counts: NDArray[np.int64] = field(init=False)
     _starts: NDArray[np.intp] = field(init=False)
@@ -122,6 +131,7 @@ class Counting:
     _blocks: list[NDArray[np.int64]] = field(init=False, default_factory=list)
     _keep_every: int = field(init=False, default=1)
     _open: NDArray[np.int64] = field(init=False)
+    _stretches: dict[int, NDArray[np.int64]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         sizes = [spec.bins.size for spec in self.specs]
@@ -130,8 +140,11 @@ class Counting:
         self._open = np.zeros_like(self._counts)
         self._moments = [_Moments() for _ in self.specs]
 
-    def add(self, columns: Mapping[str, Column]) -> None:
-        """Count one batch; every column has the same length."""
+    def add(self, columns: Mapping[str, Column], times: Floats | None = None) -> None:
+        """Count one batch; every column has the same length, and so have `times`, in seconds, where blocks need them.
+
+        A row whose time is NaN is in no block.
+        """
         indices = []
         for spec, start, moments in zip(self.specs, self._starts, self._moments, strict=True):
             column = columns[spec.wanted.column]
@@ -147,6 +160,12 @@ class Counting:
                 indices.append(spec.bins.index(numbers) + start)
         rows = len(indices[0])
         stacked = np.stack(indices)
+        if self.window_seconds is not None:
+            assert times is not None
+            self._counts += np.bincount(stacked.ravel(), minlength=self._counts.size)
+            self.rows += rows
+            self._add_stretches(stacked, times / self.window_seconds)
+            return
         first = 0
         while first < rows:
             room = self.window_rows - self.rows % self.window_rows
@@ -159,11 +178,49 @@ class Counting:
                 self._close_block()
             first = last
 
+    def _add_stretches(self, indices: NDArray[np.intp], windows: Floats) -> None:
+        there = np.isfinite(windows)
+        numbers = np.floor(windows[there]).astype(np.int64)
+        kept = numbers % self._keep_every == 0
+        numbers, indices = numbers[kept], indices[:, there][:, kept]
+        order = np.argsort(numbers, kind="stable")
+        numbers, indices = numbers[order], indices[:, order]
+        firsts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
+        for first, after in pairwise([*firsts.tolist(), numbers.size]):
+            counts = np.bincount(indices[:, first:after].ravel(), minlength=self._counts.size)
+            block = int(numbers[first])
+            self._stretches[block] = self._stretches.get(block, 0) + counts
+        while len(self._stretches) > self._most_blocks():
+            self._keep_every *= 2
+            self._stretches = {n: c for n, c in self._stretches.items() if n % self._keep_every == 0}
+
+    def _most_blocks(self) -> int:
+        return max(64, min(_MOST_BLOCKS, _MOST_BLOCK_CELLS // self._counts.size))
+
+    def stretches(self) -> NDArray[np.int64]:
+        """Return the counts of each stretch of the clock that holds LEAST_BLOCK_ROWS, shape `(stretches, bins)`.
+
+        The first and the last are left out: the data may begin and end within them.
+        """
+        inner = sorted(self._stretches)[1:-1]
+        blocks = np.array([self._stretches[number] for number in inner]).reshape(-1, self._counts.size)
+        return np.asarray(blocks[blocks[:, : self.specs[0].bins.size].sum(axis=1) >= LEAST_BLOCK_ROWS])
+
+    def _effects(self) -> tuple[Floats, int]:
+        """Return the design effects, and the rows of a typical block."""
+        if self.window_seconds is None:
+            blocks = np.array(self._blocks)
+            effects = design_effects(blocks, self._counts, self._starts, window_rows=self.window_rows)
+            return effects, self.window_rows
+        blocks = self.stretches()
+        rows = blocks[:, : self.specs[0].bins.size].sum(axis=1)
+        return stretch_effects(blocks, self._counts, self._starts), int(np.median(rows)) if rows.size else 0
+
     def _close_block(self) -> None:
         if (self.rows // self.window_rows) % self._keep_every == 0:
             self._blocks.append(self._open.copy())
         self._open[:] = 0
-        if len(self._blocks) > max(64, min(_MOST_BLOCKS, _MOST_BLOCK_CELLS // self._counts.size)):
+        if len(self._blocks) > self._most_blocks():
             self._blocks = self._blocks[1::2]
             self._keep_every *= 2
 
@@ -171,7 +228,7 @@ class Counting:
         """Return the profile of everything counted; raises ProfileError if that is nothing."""
         if self.rows == 0:
             raise ProfileError("there are no rows to build from")
-        effects = design_effects(np.array(self._blocks), self._counts, self._starts, window_rows=self.window_rows)
+        effects, window_rows = self._effects()
         features = []
         for i, spec in enumerate(self.specs):
             counts = self._counts[self._starts[i] : self._starts[i] + spec.bins.size].tolist()
@@ -182,7 +239,7 @@ class Counting:
             source=source,
             created=(created or datetime.now(UTC)).replace(microsecond=0),
             rows=self.rows,
-            window_rows=self.window_rows,
+            window_rows=window_rows,
             features=tuple(features),
         )
         check(profile)
@@ -205,6 +262,29 @@ def design_effects(
     occupied = drift.per_feature((counts > 0).astype(np.int64), starts)
     degrees = np.maximum(occupied - 1, 1)  # one occupied bin has nothing to vary: its PSI is 0
     return np.asarray(np.maximum(observed / (degrees * (1 / window_rows - 1 / rows)), 1.0), dtype=np.float64)
+
+
+def stretch_effects(blocks: NDArray[np.int64], counts: NDArray[np.int64], starts: NDArray[np.intp]) -> Floats:
+    """Return by how much the PSI of stretches of the clock against the whole exceeds what independent rows would give.
+
+    Over blocks of m rows, `x = PSI / (1/m - 1/M)` is chi-square with b-1 degrees for independent rows. The effect is
+    the larger of mean(x) over b-1, and of the quantile of x that about five blocks exceed (between 1 % and 10 % of
+    them) over that of chi-square: days and nights are few ways to differ, whose tail is longer than their mean says.
+    At least 1. `blocks` has the shape `(blocks, bins)`, `counts` `(bins,)`.
+    """
+    if len(blocks) < LEAST_BLOCKS:
+        return np.ones(starts.size)
+    shares = drift.reference_shares(counts, starts)
+    psi = drift.psi(drift.live_shares(blocks, shares, starts), shares, starts)
+    rows = drift.per_feature(blocks, starts)[:, :1]
+    total = int(drift.per_feature(counts, starts)[0])
+    scaled = psi / np.maximum(1 / rows - 1 / total, 1 / total)
+    degrees = np.maximum(drift.per_feature((counts > 0).astype(np.int64), starts) - 1, 1)
+    share = min(0.1, max(0.01, 5 / len(blocks)))
+    tail = np.quantile(scaled, 1 - share, axis=0, method="higher")
+    usual = np.array([drift.chi2_isf(share, int(d)) for d in degrees])
+    effects = np.maximum(scaled.mean(axis=0) / degrees, tail / usual)
+    return np.asarray(np.maximum(effects, 1.0), dtype=np.float64)
 
 
 def _finite(value: float) -> float | None:

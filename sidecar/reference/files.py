@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
+from sidecar.bins import Floats
 from sidecar.data.files import DataError
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.table import Progress, Table, silent
+from sidecar.data.times import unit_of, way_of_time
 from sidecar.event import UNFIT_NAME
 from sidecar.reference.build import (
     BINS,
@@ -21,11 +25,23 @@ from sidecar.reference.build import (
     select,
 )
 from sidecar.reference.columns import Sample, to_columns
-from sidecar.reference.counting import Column, Counting, FeatureSpec, Wanted, block_rows, spec_of
+from sidecar.reference.counting import (
+    LEAST_BLOCK_ROWS,
+    LEAST_BLOCKS,
+    Column,
+    Counting,
+    FeatureSpec,
+    Wanted,
+    block_rows,
+    spec_of,
+)
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, ProfileError, Role
 
 SAMPLE_ROWS = 200_000
 """Rows that bins are chosen from, at the most."""
+
+WINDOW_SECONDS = 3600.0
+"""The window that the design effect is for, where rows have times: the one that alerts read."""
 
 _OTHER_SHARE = 0.5
 
@@ -45,6 +61,8 @@ def build(
     categories: int = CATEGORIES,
     window_rows: int = WINDOW_ROWS,
     sample_rows: int = SAMPLE_ROWS,
+    timestamp: str | None = None,
+    window_seconds: float = WINDOW_SECONDS,
     model: str = "",
     model_version: str = "",
     source: str | None = None,
@@ -56,6 +74,9 @@ def build(
 
     `null` are texts that mean missing, beside the empty field of CSV. With more than `sample_rows` rows, bins are
     chosen from that many of them, taken evenly from the whole; counts are always of all rows.
+
+    With `timestamp`, a column of times, the blocks for the design effect are stretches of the clock of
+    `window_seconds`, rather than `window_rows` rows in the order of the files.
 
     Raises ProfileError for data that cannot be read or used.
     """
@@ -72,17 +93,28 @@ def build(
             categorical=frozenset(categorical),
             progress=progress,
             notice=notice,
+            timestamp=timestamp,
         )
         sample = Sample(table.rows, sample_rows)
         for columns in _read(table, ways, "choosing bins", progress):
             sample.add(columns)
         sampled = sample.columns()
         specs = [spec_of(w, sampled[w.column], bins=bins, categories=categories) for w in wanted]
-        counting = Counting(specs, window_rows=block_rows(window_rows, table.rows))
+        counting = Counting(
+            specs,
+            window_rows=block_rows(window_rows, table.rows),
+            window_seconds=None if timestamp is None else window_seconds,
+        )
+        unit = 1.0 if timestamp is None else _unit(np.asarray(sampled[timestamp]))
         for columns in [sampled] if sample.complete else _read(table, ways, "counting", progress):
-            counting.add(columns)
+            counting.add(columns, None if timestamp is None else np.asarray(columns[timestamp]) / unit)
     except DataError as error:
         raise ProfileError(str(error)) from error
+    if timestamp is not None and (found := len(counting.stretches())) < LEAST_BLOCKS:
+        notice(
+            f"{found} windows hold at least {LEAST_BLOCK_ROWS} rows, too few for a design effect, which is left at 1: "
+            "a longer --window may hold more"
+        )
     profile = counting.profile(
         model=model,
         model_version=model_version,
@@ -172,6 +204,7 @@ def choose(
     categorical: frozenset[str],
     progress: Progress,
     notice: Notice,
+    timestamp: str | None = None,
 ) -> tuple[list[Wanted], dict[str, Way]]:
     """Decide which columns are used and how each is read, and count the rows; raises ProfileError and DataError."""
     named = features is not None
@@ -182,14 +215,21 @@ def choose(
         table.require_same_columns()
         if "" in table.columns:
             notice("a column without a name is left out")
-        features = [n for n in table.columns if n not in ("", prediction, probability)]
+        features = [n for n in table.columns if n not in ("", prediction, probability, timestamp)]
     wanted = select(table.columns, features=features, prediction=prediction, probability=probability)
     for w in wanted:
         if UNFIT_NAME.search(w.name):
             raise ProfileError(
                 f"column {w.name!r} cannot be a feature: a name holds no quotes, backslashes or controls"
             )
-    tallies = table.tally(list(dict.fromkeys(w.column for w in wanted)), progress=progress)
+    read = [w.column for w in wanted]
+    if timestamp is not None:
+        if timestamp not in table.columns:
+            raise ProfileError(f"no column named {timestamp!r}; there are: {', '.join(table.columns)}")
+        if timestamp in read:
+            raise ProfileError(f"column {timestamp!r} is the time, so that it cannot be a feature")
+        read.append(timestamp)
+    tallies = table.tally(list(dict.fromkeys(read)), progress=progress)
     if not table.rows:
         raise ProfileError(f"there are no rows in {_names(table)}")
     kept, ways = [], {}
@@ -202,6 +242,8 @@ def choose(
         kept.append(w)
     if not kept:
         raise ProfileError(f"no column of {_names(table)} can be a feature")
+    if timestamp is not None:
+        ways[timestamp] = way_of_time(timestamp, tallies[timestamp])
     return kept, ways
 
 
@@ -233,6 +275,10 @@ def _read(table: Table, ways: Mapping[str, Way], what: str, progress: Progress) 
         yield to_columns(batch, ways)
         done += batch.num_rows
         progress(what, done, table.rows)
+
+
+def _unit(times: Floats) -> float:
+    return unit_of(float(np.nanmax(np.abs(times), initial=0.0)))
 
 
 def _names(table: Table) -> str:

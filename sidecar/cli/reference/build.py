@@ -20,6 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the profile (default: standard output)")
     add_column_options(parser)
     add_bin_options(parser)
+    parser.add_argument(
+        "--timestamp", metavar="COL", help="column of the time, for a design effect by windows of the clock"
+    )
+    parser.add_argument(
+        "--window",
+        metavar="DURATION",
+        type=_seconds,
+        default="1h",
+        help="with --timestamp, the window that alerts read, instead of --window-rows (default: %(default)s)",
+    )
     parser.add_argument("--model", metavar="NAME", default="", help="name of the model")
     parser.add_argument("--model-version", metavar="VERSION", default="", help="its version")
     parser.add_argument("--source", metavar="TEXT", help="where the data is from (default: names of the files)")
@@ -41,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
             categories=args.categories,
             window_rows=args.window_rows,
             sample_rows=args.sample_rows,
+            timestamp=args.timestamp,
+            window_seconds=args.window,
             model=args.model,
             model_version=args.model_version,
             source=args.source,
@@ -57,3 +69,15 @@ def run(args: argparse.Namespace) -> int:
     to = "" if args.output is None else f"{args.output}: "
     tell(f"{to}{len(profile.features)} features of {profile.rows} rows, reference {profile.fingerprint}")
     return 0
+
+
+def _seconds(text: str) -> float:
+    from sidecar.configfile import Duration
+
+    try:
+        seconds = Duration(text).seconds
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if seconds < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not at least 1s")
+    return seconds
