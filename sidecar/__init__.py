@@ -14,6 +14,8 @@ The pipeline, in the order to read it:
 10. `storage`    the state in files, where it is to survive a crash
 11. `app`, `cli`    put together and started
 
+`backtest` takes history through the same bins, windows and rules, to tell what the alerts would have said.
+
 `client` is apart from all of it: the library that applications send events with.
 """
 

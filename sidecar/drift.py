@@ -34,7 +34,7 @@ def reference_shares(counts: Counts, starts: Indices) -> Floats:
     return np.asarray(smoothed / _per_bin(total, starts, counts.shape[-1]), dtype=np.float64)
 
 
-def live_shares(counts: Counts, reference: Floats, starts: Indices) -> Floats:
+def live_shares(counts: NDArray[Any], reference: Floats, starts: Indices) -> Floats:
     """Smooth live counts c: `q_i = (c_i + 0.5 B r_i) / (N + 0.5 B)`.
 
     The prior has the mass of the reference's and its shape, so that no traffic reads as no drift.

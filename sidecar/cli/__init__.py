@@ -16,6 +16,7 @@ COMMANDS = {
     "reference": "build, show and compare reference profiles",
     "replay": "send the rows of a data file as prediction events",
     "top": "show in a terminal what a running sidecar sees, refreshed in place",
+    "backtest": "replay timestamped history through the shipped alerts, and tune them",
     "rollback": "receive alerts from Alertmanager, and roll back or scale down what a policy allows",
     "inject": "add the sidecar to pods that ask for it, as an admission webhook of Kubernetes",
     "rules": "write the Prometheus rules and the Alertmanager configuration of a site",

@@ -13,8 +13,8 @@ def names(text: str) -> list[str]:
     return found
 
 
-def add_column_options(parser: argparse.ArgumentParser) -> None:
-    """Declare which columns are read, and how."""
+def add_column_options(parser: argparse.ArgumentParser, *, kinds: bool = True) -> None:
+    """Declare which columns are read, and, but for data whose `kinds` a profile tells, how."""
     parser.add_argument(
         "--features",
         metavar="A,B,C",
@@ -23,13 +23,14 @@ def add_column_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prediction", metavar="COL", help="column of the model's prediction")
     parser.add_argument("--probability", metavar="COL", help="column of its probability, in [0, 1]")
-    parser.add_argument(
-        "--categorical",
-        metavar="A,B",
-        type=names,
-        default=[],
-        help="columns whose numbers are names of categories, such as codes",
-    )
+    if kinds:
+        parser.add_argument(
+            "--categorical",
+            metavar="A,B",
+            type=names,
+            default=[],
+            help="columns whose numbers are names of categories, such as codes",
+        )
     parser.add_argument(
         "--null",
         metavar="TEXT",
