@@ -1,5 +1,6 @@
 """`model-sidecar top` shows what the sidecar says: once, regularly, and in place on a real terminal."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -170,6 +171,7 @@ class Terminal:
         self.descriptor = descriptor
         self.process = process
         self.written = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end within a character
 
     def wait_for(self, pattern: str, *, after: int = 0) -> int:
         """Wait until the program has written this after a place; return the place behind it."""
@@ -177,7 +179,7 @@ class Terminal:
         while (found := re.search(pattern, self.written[after:])) is None:
             assert time.monotonic() < deadline, f"{pattern!r} is not in …{self.written[after:][-3000:]!r}"
             if select.select([self.descriptor], [], [], 0.5)[0]:
-                self.written += os.read(self.descriptor, 65536).decode()
+                self.written += self._decoder.decode(os.read(self.descriptor, 65536))
         return after + found.end()
 
     def resize(self, columns: int, lines: int) -> None:
