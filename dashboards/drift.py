@@ -22,7 +22,7 @@ def board(settings: Settings) -> Board:
         "All replicas of a model are counted together.",
         variables=[namespaces(), models(), features(), window(settings.drift)],
         marks='model_namespace=~"$namespace", model=~"$model"',
-        sections=[_now(settings), _over_time(settings), _which(settings)],
+        sections=[_now(settings), _over_time(settings), _which(settings), _candidate(settings)],
     )
 
 
@@ -217,6 +217,81 @@ def _which(settings: Settings) -> Section:
                         [*identity, Column(of="#A", title="Rise of PSI", decimals=3, steps=steps)],
                         Query(rise, form="table"),
                         sort="Rise of PSI",
+                    ),
+                ),
+            ]
+        ],
+    )
+
+
+def _candidate(settings: Settings) -> Section:
+    window = settings.canary.window
+    psi, least = (pick(name(window), FEATURES) for name in (names.candidate_psi, names.candidate_psi_threshold))
+    differs = About(
+        title="Candidate against stable, features",
+        description=f"How far inputs and outputs of a candidate are from those of the stable version, over the last "
+        f"{window}, whatever window is chosen above. Above 1, chance does not explain it. Empty without a candidate.",
+        runbooks=links.runbook(settings.links, "CandidateDataDrift", "CandidatePredictionDrift"),
+        no_value="no candidate, or too few events",
+    )
+    serves = About(
+        title="Candidate against stable, errors and latency",
+        description="How much larger the candidate's share of failed predictions is, and how many times as long its "
+        "slowest 5 % of predictions take.",
+        runbooks=links.runbook(settings.links, "CandidateHighErrorRate"),
+        no_value="no candidate, or too few events",
+    )
+    excess = pick(names.candidate_excess_errors(window), MODELS)
+    slower = pick(names.candidate_latency_ratio(window), MODELS)
+    served = pick(names.side_predictions("candidate", window), MODELS)
+    steps = look.limit(settings.canary.psi)
+    keys = "namespace, model, role, feature"
+    return Section(
+        title="Candidate against stable",
+        lines=[
+            [
+                Placed(
+                    width=14,
+                    height=10,
+                    panel=rows(
+                        differs,
+                        [
+                            Column(of="namespace", title="Namespace"),
+                            Column(of="model", title="Model"),
+                            Column(of="role", title="Role", width=80),
+                            Column(of="feature", title="Feature", links=[links.feature_of_row()]),
+                            Column(of="#A", title="PSI", decimals=3, steps=steps),
+                            Column(of="#B", title="Times its threshold", decimals=1),
+                        ],
+                        Query(f"max by ({keys}) ({psi})", form="table"),
+                        Query(f"max by ({keys}) ({psi} / {least})", form="table"),
+                        sort="Times its threshold",
+                    ),
+                ),
+                Placed(
+                    width=10,
+                    height=10,
+                    panel=rows(
+                        serves,
+                        [
+                            Column(of="namespace", title="Namespace"),
+                            Column(of="model", title="Model", links=[links.model_of_row(SERVICE)]),
+                            Column(
+                                of="#A",
+                                title="More failures",
+                                unit="percentunit",
+                                decimals=2,
+                                steps=look.limit(settings.canary.error_ratio),
+                            ),
+                            Column(
+                                of="#B", title="Times p95", decimals=2, steps=look.limit(settings.canary.latency_ratio)
+                            ),
+                            Column(of="#C", title="Predictions of the candidate", unit="short", decimals=1),
+                        ],
+                        Query(f"max {_MODEL} ({excess})", form="table"),
+                        Query(f"max {_MODEL} ({slower})", form="table"),
+                        Query(f"max {_MODEL} ({served})", form="table"),
+                        sort="More failures",
                     ),
                 ),
             ]

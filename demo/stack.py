@@ -117,8 +117,11 @@ def monitoring(
     *,
     action_url: str | None = None,
     scrape_interval: str = "1s",
+    tracks: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
     """Scrape `targets` (address to namespace) and alert by the shipped rules, with these settings changed.
+
+    `tracks` (address to `canary` or `stable`) is the label by which a candidate is told from what it is to replace.
 
     What asks for a rollback or to scale down goes to the inbox, or to `action_url`. Raises MissingProgram.
     """
@@ -128,7 +131,7 @@ def monitoring(
         sink = stack.enter_context(_webhook(inbox))
         prometheus, alertmanager = _free_port(), _free_port()
         _write_rules(directory, settings, sink, action_url)
-        _write_prometheus(directory, targets, alertmanager=alertmanager, scrape_interval=scrape_interval)
+        _write_prometheus(directory, targets, alertmanager=alertmanager, interval=scrape_interval, tracks=tracks or {})
         stack.enter_context(_running(directory, _alertmanager_command(directory, alertmanager)))
         stack.enter_context(_running(directory, _prometheus_command(directory, prometheus)))
         running = Stack(f"http://127.0.0.1:{prometheus}", f"http://127.0.0.1:{alertmanager}", inbox)
@@ -157,16 +160,22 @@ def _write_rules(directory: Path, settings: Mapping[str, Any], sink: str, action
         raise RuntimeError("the rules could not be written")
 
 
-def _write_prometheus(directory: Path, targets: Mapping[str, str], *, alertmanager: int, scrape_interval: str) -> None:
+def _write_prometheus(
+    directory: Path, targets: Mapping[str, str], *, alertmanager: int, interval: str, tracks: Mapping[str, str]
+) -> None:
+    def labels(address: str, namespace: str) -> dict[str, str]:
+        return {"namespace": namespace} | ({"track": tracks[address]} if address in tracks else {})
+
     document = {
-        "global": {"scrape_interval": scrape_interval, "evaluation_interval": scrape_interval},
+        "global": {"scrape_interval": interval, "evaluation_interval": interval},
         "rule_files": [str(directory / "rules" / "*.yml")],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]},
         "scrape_configs": [
             {
                 "job_name": "model-sidecar",
                 "static_configs": [
-                    {"targets": [address], "labels": {"namespace": namespace}} for address, namespace in targets.items()
+                    {"targets": [address], "labels": labels(address, namespace)}
+                    for address, namespace in targets.items()
                 ],
             }
         ],

@@ -2,8 +2,9 @@
 values.
 
 In the order to read it: `settings` and `policy` hold every value; `names` the records; `drift_recording` and
-`service_recording` compute; `drift_alerts`, `service_alerts` and `health_alerts` decide; `alertmanager`
-routes; `rule` writes YAML and `files` puts it together.
+`service_recording` compute, `canary_recording` a candidate against stable; `drift_alerts`, `service_alerts`,
+`canary_alerts` and `health_alerts` decide; `alertmanager` routes; `progressive_delivery` tells controllers of canaries
+what to ask; `rule` writes YAML and `files` puts it together.
 """
 
 from sidecar.rules.files import product, prometheus_rule, rule_groups

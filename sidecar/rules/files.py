@@ -8,10 +8,13 @@ import yaml
 from sidecar import metrics
 from sidecar.rules import (
     alertmanager,
+    canary_alerts,
+    canary_recording,
     drift_alerts,
     drift_recording,
     health_alerts,
     pod_gauges,
+    progressive_delivery,
     service_alerts,
     service_recording,
 )
@@ -32,6 +35,21 @@ _DRIFT_ALERTS = (
     "Alerts on drift. A level alone is not enough: PSI must also exceed what chance explains for the samples at hand."
 )
 _SERVICE_ALERTS = "Alerts on latency, errors and the budgets of the service level objectives."
+_CANARY_RECORDING = (
+    "A candidate against the stable version that serves beside it, from the same bin counters.\n"
+    "Needs drift.recording.yml. "
+    "Pods are told apart by a target label (canary.label of the settings). Where none has it, there is no series."
+)
+_CANARY_ALERTS = "Alerts on a candidate that differs from stable in inputs, predictions or errors."
+_ANALYSIS_TEMPLATE = (
+    "Argo Rollouts: what to ask before a candidate gets more traffic. Without enough events a measurement is "
+    "inconclusive, and too many of those pause the rollout."
+)
+_METRIC_TEMPLATES = (
+    "Flagger: what to ask before a candidate gets more traffic. Without enough events there is no value, and Flagger "
+    "goes no further."
+)
+_CANARY = "Flagger: a Canary that asks it. Copy the metrics to yours; `model` is the name of the model in the metrics."
 _HEALTH_ALERTS = "Alerts on the sidecar itself."
 _POD_GAUGES = (
     "INSTEAD OF ../drift.recording.yml, never beside it: the same records from the drift gauges of "
@@ -70,6 +88,14 @@ def product(settings: Settings) -> dict[Path, str]:
     texts[Path("alertmanager/alertmanagerconfig.yml")] = _yaml(
         _CUSTOM_RESOURCE, alertmanager.custom_resource(settings.routing)
     )
+    delivery = Path("progressive-delivery")
+    texts[delivery / "argo-rollouts.analysis-template.yml"] = _yaml(
+        _ANALYSIS_TEMPLATE, progressive_delivery.analysis_template(settings)
+    )
+    texts[delivery / "flagger.metric-templates.yml"] = _yaml(
+        _METRIC_TEMPLATES, *progressive_delivery.metric_templates(settings)
+    )
+    texts[delivery / "flagger.canary.yml"] = _yaml(_CANARY, progressive_delivery.canary(settings))
     return texts
 
 
@@ -90,8 +116,10 @@ def _rule_files(settings: Settings) -> dict[str, tuple[str, list[Group]]]:
     return {
         "drift.recording.yml": (_DRIFT_RECORDING, drift_recording.groups(settings.drift)),
         "service.recording.yml": (_SERVICE_RECORDING, service_recording.groups(settings)),
+        "canary.recording.yml": (_CANARY_RECORDING, canary_recording.groups(settings)),
         "drift.alerts.yml": (_DRIFT_ALERTS, drift_alerts.groups(settings)),
         "service.alerts.yml": (_SERVICE_ALERTS, service_alerts.groups(settings)),
+        "canary.alerts.yml": (_CANARY_ALERTS, canary_alerts.groups(settings)),
         "health.alerts.yml": (_HEALTH_ALERTS, health_alerts.groups(settings)),
     }
 
@@ -114,6 +142,7 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-def _yaml(comment: str, content: dict[str, Any]) -> str:
+def _yaml(comment: str, *documents: dict[str, Any]) -> str:
     header = "\n".join(comment_lines(f"{comment}\n{GENERATED}"))
-    return header + "\n" + yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=110)
+    texts = [yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=110) for content in documents]
+    return header + "\n" + "---\n".join(texts)

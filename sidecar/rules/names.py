@@ -4,6 +4,8 @@ The level says which labels are left: `model_feature_bin` keeps `MODEL`, `refere
 `bin`.
 """
 
+from typing import Literal
+
 MODEL = "namespace, model"
 REFERENCE = f"{MODEL}, reference"
 KEY = f"{REFERENCE}, role, feature"
@@ -106,3 +108,77 @@ def slo_errors(window: str) -> str:
 def slo_error_ratio(window: str) -> str:
     """Name the share of events that miss an objective."""
     return f"model:slo_errors:ratio{window}"
+
+
+Side = Literal["candidate", "stable"]
+"""The two versions that serve side by side."""
+
+
+def side_bin_observations_slice(side: Side, window: str) -> str:
+    """Name the events of one side by bin and by slice of the fleet."""
+    return f"model_feature_bin:{side}_observations_slice:increase{window}"
+
+
+def side_bin_observations(side: Side, window: str) -> str:
+    """Name the events of one side by bin."""
+    return f"model_feature_bin:{side}_observations:increase{window}"
+
+
+def side_observations(side: Side, window: str) -> str:
+    """Name the events of one side by feature."""
+    return f"model_feature:{side}_observations:increase{window}"
+
+
+def side_ratio(side: Side, window: str) -> str:
+    """Name the smoothed share of each bin on one side."""
+    return f"model_feature_bin:{side}:ratio{window}"
+
+
+def candidate_contribution(window: str) -> str:
+    """Name what each bin adds to the PSI of candidate against stable."""
+    return f"model_feature_bin:candidate_drift_psi_contribution:ratio{window}"
+
+
+def candidate_psi(window: str) -> str:
+    """Name the PSI of candidate against stable."""
+    return f"model_feature:candidate_drift_psi:ratio{window}"
+
+
+def candidate_psi_threshold(window: str) -> str:
+    """Name the smallest PSI of candidate against stable that means anything."""
+    return f"model_feature:candidate_drift_psi_threshold:ratio{window}"
+
+
+def side_predictions(side: Side, window: str) -> str:
+    """Name the predictions of one side."""
+    return f"model:{side}_predictions:increase{window}"
+
+
+def side_error_ratio(side: Side, window: str) -> str:
+    """Name the share of predictions of one side that failed."""
+    return f"model:{side}_prediction_errors:ratio{window}"
+
+
+def candidate_excess_errors(window: str) -> str:
+    """Name by how much the candidate's share of failed predictions is higher than that of stable."""
+    return f"model:candidate_excess_errors:ratio{window}"
+
+
+def candidate_excess_errors_threshold(window: str) -> str:
+    """Name the smallest excess of failed predictions that means anything."""
+    return f"model:candidate_excess_errors_threshold:ratio{window}"
+
+
+def side_latency_count(side: Side, window: str) -> str:
+    """Name the predictions of one side that came with a latency."""
+    return f"model:{side}_latency_seconds_count:increase{window}"
+
+
+def side_latency_p95(side: Side, window: str) -> str:
+    """Name the latency quantile of one side."""
+    return f"model:{side}_latency_seconds:p95_{window}"
+
+
+def candidate_latency_ratio(window: str) -> str:
+    """Name how many times as long the candidate takes as stable, at p95."""
+    return f"model:candidate_latency:p95_ratio{window}"

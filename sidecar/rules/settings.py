@@ -19,6 +19,7 @@ Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]
 Text = Annotated[str, Meta(min_length=1)]
+LabelName = Annotated[str, Meta(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")]
 
 
 class SettingsError(Exception):
@@ -162,6 +163,30 @@ class Health(_Section, frozen=True):
     reference_max_age: Duration = "30d"
 
 
+class Canary(_Section, frozen=True):
+    """Say how a candidate is told from the stable version that serves beside it, and how far apart they may be.
+
+    `candidate` and `stable` are regular expressions of values of the target label `label`.
+    """
+
+    label: LabelName = "track"
+    candidate: Text = "canary|candidate"
+    stable: Text = "stable|primary"
+    window: Duration = "30m"
+    psi: Positive = 0.1
+    """From which PSI of candidate against stable on it matters, if chance does not explain it."""
+    error_ratio: Share = 0.01
+    """By how much the share of failed predictions may be higher."""
+    latency_ratio: Annotated[float, Meta(gt=1)] = 1.25
+    """How many times as long the slowest 5 % of predictions may take."""
+    prometheus: Text = "http://prometheus.monitoring.svc:9090"
+    """Where the controllers of progressive delivery ask."""
+
+    def __post_init__(self) -> None:
+        if self.candidate == self.stable:
+            raise ValueError("candidate and stable must differ")
+
+
 class Links(_Section, frozen=True):
     """Say where runbooks and dashboards live at this site."""
 
@@ -208,6 +233,7 @@ class Settings(_Section, frozen=True):
     service: Service = Service()
     objectives: Objectives = Objectives()
     health: Health = Health()
+    canary: Canary = Canary()
     links: Links = Links()
     routing: Routing = Routing()
     alerts: dict[str, PolicyChange] = {}
@@ -216,6 +242,12 @@ class Settings(_Section, frozen=True):
         unknown = sorted(set(self.alerts) - set(ALERTS))
         if unknown:
             raise ValueError(f"alerts has no alert named {unknown[0]}; known are {', '.join(ALERTS)}")
+        window, base, step = (milliseconds(d) for d in (self.canary.window, self.drift.windows[0], self.drift.interval))
+        if window < base or window % step:
+            raise ValueError(
+                f"canary.window {self.canary.window} must be a multiple of drift.interval {self.drift.interval} and "
+                f"no shorter than the shortest of drift.windows, {self.drift.windows[0]}"
+            )
 
     def policy(self, alert: str) -> Policy:
         """Return duration, severity and action of an alert, with this site's changes."""

@@ -212,12 +212,17 @@ def everything(directory: Path) -> Iterator[Live]:
         receives = running.enter_context(receiver(directory / "receiver", fake.url))
         replicas = [urlsplit(process.web_urls[0]).netloc for process in (usual, refusing, learning)]
         targets = {**dict.fromkeys([*replicas, down], NAMESPACE), urlsplit(receives).netloc: "operations"}
-        stack = running.enter_context(monitoring(directory, targets, SETTINGS, action_url=f"{receives}/alerts"))
+        tracks = {replicas[0]: "stable", replicas[1]: "canary"}
+        stack = running.enter_context(
+            monitoring(directory, targets, SETTINGS, action_url=f"{receives}/alerts", tracks=tracks)
+        )
         send(learning.url, flights(january.head(100)))
         assert post(usual.url, {"features": {"dep_delay": "soon"}}).status == 422
         running.enter_context(traffic([usual.url, refusing.url], flights(odd)))
         for what, expr in {
             "drift over a day": "count(model_feature:drift_psi:ratio24h) >= 10",
+            "a candidate against stable": "count(model_feature:candidate_drift_psi:ratio30m) >= 10",
+            "its latency": "count(model:candidate_latency:p95_ratio30m)",
             "drift over an hour to reach everywhere": "count(model_feature_bin:drift_psi_contribution:top1h)",
             "an alert on a feature": 'ALERTS{alertstate="firing", alertname="RollbackDataDrift", feature="dep_delay"}',
             "a rollback": 'model_rollback_decisions_total{action="rollback", outcome="done"} > 0',

@@ -114,6 +114,34 @@ def _drift(kind: str, role: str) -> list[Case]:
     ]
 
 
+def _candidate() -> list[Case]:
+    window, (psi, least) = (
+        SETTINGS.canary.window,
+        (name(SETTINGS.canary.window) for name in (names.candidate_psi, names.candidate_psi_threshold)),
+    )
+    excess, chance = names.candidate_excess_errors(window), names.candidate_excess_errors_threshold(window)
+    drift = []
+    for alert, role in (("CandidateDataDrift", "input"), ("CandidatePredictionDrift", "output")):
+        feature = {**REFERENCE, "role": role, "feature": "amount"}
+        drift.append(
+            Case(
+                alert=alert,
+                signals={psi: Gauge(feature, 0.3, 0.02), least: Gauge(feature, 0.05, 0.05)},
+                labels=feature,
+                harmless=[{psi: 0.0999}, {least: 0.31}, {least: None}, {psi: None}],
+            )
+        )
+    return [
+        *drift,
+        Case(
+            alert="CandidateHighErrorRate",
+            signals={excess: Gauge(MODEL, 0.03, -0.01), chance: Gauge(MODEL, 0.008, 0.008)},
+            labels=MODEL,
+            harmless=[{excess: 0.01}, {chance: 0.031}, {chance: None}, {excess: None}],
+        ),
+    ]
+
+
 def _service() -> list[Case]:
     count = names.latency_count(NOW)
     return [
@@ -297,6 +325,7 @@ CASES = [
     *_drift("DataDrift", "input"),
     *_drift("PredictionDrift", "output"),
     *_service(),
+    *_candidate(),
     *_burns(),
     *_health(),
 ]

@@ -34,6 +34,8 @@ class Replica:
     reference: str = "aaaa0000"
     reference_counts: Floats | None = None
     feature: str = "amount"
+    track: str = ""
+    """Value of the target label by which a candidate is told from the stable version."""
 
     def counter(self, index: int, at: float) -> float | None:
         """Return a bin's counter at a time, or None while the replica is away."""
@@ -66,6 +68,7 @@ def input_series(replicas: Sequence[Replica], *, scrape: int, minutes: int) -> d
     for number, replica in enumerate(replicas):
         counts = REFERENCE_COUNTS if replica.reference_counts is None else replica.reference_counts
         place = f'namespace="prod",job="model-sidecar",instance="pod-{number}",model="fraud"'
+        place += f',track="{replica.track}"' if replica.track else ""
         model = f'{place},reference="{replica.reference}"'
         key = f'{model},role="input",feature="{replica.feature}"'
         alive = [replica.born <= at < replica.dies for at in times]
