@@ -65,9 +65,14 @@ def build(
     return counting.profile(model=model, model_version=model_version, source=source, created=created)
 
 
-def check_options(*, bins: int, categories: int, window_rows: int) -> None:
+def check_options(*, bins: int, categories: int, window_rows: int, sample_rows: int = 1) -> None:
     """Refuse numbers that no profile can be built with; raises ProfileError."""
-    least = (("bins", bins, 1), ("categories", categories, 0), ("window_rows", window_rows, 1))
+    least = (
+        ("bins", bins, 1),
+        ("categories", categories, 0),
+        ("window_rows", window_rows, 1),
+        ("sample_rows", sample_rows, 1),
+    )
     for option, value, smallest in least:
         if value < smallest:
             raise ProfileError(f"{option} is {value}, not at least {smallest}")

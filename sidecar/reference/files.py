@@ -36,6 +36,8 @@ from sidecar.reference.counting import (
     spec_of,
 )
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, ProfileError, Role
+from sidecar.reference.summary import Summary
+from sidecar.reference.summary import summarize as summary_of
 
 SAMPLE_ROWS = 200_000
 """Rows that bins are chosen from, at the most."""
@@ -80,9 +82,7 @@ def build(
 
     Raises ProfileError for data that cannot be read or used.
     """
-    check_options(bins=bins, categories=categories, window_rows=window_rows)
-    if sample_rows < 1:
-        raise ProfileError(f"sample_rows is {sample_rows}, not at least 1")
+    check_options(bins=bins, categories=categories, window_rows=window_rows, sample_rows=sample_rows)
     try:
         table = Table(data, nulls=null)
         wanted, ways = choose(
@@ -129,6 +129,46 @@ def build(
     return profile
 
 
+def summarize(
+    data: Iterable[str | Path],
+    *,
+    features: Sequence[str] | None = None,
+    prediction: str | None = None,
+    probability: str | None = None,
+    categorical: Iterable[str] = (),
+    null: Sequence[str] = (),
+    window_rows: int = WINDOW_ROWS,
+    sample_rows: int = SAMPLE_ROWS,
+    progress: Progress = silent,
+    notice: Notice = lambda sentence: None,
+) -> Summary:
+    """Summarize a part of the data, so that bins can be agreed on; see `build` for the rest."""
+    check_options(bins=1, categories=0, window_rows=window_rows, sample_rows=sample_rows)
+    try:
+        table = Table(data, nulls=null)
+        wanted, ways = choose(
+            table,
+            features=features,
+            prediction=prediction,
+            probability=probability,
+            categorical=frozenset(categorical),
+            progress=progress,
+            notice=notice,
+        )
+        sample = Sample(table.rows, sample_rows)
+        for columns in _read(table, ways, "choosing points", progress):
+            sample.add(columns)
+    except DataError as error:
+        raise ProfileError(str(error)) from error
+    sampled, scale = sample.columns(), table.rows / min(table.rows, sample_rows)
+    return Summary(
+        source=_names(table),
+        rows=table.rows,
+        window_rows=window_rows,
+        columns=[summary_of(w, sampled[w.column], ways[w.column], scale=scale) for w in wanted],
+    )
+
+
 def count(
     data: Iterable[str | Path],
     reference: Profile,
@@ -137,6 +177,10 @@ def count(
     prediction: str | None = None,
     probability: str | None = None,
     null: Sequence[str] = (),
+    model: str | None = None,
+    model_version: str = "",
+    source: str | None = None,
+    created: datetime | None = None,
     progress: Progress = silent,
     notice: Notice = lambda sentence: None,
 ) -> Profile:
@@ -172,7 +216,12 @@ def count(
             counting.add(columns)
     except DataError as error:
         raise ProfileError(str(error)) from error
-    return counting.profile(model=reference.model, model_version="", source=_names(table))
+    return counting.profile(
+        model=reference.model if model is None else model,
+        model_version=model_version,
+        source=_names(table) if source is None else source,
+        created=created,
+    )
 
 
 def _wanted_of(

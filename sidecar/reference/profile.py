@@ -112,13 +112,21 @@ def load(path: Path) -> Profile:
     return parse(content, source=str(path))
 
 
-def parse(content: bytes, *, source: str) -> Profile:
+def load_bins(path: Path) -> Profile:
+    """Read a profile for its bins alone, so that one without rows will do; raises ProfileError."""
+    try:
+        return parse(path.read_bytes(), source=str(path), without_rows=True)
+    except OSError as error:
+        raise ProfileError(f"{path}: {error.strerror or error}") from error
+
+
+def parse(content: bytes, *, source: str, without_rows: bool = False) -> Profile:
     """Decode and check the JSON of a profile; `source` names it in errors."""
     try:
         document = msgspec.json.decode(content)
         fingerprint = document.pop("fingerprint", None) if isinstance(document, dict) else None
         profile = msgspec.convert(document, Profile)
-        check(profile)
+        check(profile, without_rows=without_rows)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileError(f"{source}: not a reference profile: {error}") from error
     except ProfileError as error:
@@ -148,8 +156,8 @@ def save(profile: Profile, path: Path) -> None:
     beside.replace(path)
 
 
-def check(profile: Profile) -> None:
-    """Refuse a profile whose parts contradict each other."""
+def check(profile: Profile, *, without_rows: bool = False) -> None:
+    """Refuse a profile whose parts contradict each other, or that is of no rows unless `without_rows`."""
     if not profile.features:
         raise ProfileError("it has no features")
     for what in ("model", "model_version", "source"):
@@ -183,7 +191,7 @@ def check(profile: Profile) -> None:
             raise ProfileError(f"{where}: design_effect is {feature.design_effect}, not a number of at least 1")
     if not 1970 <= profile.created.year < 9999:
         raise ProfileError(f"created is {profile.created.isoformat()}, not a time since 1970")
-    if profile.rows < 1:
+    if profile.rows < 1 and not (without_rows and profile.rows == 0):
         raise ProfileError("it was built from no rows")
     if profile.rows >= MOST_ROWS:
         raise ProfileError("more rows than can be counted")

@@ -1,8 +1,8 @@
-"""`model-sidecar reference`: build, show and compare reference profiles."""
+"""`model-sidecar reference`: build, merge, show and compare reference profiles."""
 
 import argparse
 
-from sidecar.cli.reference import build, diff, show
+from sidecar.cli.reference import bins, build, diff, merge, show, summarize
 from sidecar.cli.terminal import needs_extra, tell
 from sidecar.reference import ProfileError
 
@@ -10,7 +10,15 @@ from sidecar.reference import ProfileError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands and their arguments."""
     commands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
-    for name, module in (("build", build), ("show", show), ("diff", diff)):
+    modules = {
+        "build": build,
+        "show": show,
+        "diff": diff,
+        "summarize": summarize,
+        "bins": bins,
+        "merge": merge,
+    }
+    for name, module in modules.items():
         command = commands.add_parser(name, help=module.SUMMARY, description=module.DESCRIPTION)
         module.add_arguments(command)
         command.set_defaults(subcommand_run=module.run)

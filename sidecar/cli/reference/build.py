@@ -1,13 +1,13 @@
 """`model-sidecar reference build`."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from sidecar.cli.reference.data import add_bin_options, add_column_options
+from sidecar.cli.reference.write import write
 from sidecar.cli.terminal import progress_bar, tell
-from sidecar.reference import ProfileError, save
-from sidecar.reference.profile import dump
+from sidecar.reference import Profile, ProfileError
+from sidecar.reference.profile import load_bins
 
 SUMMARY = "build a profile from data files"
 DESCRIPTION = """Build a reference profile from CSV, Parquet or JSON Lines: files, directories or patterns, of any size.
@@ -30,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="1h",
         help="with --timestamp, the window that alerts read, instead of --window-rows (default: %(default)s)",
     )
+    parser.add_argument(
+        "--bins-from",
+        metavar="FILE",
+        type=Path,
+        help="count in the bins of this profile, or in those that `reference bins` chose, instead of choosing any",
+    )
     parser.add_argument("--model", metavar="NAME", default="", help="name of the model")
     parser.add_argument("--model-version", metavar="VERSION", default="", help="its version")
     parser.add_argument("--source", metavar="TEXT", help="where the data is from (default: names of the files)")
@@ -37,10 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build, write, and say in one line what was built."""
+    profile = _built(args) if args.bins_from is None else _counted(args)
+    write(profile, args.output)
+    return 0
+
+
+def _built(args: argparse.Namespace) -> Profile:
     from sidecar.reference import files
 
     with progress_bar() as progress:
-        profile = files.build(
+        return files.build(
             args.data,
             features=args.features,
             prediction=args.prediction,
@@ -59,16 +71,32 @@ def run(args: argparse.Namespace) -> int:
             progress=progress,
             notice=tell,
         )
-    if args.output is None:
-        sys.stdout.buffer.write(dump(profile))
-    else:
-        try:
-            save(profile, args.output)
-        except OSError as error:
-            raise ProfileError(f"{args.output}: {error.strerror or error}") from error
-    to = "" if args.output is None else f"{args.output}: "
-    tell(f"{to}{len(profile.features)} features of {profile.rows} rows, reference {profile.fingerprint}")
-    return 0
+
+
+def _counted(args: argparse.Namespace) -> Profile:
+    from sidecar.reference import files
+
+    fixed = ("categorical", "bins", "categories", "window_rows", "sample_rows", "timestamp")
+    chooser = argparse.ArgumentParser()
+    add_column_options(chooser)
+    add_bin_options(chooser)
+    odd = next((name for name in fixed if getattr(args, name) != chooser.get_default(name)), None)
+    if odd is not None:
+        raise ProfileError(f"--{odd.replace('_', '-')} does not go with --bins-from, for which bins are chosen already")
+    with progress_bar() as progress:
+        return files.count(
+            args.data,
+            load_bins(args.bins_from),
+            features=args.features,
+            prediction=args.prediction,
+            probability=args.probability,
+            null=args.null,
+            model=args.model,
+            model_version=args.model_version,
+            source=args.source,
+            progress=progress,
+            notice=tell,
+        )
 
 
 def _seconds(text: str) -> float:

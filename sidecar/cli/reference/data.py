@@ -42,12 +42,22 @@ def add_column_options(parser: argparse.ArgumentParser, *, kinds: bool = True) -
 
 def add_bin_options(parser: argparse.ArgumentParser) -> None:
     """Declare how bins are chosen."""
+    add_size_options(parser)
+    add_sample_options(parser)
+
+
+def add_size_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how many bins there are."""
     parser.add_argument(
         "--bins", metavar="N", type=int, default=10, help="bins of a numeric feature (default: %(default)s)"
     )
     parser.add_argument(
         "--categories", metavar="N", type=int, default=50, help="categories kept apart (default: %(default)s)"
     )
+
+
+def add_sample_options(parser: argparse.ArgumentParser) -> None:
+    """Declare which rows are looked at together."""
     parser.add_argument(
         "--window-rows",
         metavar="N",

@@ -1,0 +1,27 @@
+"""Write what a command of `reference` made, and say in one line what that is."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from sidecar.cli.terminal import tell
+from sidecar.reference import Profile, ProfileError, save
+from sidecar.reference.profile import dump
+
+
+def write(profile: Profile, output: Path | None) -> None:
+    """Write a profile to a file, or to standard output; raises ProfileError."""
+    if output is None:
+        sys.stdout.buffer.write(dump(profile))
+    else:
+        to_file(output, lambda path: save(profile, path))
+    to = "" if output is None else f"{output}: "
+    tell(f"{to}{len(profile.features)} features of {profile.rows} rows, reference {profile.fingerprint}")
+
+
+def to_file(path: Path, writer: Callable[[Path], object]) -> None:
+    """Write a file; raises ProfileError where that cannot be."""
+    try:
+        writer(path)
+    except OSError as error:
+        raise ProfileError(f"{path}: {error.strerror or error}") from error

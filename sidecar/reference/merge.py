@@ -1,0 +1,157 @@
+"""Merge profiles of parts of the data, made apart in the same bins, into the profile of all of it."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+import numpy as np
+
+from sidecar import drift
+from sidecar.reference.profile import (
+    CategoricalProfile,
+    FeatureProfile,
+    NumericProfile,
+    Profile,
+    ProfileError,
+    check,
+)
+
+_ONE = np.array([0])
+
+
+def merge(parts: Sequence[Profile], *, names: Sequence[str] | None = None, source: str | None = None) -> Profile:
+    """Merge profiles of parts that have the same bins; `names` call the parts in errors.
+
+    Counts, rows, extremes and so the fingerprint are those of one profile of all rows, exactly; mean and standard
+    deviation up to rounding. The design effect is put together by `design_effect`. Raises ProfileError.
+    """
+    called = [part.source or f"part {i + 1}" for i, part in enumerate(parts)] if names is None else list(names)
+    if len(parts) < 2:
+        raise ProfileError("there is nothing to merge: name at least two profiles")
+    first = parts[0]
+    for part, name in zip(parts[1:], called[1:], strict=True):
+        _require_alike(first, called[0], part, name)
+    rows = sum(part.rows for part in parts)
+    profile = Profile(
+        model=first.model,
+        model_version=first.model_version,
+        source=_sources(parts) if source is None else source,
+        created=_newest(parts),
+        rows=rows,
+        window_rows=max(part.window_rows for part in parts),
+        features=tuple(_feature(parts, i) for i in range(len(first.features))),
+    )
+    check(profile)
+    return profile
+
+
+def design_effect(parts: Sequence[Profile], features: Sequence[FeatureProfile], total: Sequence[int]) -> float:
+    """Return the design effect of all rows from those of the parts.
+
+    The PSI of a block of m rows against the whole is that against its part, plus that of the part against the whole:
+    to the second order, in which PSI is a sum of squares, this is the analysis of variance. Weighted by rows,
+
+        sum M_p / M (D_p (b_p - 1)(1/m - 1/M_p) + PSI(part, whole)) / ((b - 1)(1/m - 1/M)),
+
+    with m the largest block of any part, b the number of bins with values; at least 1.
+    """
+    rows, block = sum(part.rows for part in parts), max(part.window_rows for part in parts)
+    degrees = max(_occupied(total) - 1, 1)
+    if not 0 < block < rows:
+        return max(feature.design_effect for feature in features)
+    shares = drift.reference_shares(np.array(total), _ONE)
+    observed = 0.0
+    for part, feature in zip(parts, features, strict=True):
+        counts = feature.bin_counts()
+        inside = feature.design_effect * max(_occupied(counts) - 1, 0) * max(1 / block - 1 / part.rows, 0.0)
+        between = float(drift.psi(drift.live_shares(np.array(counts), shares, _ONE), shares, _ONE)[0])
+        observed += part.rows / rows * (inside + between)
+    return max(1.0, observed / (degrees * (1 / block - 1 / rows)))
+
+
+def _occupied(counts: Sequence[int]) -> int:
+    return sum(count > 0 for count in counts)
+
+
+def _require_alike(a: Profile, a_name: str, b: Profile, b_name: str) -> None:
+    for what in ("model", "model_version"):
+        if getattr(a, what) != getattr(b, what):
+            raise ProfileError(
+                f"{b_name} is of {what.replace('_', ' ')} {getattr(b, what)!r} and {a_name} of {getattr(a, what)!r}"
+            )
+    of_a, of_b = ([(f.role, f.name) for f in part.features] for part in (a, b))
+    odd = next((key for key in (*of_a, *of_b) if (key in of_a) != (key in of_b)), None)
+    if odd is not None:
+        has, lacks = (a_name, b_name) if odd in of_a else (b_name, a_name)
+        raise ProfileError(f"{has} has the {odd[0]} {odd[1]!r} and {lacks} has not")
+    for feature in a.features:
+        if _bins(feature) != _bins(_same(b, feature)):
+            raise ProfileError(
+                f"the bins of {feature.role} {feature.name!r} in {b_name} are not those in {a_name}: "
+                "build every part with --bins-from the same file"
+            )
+
+
+def _bins(feature: FeatureProfile) -> tuple[str, tuple[float, ...] | tuple[str, ...]]:
+    if isinstance(feature, NumericProfile):
+        return "numeric", feature.edges
+    return "categorical", feature.categories
+
+
+def _same(part: Profile, feature: FeatureProfile) -> FeatureProfile:
+    return next(f for f in part.features if (f.role, f.name) == (feature.role, feature.name))
+
+
+def _feature(parts: Sequence[Profile], number: int) -> FeatureProfile:
+    features = [_same(part, parts[0].features[number]) for part in parts]
+    total = [sum(counts) for counts in zip(*(f.bin_counts() for f in features), strict=True)]
+    effect = round(design_effect(parts, features, total), 4)
+    first = features[0]
+    if isinstance(first, CategoricalProfile):
+        return msgspec.structs.replace(
+            first, counts=tuple(total[:-2]), other=total[-2], missing=total[-1], design_effect=effect
+        )
+    numeric = [f for f in features if isinstance(f, NumericProfile)]
+    mean, std = _moments(numeric)
+    return msgspec.structs.replace(
+        first,
+        counts=tuple(total[:-1]),
+        missing=total[-1],
+        min=min((f.min for f in numeric if f.min is not None), default=None),
+        max=max((f.max for f in numeric if f.max is not None), default=None),
+        mean=mean,
+        std=std,
+        design_effect=effect,
+    )
+
+
+def _moments(features: Sequence[NumericProfile]) -> tuple[float | None, float | None]:
+    """Merge means and standard deviations by the formula of Chan et al. (1979).
+
+    A part weighs as many values as it has; how many of them are infinite a profile does not say. None where a part
+    had values beyond the range of a double.
+    """
+    count, mean, squares = 0, 0.0, 0.0
+    for feature in features:
+        if feature.min is None:
+            continue
+        if feature.mean is None or feature.std is None:
+            return None, None
+        values = sum(feature.counts)
+        delta = feature.mean - mean
+        squares += feature.std**2 * values + delta * delta * count * values / (count + values)
+        mean += delta * values / (count + values)
+        count += values
+    if not count or not math.isfinite(squares):
+        return (mean if count else None), None
+    return mean, math.sqrt(squares / count)
+
+
+def _newest(parts: Sequence[Profile]) -> datetime:
+    return max(part.created for part in parts)
+
+
+def _sources(parts: Sequence[Profile]) -> str:
+    names = list(dict.fromkeys(part.source for part in parts if part.source))
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}, {len(names)} parts"
