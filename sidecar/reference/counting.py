@@ -84,7 +84,7 @@ def block_rows(window_rows: int, rows: int) -> int:
 
 
 @dataclass(slots=True)
-class _Moments:
+class Moments:
     """Count, mean and sum of squared differences of the finite values, merged by the formula of Chan et al. (1979)."""
 
     count: int = 0
@@ -94,6 +94,7 @@ class _Moments:
     max: float | None = None
 
     def add(self, values: Floats) -> None:
+        """Take in values; what is not finite is left out."""
         finite = values[np.isfinite(values)]
         if not finite.size:
             return
@@ -110,6 +111,7 @@ class _Moments:
         self.count = total
 
     def std(self) -> float:
+        """Return the standard deviation, of at least one value."""
         return math.sqrt(self.squares / self.count)
 
 
@@ -127,18 +129,17 @@ class Counting:
     rows: int = 0
     _counts: NDArray[np.int64] = field(init=False)
     _starts: NDArray[np.intp] = field(init=False)
-    _moments: list[_Moments] = field(init=False)
+    _moments: list[Moments] = field(init=False)
     _blocks: list[NDArray[np.int64]] = field(init=False, default_factory=list)
     _keep_every: int = field(init=False, default=1)
     _open: NDArray[np.int64] = field(init=False)
     _stretches: dict[int, NDArray[np.int64]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        sizes = [spec.bins.size for spec in self.specs]
-        self._starts = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.intp)
-        self._counts = np.zeros(sum(sizes), dtype=np.int64)
+        self._starts = first_bins(self.specs)
+        self._counts = np.zeros(sum(spec.bins.size for spec in self.specs), dtype=np.int64)
         self._open = np.zeros_like(self._counts)
-        self._moments = [_Moments() for _ in self.specs]
+        self._moments = [Moments() for _ in self.specs]
 
     def add(self, columns: Mapping[str, Column], times: Floats | None = None) -> None:
         """Count one batch; every column has the same length, and so have `times`, in seconds, where blocks need them.
@@ -190,12 +191,9 @@ class Counting:
             counts = np.bincount(indices[:, first:after].ravel(), minlength=self._counts.size)
             block = int(numbers[first])
             self._stretches[block] = self._stretches.get(block, 0) + counts
-        while len(self._stretches) > self._most_blocks():
+        while len(self._stretches) > most_blocks(self._counts.size):
             self._keep_every *= 2
             self._stretches = {n: c for n, c in self._stretches.items() if n % self._keep_every == 0}
-
-    def _most_blocks(self) -> int:
-        return max(64, min(_MOST_BLOCKS, _MOST_BLOCK_CELLS // self._counts.size))
 
     def stretches(self) -> NDArray[np.int64]:
         """Return the counts of each stretch of the clock that holds LEAST_BLOCK_ROWS, shape `(stretches, bins)`.
@@ -220,30 +218,74 @@ class Counting:
         if (self.rows // self.window_rows) % self._keep_every == 0:
             self._blocks.append(self._open.copy())
         self._open[:] = 0
-        if len(self._blocks) > self._most_blocks():
+        if len(self._blocks) > most_blocks(self._counts.size):
             self._blocks = self._blocks[1::2]
             self._keep_every *= 2
 
     def profile(self, *, model: str, model_version: str, source: str, created: datetime | None = None) -> Profile:
         """Return the profile of everything counted; raises ProfileError if that is nothing."""
-        if self.rows == 0:
-            raise ProfileError("there are no rows to build from")
         effects, window_rows = self._effects()
-        features = []
-        for i, spec in enumerate(self.specs):
-            counts = self._counts[self._starts[i] : self._starts[i] + spec.bins.size].tolist()
-            features.append(_feature(spec, counts, self._moments[i], design_effect=float(effects[i])))
-        profile = Profile(
+        return assemble(
+            self.specs,
+            Counted(self.rows, self._counts, effects, self._moments),
+            window_rows=window_rows,
             model=model,
             model_version=model_version,
             source=source,
-            created=(created or datetime.now(UTC)).replace(microsecond=0),
-            rows=self.rows,
-            window_rows=window_rows,
-            features=tuple(features),
+            created=created,
         )
-        check(profile)
-        return profile
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Rows counted in all bins of all features, end to end (`counts`), and for each feature its design effect."""
+
+    rows: int
+    counts: NDArray[np.int64]
+    design_effects: Floats
+    moments: Sequence[Moments]
+
+
+def assemble(
+    specs: Sequence[FeatureSpec],
+    counted: Counted,
+    *,
+    window_rows: int,
+    model: str,
+    model_version: str,
+    source: str,
+    created: datetime | None = None,
+) -> Profile:
+    """Return the profile of what was counted in agreed bins; raises ProfileError if that is nothing."""
+    if counted.rows == 0:
+        raise ProfileError("there are no rows to build from")
+    starts = first_bins(specs)
+    features = []
+    for i, spec in enumerate(specs):
+        counts = counted.counts[starts[i] : starts[i] + spec.bins.size].tolist()
+        features.append(_feature(spec, counts, counted.moments[i], design_effect=float(counted.design_effects[i])))
+    profile = Profile(
+        model=model,
+        model_version=model_version,
+        source=source,
+        created=(created or datetime.now(UTC)).replace(microsecond=0),
+        rows=counted.rows,
+        window_rows=window_rows,
+        features=tuple(features),
+    )
+    check(profile)
+    return profile
+
+
+def first_bins(specs: Sequence[FeatureSpec]) -> NDArray[np.intp]:
+    """Return where the bins of each feature begin, end to end."""
+    sizes = [spec.bins.size for spec in specs]
+    return np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.intp)
+
+
+def most_blocks(bins: int) -> int:
+    """Return how many blocks are kept at the most, with so many bins of all features."""
+    return max(64, min(_MOST_BLOCKS, _MOST_BLOCK_CELLS // bins))
 
 
 def design_effects(
@@ -292,7 +334,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _feature(spec: FeatureSpec, counts: list[int], moments: _Moments, *, design_effect: float) -> FeatureProfile:
+def _feature(spec: FeatureSpec, counts: list[int], moments: Moments, *, design_effect: float) -> FeatureProfile:
     name, role = spec.wanted.name, spec.wanted.role
     rounded = round(design_effect, 4)
     if isinstance(spec.bins, CategoricalBins):

