@@ -12,7 +12,8 @@ from sidecar.bins import CategoricalBins, Category, category_text, top_categorie
 from sidecar.config import Learn
 from sidecar.event import Batch, Key
 from sidecar.reference.build import WINDOW_ROWS
-from sidecar.reference.counting import Counting, FeatureSpec, Wanted, block_rows, spec_of
+from sidecar.reference.counted import FeatureSpec, Wanted
+from sidecar.reference.counting import Counting, block_rows, spec_of
 from sidecar.reference.profile import OUTPUTS, Profile, Role
 
 MOST_VALUES = 4_000_000

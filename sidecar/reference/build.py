@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.bins import category_text
-from sidecar.reference.counting import Column, Counting, Wanted, block_rows, spec_of
+from sidecar.reference.counted import Wanted
+from sidecar.reference.counting import Column, Counting, block_rows, spec_of
 from sidecar.reference.profile import Profile, ProfileError
 
 BINS = 10

@@ -25,16 +25,8 @@ from sidecar.reference.build import (
     select,
 )
 from sidecar.reference.columns import Sample, to_columns
-from sidecar.reference.counting import (
-    LEAST_BLOCK_ROWS,
-    LEAST_BLOCKS,
-    Column,
-    Counting,
-    FeatureSpec,
-    Wanted,
-    block_rows,
-    spec_of,
-)
+from sidecar.reference.counted import FeatureSpec, Wanted
+from sidecar.reference.counting import LEAST_BLOCK_ROWS, LEAST_BLOCKS, Column, Counting, block_rows, spec_of
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, ProfileError, Role
 from sidecar.reference.summary import Summary
 from sidecar.reference.summary import summarize as summary_of

@@ -15,7 +15,8 @@ import numpy as np
 
 from sidecar.bins import Floats, quantile_edges
 from sidecar.data.kinds import Way
-from sidecar.reference.counting import Coded, Column, Wanted
+from sidecar.reference.counted import Wanted
+from sidecar.reference.counting import Coded, Column
 from sidecar.reference.profile import (
     CategoricalProfile,
     FeatureProfile,

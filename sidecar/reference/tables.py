@@ -17,17 +17,8 @@ from numpy.typing import NDArray
 from sidecar.bins import CategoricalBins, Floats, NumericBins, quantile_edges
 from sidecar.event import UNFIT_NAME
 from sidecar.reference.build import BINS, CATEGORIES, WINDOW_ROWS, check_options, select
-from sidecar.reference.counting import (
-    Counted,
-    FeatureSpec,
-    Moments,
-    Wanted,
-    assemble,
-    block_rows,
-    design_effects,
-    first_bins,
-    most_blocks,
-)
+from sidecar.reference.counted import Counted, FeatureSpec, Moments, Wanted, assemble, first_bins
+from sidecar.reference.counting import block_rows, design_effects, most_blocks
 from sidecar.reference.profile import Profile, ProfileError
 
 Notice = Callable[[str], None]

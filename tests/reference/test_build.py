@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sidecar import drift
 from sidecar.bins import CategoricalBins, NumericBins
 from sidecar.reference import CategoricalProfile, NumericProfile, ProfileError, build
-from sidecar.reference.counting import Counting, FeatureSpec, Wanted, design_effects
+from sidecar.reference.counted import FeatureSpec, Wanted
+from sidecar.reference.counting import Counting, design_effects
 from sidecar.reference.profile import dump, parse
 
 RNG = np.random.default_rng(7)

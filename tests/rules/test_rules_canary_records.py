@@ -39,7 +39,7 @@ def check(directory: Path, replicas: Sequence[Replica], checks: Sequence[Check],
 def expected(candidate: Floats, stable: Floats) -> dict[str, float]:
     """Return what the statistics of the sidecar say of two live counts, with stable as the reference."""
     reference = drift.reference_shares(stable, START)  # type: ignore[arg-type]
-    live = drift.live_shares(candidate, reference, START)  # type: ignore[arg-type]
+    live = drift.live_shares(candidate, reference, START)
     return {
         names.candidate_psi(WINDOW): float(drift.psi(live, reference, START)[0]),
         names.candidate_psi_threshold(WINDOW): SIGNIFICANCE * (1 / float(candidate.sum()) + 1 / float(stable.sum())),
