@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint serve demo up bench fuzz golden lock screenshots clean
+.PHONY: help install test test-spark lint serve demo up bench fuzz golden lock screenshots clean
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
 
 $(VENV)/.runtime: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,11 @@ install: $(VENV)/.runtime  ## Install model-sidecar into .venv
 test: $(VENV)/.dev lint  ## Check style, types and layers, and run all tests
 	@tests/install-programs
 	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+test-spark: $(VENV)/.dev  ## Compare references built by Spark with those of DuckDB; installs PySpark, 430 MB
+	@command -v java >/dev/null || { echo "Spark needs Java: apt-get install default-jre-headless" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --editable '.[spark]'
+	$(BIN)/python -m pytest -m spark tests/reference/test_spark.py
 
 lint: $(VENV)/.dev  ## Check style, types and layers
 	$(BIN)/ruff check .

