@@ -15,6 +15,7 @@ COMMANDS = {
     "check-config": "check a configuration file and the references it names",
     "reference": "build, show and compare reference profiles",
     "replay": "send the rows of a data file as prediction events",
+    "health": "ask whether a sidecar, receiver or injector is healthy, for health checks",
     "top": "show in a terminal what a running sidecar sees, refreshed in place",
     "backtest": "replay timestamped history through the shipped alerts, and tune them",
     "rollback": "receive alerts from Alertmanager, and roll back or scale down what a policy allows",
