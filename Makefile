@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-spark lint serve demo up bench fuzz golden lock screenshots clean
+.PHONY: help install test test-spark lint serve demo up bench fuzz golden lock image-check screenshots clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -73,6 +73,9 @@ lock: $(VENV)/.runtime  ## Pin what the image installs, with hashes, to the newe
 	$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'
 	$(BIN)/python -m uv pip compile pyproject.toml --extra rollback --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+image-check: $(VENV)/.runtime  ## Build the image and run it, as root on Debian, where there is no container engine
+	@$(BIN)/python -m image.check
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""The image: what goes in, and whether it works."""
