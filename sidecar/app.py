@@ -31,6 +31,7 @@ from sidecar.listener import Address, Listener, log_mistakes_of_clients_in_short
 from sidecar.load import files, load_all
 from sidecar.log import Log
 from sidecar.monitor import Monitor
+from sidecar.notify import notify
 from sidecar.storage import Clock, Pace, Store
 from sidecar.watch import Watch
 from sidecar.web import PATHS, PROBES, Web, description_routes, lifecycle_routes
@@ -123,7 +124,9 @@ class Application:
                 )
             gc.collect()
             gc.freeze()  # what is there now stays, and need not be looked at again and again
+            notify("READY=1")
             await self._stopping.wait()
+            notify("STOPPING=1")
             log.info("stopping")
             self._web.ready = False
             for task in regular:
