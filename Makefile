@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-spark lint serve demo up bench fuzz golden lock image-check screenshots clean
+.PHONY: help install test test-spark lint serve demo up bench fuzz golden lock image-check service-check screenshots clean
 
 help:  ## List the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 15
 
 $(VENV)/.runtime: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -76,6 +76,9 @@ lock: $(VENV)/.runtime  ## Pin what the image installs, with hashes, to the newe
 
 image-check: $(VENV)/.runtime  ## Build the image and run it, as root on Debian, where there is no container engine
 	@$(BIN)/python -m image.check
+
+service-check: $(VENV)/.runtime  ## Start the service by a real systemd in a small Debian, as root on Debian
+	@$(BIN)/python -m image.service
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache
