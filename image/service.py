@@ -29,7 +29,7 @@ until_started
 echo "started: $(show ActiveState) after $(show NRestarts) restarts"
 pid=$(show MainPID)
 grep -E '^(Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):' "/proc/$pid/status"
-cd / && stat -c 'place: /%n %A %U %G' run/model-sidecar run/model-sidecar/stream run/model-sidecar/datagram var/lib/model-sidecar
+stat -c 'place: %n %A %U %G' /run/model-sidecar /run/model-sidecar/* /var/lib/model-sidecar
 event='{"features": {"a": 1}}'
 ask="curl -sS -m 5 --unix-socket /run/model-sidecar/stream http://localhost/monitor -d"
 echo "stranger: $(as --clear-groups $ask "$event" 2>&1)"
@@ -91,9 +91,11 @@ def install(root: Path) -> None:
     source = root / "src"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "sidecar", source / "sidecar", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "requirements.lock", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
-    in_root(root, f"{PREFIX}/bin/pip", "install", "--quiet", "--force-reinstall", "/src")
+    pip = (f"{PREFIX}/bin/pip", "install", "--quiet")
+    in_root(root, *pip, "--require-hashes", "--requirement=/src/requirements.lock")
+    in_root(root, *pip, "--no-deps", "--force-reinstall", "/src")
     for place in ("etc/sysusers.d", "etc/systemd/system", "etc/model-sidecar"):
         (root / place).mkdir(parents=True, exist_ok=True)
     units = ROOT / "examples" / "systemd"
