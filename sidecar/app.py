@@ -26,6 +26,7 @@ from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
 from sidecar.listen.datagram import DatagramListener
 from sidecar.listen.front import Front
 from sidecar.listen.http import HTTP, UNIX_STREAM, Ingest
+from sidecar.listen.labels import LabelIntake
 from sidecar.listen.stream import TcpSite, UnixStreamSite
 from sidecar.listener import Address, Listener, log_mistakes_of_clients_in_short
 from sidecar.load import files, load_all
@@ -92,6 +93,7 @@ class Application:
         self._load = LoadState(last_success_timestamp_seconds=time.time())
         self._refused_connections: dict[str, int] = {}
         self._ingest = Ingest(self._monitor, config.limits, self._clock)
+        self._label_ingest = Ingest(LabelIntake(self._monitor), config.limits, self._clock)
         self._web = Web(
             self._monitor,
             Collector(self._monitor, self._load, storage, refused_connections=self._refused_connections),
@@ -134,7 +136,8 @@ class Application:
             for site in sites:
                 await site.stop()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ingest.drain(), SHUTDOWN_SECONDS)
+                async with asyncio.timeout(SHUTDOWN_SECONDS):
+                    await asyncio.gather(self._ingest.drain(), self._label_ingest.drain())
         self._monitor.flush(now=self._clock())
         if self._store is not None:
             await self._store.close()
@@ -204,6 +207,7 @@ class Application:
     ) -> tuple[web.AppRunner, ProtocolFactory]:
         """Return aiohttp's side of an ingest listener, and what its connections begin with."""
         self._ingest.open(transport)
+        self._label_ingest.open(transport)
         runner = await self._runner(self._ingest_application(transport), stack)
         assert runner.server is not None  # the runner is set up
         idle_seconds = self._options.bounds.read_timeout_seconds
@@ -214,7 +218,13 @@ class Application:
 
     def _ingest_application(self, transport: str) -> web.Application:
         application = web.Application(client_max_size=self._ingest.limits.body_bytes)
-        application.router.add_routes([web.post("/monitor", self._ingest.handler(transport)), *self._web.routes()])
+        application.router.add_routes(
+            [
+                web.post("/monitor", self._ingest.handler(transport)),
+                web.post("/labels", self._label_ingest.handler(transport)),
+                *self._web.routes(),
+            ]
+        )
         application.router.add_routes(lifecycle_routes(self.reload if self._options.enable_lifecycle else None))
         application.router.add_routes(
             description_routes(ingest_description(telemetry_path=self._options.telemetry_path))
@@ -259,7 +269,7 @@ class Application:
             log.error("reload failed, going on as before", error=error)
             return str(error)
         self._monitor.reconfigure(config, profiles, now=self._clock())
-        self._ingest.limits = config.limits
+        self._ingest.limits = self._label_ingest.limits = config.limits
         self._load.successful = True
         self._load.last_success_timestamp_seconds = time.time()
         log.info("reloaded", models=",".join(profiles))

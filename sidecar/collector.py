@@ -3,6 +3,7 @@
 Whatever is the same at every scrape (names, labels, shares of the reference) is written once for each reference.
 """
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +13,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from sidecar import __version__, metrics
 from sidecar.comparison import Comparison, DriftReading
+from sidecar.config import OTHER_CLASS
 from sidecar.exposition import counts, gauges, header, number, prefix
+from sidecar.labels import Labels
 from sidecar.metrics import CATALOGUE, Metric
 from sidecar.monitor import Model, Monitor
+from sidecar.quality import CALIBRATION_BINS
 from sidecar.scrape import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
 
 Families = dict[Metric, list[str]]
@@ -85,6 +89,9 @@ class Collector:
             _traffic_families(families, model, self._written[name])
             if model.comparison is not None:
                 _comparison_families(families, model.comparison, self._written[name], now=now)
+            if model.labels is not None:
+                _tally_families(families, name, model.labels)
+                _quality_families(families, name, model.labels, now=now)
         return families
 
     def _written_for(self, model: Model) -> "_Written":
@@ -97,6 +104,8 @@ class Collector:
             (metrics.EVENTS, {(transport,): count for transport, count in monitor.events.items()}),
             (metrics.EVENTS_REJECTED, monitor.rejected),
             (metrics.EVENTS_DROPPED, monitor.dropped),
+            (metrics.LABELS_RECEIVED, {(transport,): count for transport, count in monitor.labels.items()}),
+            (metrics.LABELS_REJECTED, monitor.labels_rejected),
         ):
             families[metric] = [_sample(metric, labels, value) for labels, value in values.items()]
         families[metrics.CONNECTIONS_REFUSED] = [
@@ -222,6 +231,78 @@ def _drift_families(families: Families, reading: DriftReading, written: _Written
         shown = np.flatnonzero(enough & ~np.isnan(values)).tolist()
         prefixes, flat = written.windowed[metric], values.ravel().tolist()
         families[metric] += [prefixes[i] + repr(flat[i]) for i in shown]
+
+
+def _tally_families(families: Families, model: str, labels: Labels) -> None:
+    """Write the counters of labels. Outcomes are there for every pair of classes, of others where there were any."""
+    tally, waiting = labels.ever(), labels.pending.waiting
+    for metric, value in (
+        (metrics.LABEL_PREDICTIONS, labels.kept),
+        (metrics.LABEL_PREDICTIONS_REPEATED, labels.repeated),
+        (metrics.LABEL_PENDING, waiting),
+        (metrics.LABELS, int(tally.labels)),
+        (metrics.LABELS_CORRECT, int(tally.correct)),
+        (metrics.CALIBRATION_SQUARED_ERROR, float(tally.brier)),
+        (metrics.DIFFERENCES, int(tally.differences)),
+        (metrics.ABSOLUTE_ERROR, float(tally.absolute)),
+        (metrics.SQUARED_ERROR, float(tally.squared)),
+    ):
+        families[metric].append(_sample(metric, (model,), value))
+    for reason, value in zip(metrics.UNLABELLED_REASONS, (labels.expired, labels.evicted), strict=True):
+        labelled_by = (model, reason)
+        families[metrics.LABEL_PREDICTIONS_UNLABELLED].append(
+            _sample(metrics.LABEL_PREDICTIONS_UNLABELLED, labelled_by, value)
+        )
+    names = dict(enumerate(labels.classes)) | {len(tally.outcomes) - 1: OTHER_CLASS}
+    families[metrics.LABEL_OUTCOMES] += [
+        _sample(metrics.LABEL_OUTCOMES, (model, names[p], names[a]), value)
+        for p, row in enumerate(tally.outcomes.tolist())
+        for a, value in enumerate(row)
+        if value or OTHER_CLASS not in (names.get(p, OTHER_CLASS), names.get(a, OTHER_CLASS))
+    ]
+    for metric, values in (
+        (metrics.CALIBRATION_OBSERVATIONS, tally.calibration.tolist()),
+        (metrics.CALIBRATION_CAME_TRUE, tally.came_true.tolist()),
+        (metrics.CALIBRATION_PROBABILITY, tally.probability.tolist()),
+    ):
+        families[metric] += [
+            _sample(metric, (model, name, text), value)
+            for (name, text), value in zip(_CALIBRATION_BINS, values, strict=True)
+        ]
+
+
+_CALIBRATION_BINS = [
+    (f"{i:02}", f"[{i / CALIBRATION_BINS:g}, {(i + 1) / CALIBRATION_BINS:g}{')' if i + 1 < CALIBRATION_BINS else ']'}")
+    for i in range(CALIBRATION_BINS)
+]
+
+
+def _quality_families(families: Families, model: str, labels: Labels, *, now: float) -> None:
+    reading, classes = labels.read(now=now), labels.classes
+    for w, window in enumerate(labels.windows):
+        families[metrics.WINDOW_LABELS].append(
+            _sample(metrics.WINDOW_LABELS, (model, window.text), int(reading.labels[w]))
+        )
+        for metric, statistic in _QUALITY.items():
+            value = float(getattr(reading, statistic)[w])
+            if not math.isnan(value):
+                families[metric].append(_sample(metric, (model, window.text), value))
+        for metric, values in ((metrics.PRECISION, reading.precision[w]), (metrics.RECALL, reading.recall[w])):
+            families[metric] += [
+                _sample(metric, (model, name, window.text), value)
+                for name, value in zip(classes, values.tolist(), strict=True)
+                if not math.isnan(value)
+            ]
+
+
+_QUALITY = {
+    metrics.LABEL_COVERAGE: "coverage",
+    metrics.ACCURACY: "accuracy",
+    metrics.BRIER_SCORE: "brier_score",
+    metrics.CALIBRATION_ERROR: "calibration_error",
+    metrics.MEAN_ABSOLUTE_ERROR: "mean_absolute_error",
+    metrics.ROOT_MEAN_SQUARE_ERROR: "root_mean_square_error",
+}
 
 
 def _prefixes(metric: Metric, labels: Sequence[tuple[str, ...]]) -> list[str]:

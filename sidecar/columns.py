@@ -11,7 +11,7 @@ from msgspec import UNSET
 from msgspec.structs import astuple
 
 from sidecar.bins import Category, Coded, Floats
-from sidecar.event import PREDICTION, PROBABILITY, Batch, CodedColumn, Event, Key, Schema
+from sidecar.event import PREDICTION, PROBABILITY, Batch, CodedColumn, Event, Identified, Key, Schema
 from sidecar.schema import ABSENT
 
 _FLOAT64 = np.dtype("<f8")
@@ -56,6 +56,7 @@ def batch_of_events(events: Sequence[Event]) -> Batch:
         numeric=_matrix([_event_column(key, inputs, carrying) for key in schema.numeric], rows),
         categorical=[_event_column(key, inputs, carrying) or () for key in schema.categorical],
         unknown=sum(value is not ABSENT for value in chain.from_iterable(columns[len(names) :])),
+        identified=_identified_events(events) if schema.ids else (),
     )
 
 
@@ -67,7 +68,7 @@ def batch_of_columns(body: Any) -> Batch:
     schema: Schema = body.schema
     columns = body.columns
     names, values = _input_names(schema), astuple(columns.features)
-    rows = _common_length(columns, names, values)
+    rows = _common_length(columns, names, values, ids=schema.ids)
     ignored = sum(value is not ABSENT for value in values[len(names) :])
     if ignored and not rows:
         raise OutOfBounds
@@ -89,10 +90,11 @@ def batch_of_columns(body: Any) -> Batch:
         numeric=numeric,
         categorical=[_categories(key, _column(key, inputs, outputs), rows) for key in schema.categorical],
         unknown=rows * ignored,
+        identified=_identified_columns(columns, rows) if schema.ids else (),
     )
 
 
-def rows_of_columns(columns: dict[str, Any], passed_over: Set[str]) -> Iterator[dict[str, Any]]:
+def rows_of_columns(columns: dict[str, Any], passed_over: Set[str], *, ids: bool) -> Iterator[dict[str, Any]]:
     """Turn the columns of a body, decoded without types, back into events, for errors that name one of them.
 
     Features to be passed over are null in every event, whatever they hold. Raises Misfit where columns differ in
@@ -109,7 +111,7 @@ def rows_of_columns(columns: dict[str, Any], passed_over: Set[str]) -> Iterator[
     other_lists = {
         name: _values(f"$.columns.{name}", column)
         for name, column in columns.items()
-        if name in _BESIDE_FEATURES and column is not None
+        if name in _beside_features(ids=ids) and column is not None
     }
     lengths = [(f"$.columns.features.{name}", len(column)) for name, column in feature_lists.items()]
     lengths += [(f"$.columns.{name}", len(column)) for name, column in other_lists.items()]
@@ -173,9 +175,40 @@ def _coded(path: str, values: Sequence[str], buffer: memoryview | bytes) -> Code
     return Coded(values, codes)
 
 
-def _common_length(columns: Any, names: list[str], values: Sequence[Any]) -> int:
+def _beside_features(*, ids: bool) -> tuple[str, ...]:
+    return (*_BESIDE_FEATURES, "id") if ids else _BESIDE_FEATURES
+
+
+def _identified_events(events: Sequence[Any]) -> Sequence[Identified]:
+    return _identified(
+        [event.id for event in events],
+        [event.prediction for event in events],
+        [event.probability for event in events],
+    )
+
+
+def _identified_columns(columns: Any, rows: int) -> Sequence[Identified]:
+    if columns.id is None:
+        return ()
+    predictions = _categories(PREDICTION, columns.prediction, rows)
+    probabilities = _numbers(columns.probability, rows).tolist()
+    return _identified(columns.id, predictions, [None if value != value else value for value in probabilities])
+
+
+def _identified(
+    ids: Sequence[Any], predictions: Sequence[Category], probabilities: Sequence[float | None]
+) -> Sequence[Identified]:
+    """Return what of an event is compared with its label: nothing where it has no id, or says nothing."""
+    return [
+        Identified(id_, prediction, probability)
+        for id_, prediction, probability in zip(ids, predictions, probabilities, strict=True)
+        if id_ is not None and not (prediction is None and probability is None)
+    ]
+
+
+def _common_length(columns: Any, names: list[str], values: Sequence[Any], *, ids: bool) -> int:
     named = [(f"$.columns.features.{name}", column) for name, column in zip(names, values, strict=False)]
-    named += [(f"$.columns.{name}", getattr(columns, name)) for name in _BESIDE_FEATURES]
+    named += [(f"$.columns.{name}", getattr(columns, name)) for name in _beside_features(ids=ids)]
     lengths = []
     for path, column in named:
         if isinstance(column, memoryview):

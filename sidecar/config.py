@@ -83,6 +83,30 @@ class Learn(_Struct, frozen=True):
     categories: int = 50
 
 
+FIRST_CLASSES = 20
+"""Classes that are told apart where none are configured: the first that come up."""
+
+MOST_CLASSES = 50
+
+OTHER_CLASS = "other"
+"""What all classes are called that are not told apart."""
+
+
+class LabelsConfig(_Struct, frozen=True):
+    """Keep predictions that have an id, to compare them with labels that come later.
+
+    At most `most` predictions are kept, each for `ttl`. `positive` is the class whose probability is logged; without
+    it, that is the one predicted. `classes` are told apart, others are not. Fewer than `min_labels` in a window say
+    nothing.
+    """
+
+    ttl: Duration = Duration("24h")
+    most: int = 100_000
+    positive: str | None = None
+    classes: tuple[str, ...] = ()
+    min_labels: int = 100
+
+
 WINDOWS = (Duration("5m"), Duration("1h"), Duration("24h"))
 
 
@@ -96,6 +120,7 @@ class ModelConfig(_Struct, frozen=True):
     windows: tuple[Duration, ...] = WINDOWS
     latency: LatencyConfig = LatencyConfig()
     drift: DriftConfig = DriftConfig()
+    labels: LabelsConfig | None = None
 
     def drift_window(self) -> Duration:
         """Return the window that levels are judged on: the configured one, or 1h where there is one, or the first."""
@@ -170,6 +195,8 @@ def _mistakes(config: Config) -> list[tuple[str, object, str]]:
         _check_windows(model, at, allow)
         _check_latency(model.latency, f"{at}.latency", allow)
         _check_drift(model.drift, f"{at}.drift", allow)
+        if model.labels is not None:
+            _check_labels(model.labels, f"{at}.labels", allow)
     for name, value in msgspec.structs.asdict(config.limits).items():
         if isinstance(value, Duration):
             allow(value.seconds >= 1, f"limits.{name}", value.text, "at least 1s")
@@ -226,3 +253,18 @@ def _check_drift(drift: DriftConfig, at: str, allow: Any) -> None:
             steps,
             "0 < moderate <= significant <= critical <= rollback",
         )
+
+
+def _check_labels(labels: LabelsConfig, at: str, allow: Any) -> None:
+    allow(labels.ttl.seconds >= 1, f"{at}.ttl", labels.ttl.text, "at least 1s")
+    allow(1 <= labels.most <= 100_000_000, f"{at}.most", labels.most, "1 to 100000000 predictions")
+    allow(labels.min_labels >= 1, f"{at}.min_labels", labels.min_labels, "at least 1")
+    names = labels.classes
+    fit = len(set(names)) == len(names) and all(names) and OTHER_CLASS not in names
+    allow(fit and len(names) <= MOST_CLASSES, f"{at}.classes", names, f"at most {MOST_CLASSES}, each once, no 'other'")
+    allow(
+        not names or labels.positive is None or labels.positive in names,
+        f"{at}.positive",
+        labels.positive,
+        "one of the classes, " + ", ".join(names),
+    )

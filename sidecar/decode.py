@@ -173,7 +173,9 @@ class Decoder:
         model = {"model": document["model"]} if "model" in document else {}
         most = self._events_per_body + 1
         try:
-            rows = [model | row for row in islice(rows_of_columns(columns, self._passed_over(document)), most)]
+            schema = self._schema_of(document)
+            found = rows_of_columns(columns, self._passed_over(document), ids=schema is not None and schema.ids)
+            rows = [model | row for row in islice(found, most)]
         except Misfit as misfit:
             _refuse_body(decoded, misfit)
             return decoded

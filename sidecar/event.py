@@ -75,7 +75,7 @@ class Schema:
     """What the events of a model carry: the columns of a Batch in order, inputs before outputs.
 
     `ignored` are names of features that events are known to carry and the reference is not. While `learning`,
-    names that come up are added to the columns.
+    names that come up are added to the columns. Only where `ids` are wanted are they read.
     """
 
     model: str
@@ -83,6 +83,7 @@ class Schema:
     categorical: tuple[Key, ...] = ()
     ignored: tuple[str, ...] = ()
     learning: bool = False
+    ids: bool = False
 
 
 class CodedColumn(msgspec.Struct, eq=False, forbid_unknown_fields=True):
@@ -103,13 +104,26 @@ class Event(msgspec.Struct, eq=False, gc=False):
     error: bool = False
 
 
+Identifier = str | int
+"""What tells a prediction from others; an integer is the same as its text."""
+
+
+class Identified(NamedTuple):
+    """What a prediction said, to be compared with its label."""
+
+    id: Identifier
+    prediction: Category
+    probability: float | None
+
+
 @dataclass(slots=True)
 class Batch:
     """Validated events of one model as columns, in the order of its schema.
 
     `events` counts all of them; the columns leave out `events - rows` error events that came without features.
     `numeric` has the shape `(len(schema.numeric), rows)`, NaN is missing; `latency_seconds` holds those that were
-    given; `unknown` counts values of ignored features.
+    given; `unknown` counts values of ignored features. `identified` are the predictions that came with an id, where
+    the schema wants them.
     """
 
     schema: Schema
@@ -120,3 +134,4 @@ class Batch:
     numeric: Floats
     categorical: list[Sequence[Category]]
     unknown: int
+    identified: Sequence[Identified] = ()

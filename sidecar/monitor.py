@@ -4,6 +4,7 @@ Single-threaded: events of small bodies wait until there are enough of them to c
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -14,14 +15,22 @@ from sidecar.arrays import StateError
 from sidecar.comparison import Comparison, ComparisonState
 from sidecar.config import Config, ModelConfig
 from sidecar.decode import Decoded, Decoder, batches
-from sidecar.event import Batch, Event, Form, Schema, TooManyEvents, Unreadable
+from sidecar.event import Batch, Event, Form, Refusal, Schema, TooManyEvents, Unreadable
+from sidecar.labels import Labels, Misjoined
+from sidecar.labelwire import DecodedLabels, Label, LabelDecoder
 from sidecar.learn import Learner, LearnerState
-from sidecar.metrics import DROP_REASONS, REJECT_REASONS
+from sidecar.metrics import DROP_REASONS, LABEL_REJECT_REASONS, REJECT_REASONS
 from sidecar.reference.profile import Profile
 from sidecar.schema import learning_schema
 from sidecar.traffic import Traffic, TrafficState
 
 _FLUSH_AT = 256
+
+_MISJOINED: dict[Misjoined, tuple[str, str]] = {
+    "unknown_id": ("$.id", "no prediction with this id is kept: there was none, or its time is over"),
+    "duplicate": ("$.id", "the prediction has its label, and the first one counts"),
+    "invalid": ("$.label", "expected a number, as the prediction was one"),
+}
 
 
 class ModelState(msgspec.Struct, frozen=True):
@@ -80,6 +89,7 @@ class Model:
         self.unknown = 0
         self.learner: Learner | None = None
         self.comparison: Comparison | None = None
+        self.labels = Labels(config.labels, config.windows, now=now) if config.labels else None
         self._set_reference(profile, now=now)
 
     @property
@@ -89,12 +99,19 @@ class Model:
 
     def schema(self) -> Schema:
         """Return the schema to begin to decode this model's events by."""
-        return self.comparison.schema if self.comparison else learning_schema(self.name)
+        schema = self.comparison.schema if self.comparison else learning_schema(self.name)
+        return self.with_ids(schema)
+
+    def with_ids(self, schema: Schema) -> Schema:
+        """Return the schema, with ids where labels are awaited."""
+        return replace(schema, ids=self.labels is not None)
 
     def observe(self, batch: Batch, *, now: float, wall: datetime) -> None:
         """Count a batch of this model's events; the last one to be learned from ends the learning."""
         self.traffic.observe(batch, now=now)
         self.unknown += batch.unknown
+        if self.labels is not None:
+            self.labels.keep(batch.identified, now=now)
         if self.learner is not None:
             used = self.learner.add(batch)
             if not self.learner.complete:
@@ -109,6 +126,8 @@ class Model:
         before, self.config = self.config, config
         if self.traffic.bounds != config.latency.bounds() or self.traffic.windows != config.windows:
             self.traffic = Traffic(config.latency, config.windows, now=now)
+        if before.labels != config.labels or before.windows != config.windows:
+            self.labels = Labels(config.labels, config.windows, now=now) if config.labels else None
         if profile is None and before.reference is None and before.learn == config.learn:
             profile = self.comparison.profile if self.comparison else None
             if profile is None:
@@ -168,10 +187,13 @@ class Monitor:
         self._epoch = start - timedelta(seconds=now)
         self.models = {model.name: Model(model, profiles[model.name], now=now) for model in config.models}
         self._decoder = self._make_decoder(config)
+        self._label_decoder = _label_decoder(config)
         self._waiting: list[Event] = []
         self.events: dict[str, int] = {}
         self.rejected: dict[tuple[str, str], int] = {}
         self.dropped: dict[tuple[str, str], int] = {}
+        self.labels: dict[str, int] = {}
+        self.labels_rejected: dict[tuple[str, str], int] = {}
 
     @classmethod
     def restored(cls, state: MonitorState, *, now: float) -> "Monitor":
@@ -225,6 +247,9 @@ class Monitor:
             self.rejected.setdefault((transport, reason), 0)
         for reason in DROP_REASONS:
             self.dropped.setdefault((transport, reason), 0)
+        self.labels.setdefault(transport, 0)
+        for reason in LABEL_REJECT_REASONS:
+            self.labels_rejected.setdefault((transport, reason), 0)
 
     def submit(self, body: bytes, form: Form, *, transport: str, now: float) -> Decoded:
         """Count the events of a body; refused ones are counted as such and told in the result.
@@ -262,6 +287,54 @@ class Monitor:
         self._waiting += decoded.events
         if len(self._waiting) >= _FLUSH_AT:
             self._flush(now=now)
+
+    def submit_labels(self, body: bytes, form: Form, *, transport: str, now: float) -> DecodedLabels:
+        """Join the labels of a body to their predictions; refused ones are counted as such and told in the result.
+
+        Raises Unreadable or TooManyEvents where nothing of the body was counted.
+        """
+        try:
+            decoded = self._label_decoder.decode(body, form)
+        except Unreadable:
+            self.reject_labels(transport, "unreadable")
+            raise
+        except TooManyEvents:
+            self.reject_labels(transport, "too_many_labels")
+            raise
+        self.flush(now=now)
+        self._join(decoded, now=now)
+        self.labels[transport] += decoded.accepted
+        for reason, count in decoded.refusals.by_kind.items():
+            self.labels_rejected[transport, reason] += count
+        return decoded
+
+    def _join(self, decoded: DecodedLabels, *, now: float) -> None:
+        by_model: dict[str, list[tuple[int, Label]]] = {}
+        for index, label in decoded.labels:
+            name = next(iter(self.models)) if label.model is None and len(self.models) == 1 else label.model
+            model = self.models.get(name) if name is not None else None
+            if model is None:
+                told = "required, because there are several" if name is None else f"Invalid value {name[:100]!r}"
+                reason = f"{told}; there is: {', '.join(self.models)}"
+                decoded.refusals.add(Refusal(index, "$.model", reason, "unknown_model"))
+            elif model.labels is None:
+                reason = f"model {model.name!r} takes no labels: there is no `labels` in its configuration"
+                decoded.refusals.add(Refusal(index, "$.model", reason, "not_configured"))
+            else:
+                by_model.setdefault(model.name, []).append((index, label))
+        for name, found in by_model.items():
+            labels = self.models[name].labels
+            assert labels is not None  # as has been seen to
+            answers = labels.join([(label.id, label.label) for _, label in found], now=now)
+            for (index, _), answer in zip(found, answers, strict=True):
+                if answer is None:
+                    decoded.accepted += 1
+                else:
+                    decoded.refusals.add(Refusal(index, *_MISJOINED[answer], answer))
+
+    def reject_labels(self, transport: str, reason: str, count: int = 1) -> None:
+        """Count labels, or a body that stands for one, as refused."""
+        self.labels_rejected[transport, reason] += count
 
     def reject(self, transport: str, reason: str, count: int = 1) -> None:
         """Count events, or a body that stands for one, as refused."""
@@ -306,13 +379,19 @@ class Monitor:
                 models[name] = Model(model_config, profiles[name], now=now)
         self._config, self.models = config, models
         learned_so_far = {
-            name: self._decoder.schema(name) for name, m in models.items() if m.learner and m.learner.rows
+            name: m.with_ids(self._decoder.schema(name)) for name, m in models.items() if m.learner and m.learner.rows
         }
         self._decoder = self._make_decoder(config)
+        self._label_decoder = _label_decoder(config)
         for schema in learned_so_far.values():
             self._decoder.update(schema)
         if self.journal is not None:
             self.journal.reconfigured(config, profiles, now=now)
+
+
+def _label_decoder(config: Config) -> LabelDecoder:
+    limits = config.limits
+    return LabelDecoder(labels_per_body=limits.events_per_body, string_length=limits.string_length)
 
 
 def rows_from(batch: Batch, first: int) -> Batch:

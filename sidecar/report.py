@@ -265,6 +265,47 @@ def _latency(model: Model, reading: TrafficReading) -> Report:
     }
 
 
+def quality_report(monitor: Monitor, *, now: float) -> Report:
+    """Report how right the predictions were whose labels came in each window; None for models that take no labels."""
+    monitor.flush(now=now)
+    models = {name: _quality(model, now=now) for name, model in monitor.models.items()}
+    return {"timestamp": utc_text(monitor.wall(now)), "models": models}
+
+
+def _quality(model: Model, *, now: float) -> Report | None:
+    labels = model.labels
+    if labels is None:
+        return None
+    reading, classes = labels.read(now=now), labels.classes
+    return {
+        "predictions": {
+            "kept": labels.kept,
+            "pending": labels.pending.waiting,
+            "expired": labels.expired,
+            "evicted": labels.evicted,
+            "repeated": labels.repeated,
+        },
+        "positive": labels.config.positive,
+        "min_labels": labels.config.min_labels,
+        "windows": {
+            window.text: {
+                "labels": int(reading.labels[w]),
+                "coverage": _finite(reading.coverage[w]),
+                "accuracy": _finite(reading.accuracy[w]),
+                "classes": {
+                    name: {"precision": _finite(reading.precision[w, c]), "recall": _finite(reading.recall[w, c])}
+                    for c, name in enumerate(classes)
+                },
+                "brier_score": _finite(reading.brier_score[w]),
+                "calibration_error": _finite(reading.calibration_error[w]),
+                "mean_absolute_error": _finite(reading.mean_absolute_error[w]),
+                "root_mean_square_error": _finite(reading.root_mean_square_error[w]),
+            }
+            for w, window in enumerate(labels.windows)
+        },
+    }
+
+
 def _finite(value: float | np.floating[Any]) -> float | None:
     return float(value) if math.isfinite(value) else None
 

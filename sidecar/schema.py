@@ -33,6 +33,8 @@ def event_type(schema: Schema, *, string_length: int) -> Any:
         ("latency_ms", _Milliseconds, None),
         ("error", bool, False),
     ]
+    if schema.ids:
+        fields.append(("id", identifier(string_length) | None, None))
     return msgspec.defstruct(
         "Event", fields, bases=(Event,), tag_field="model", tag=schema.model, namespace={"schema": schema}
     )
@@ -49,6 +51,7 @@ def columns_type(schema: Schema, *, string_length: int, buffers: bool) -> Any:
     number = list[float | None] | memoryview if buffers else list[float | None]
     probability = list[_Probability] | memoryview if buffers else list[_Probability]
     milliseconds = list[_Milliseconds] | memoryview if buffers else list[_Milliseconds]
+    ids = [("id", list[identifier(string_length) | None] | None, None)] if schema.ids else []  # type: ignore[misc]
     columns = msgspec.defstruct(
         "Columns",
         [
@@ -57,6 +60,7 @@ def columns_type(schema: Schema, *, string_length: int, buffers: bool) -> Any:
             ("probability", probability | None, None),
             ("latency_ms", milliseconds | None, None),
             ("error", list[bool] | None, None),
+            *ids,
             ("model", None, None),  # refused, because a body is of one model, named beside the columns
         ],
         eq=False,
@@ -68,6 +72,13 @@ def columns_type(schema: Schema, *, string_length: int, buffers: bool) -> Any:
         tag=schema.model,
         eq=False,
         namespace={"schema": schema},
+    )
+
+
+def identifier(string_length: int) -> Any:
+    """Return the type of the id of a prediction."""
+    return (
+        Annotated[str, Meta(min_length=1, max_length=string_length)] | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     )
 
 
@@ -126,6 +137,7 @@ def grown(schema: Schema, row: dict[str, Any], *, features: int, string_length: 
         categorical=_inputs_first(categorical),
         ignored=tuple(ignored),
         learning=schema.learning,
+        ids=schema.ids,
     )
 
 

@@ -13,19 +13,21 @@ from sidecar.collector import Collector, LoadState, StorageState
 from sidecar.monitor import Monitor
 from sidecar.openapi import PATH as DESCRIPTION
 from sidecar.page import Page
-from sidecar.report import NotThere, Report, drift_report, latency_report, utc_text
+from sidecar.report import NotThere, Report, drift_report, latency_report, quality_report, utc_text
 from sidecar.scrape import exposition
 
 PATHS = (
     "/",
     "/drift",
     "/latency",
+    "/quality",
     "/alerts",
     "/health",
     "/-/healthy",
     "/-/ready",
     "/-/reload",
     "/monitor",
+    "/labels",
     DESCRIPTION,
 )
 """Paths that are taken, whatever the one of the metrics."""
@@ -68,6 +70,7 @@ class Web:
             web.get("/", self.page),
             web.get("/drift", self.drift),
             web.get("/latency", self.latency),
+            web.get("/quality", self.quality),
             web.get("/alerts", self.alerts),
             web.get("/health", self.health),
             web.get("/-/healthy", self.healthy),
@@ -102,6 +105,10 @@ class Web:
         """Answer with latency and errors."""
         model = request.query.get("model")
         return _answer(lambda: latency_report(self._monitor, now=self._clock(), model=model))
+
+    async def quality(self, request: web.Request) -> web.Response:
+        """Answer with how right predictions were, by their labels."""
+        return _answer(lambda: quality_report(self._monitor, now=self._clock()))
 
     async def alerts(self, request: web.Request) -> web.Response:
         """Answer with the conditions of alerts that hold now, and with what Alertmanager holds if its URL is known."""

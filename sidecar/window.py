@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.arrays import StateError, buffer, from_buffer
-from sidecar.bins import Indices
+from sidecar.bins import Floats, Indices
 
 PANES = 60
 """Panes a window. The newest is being filled, so a window covers between 59/60 and all of its length."""
@@ -109,3 +109,39 @@ class Windows:
     def _next_end(self) -> float:
         ends = ((pane + 1) * seconds for pane, seconds in zip(self._pane, self._pane_seconds, strict=True))
         return min(ends, default=float("inf"))
+
+
+class Sums:
+    """Add numbers up in `size` places over windows of `lengths` seconds, and since the start.
+
+    A window is added up anew from its panes by who reads it, so that no error of rounding outlives its pane.
+    """
+
+    def __init__(self, size: int, lengths: Sequence[float], *, now: float) -> None:
+        self._pane_seconds = [length / PANES for length in lengths]
+        self._pane = [int(now // seconds) for seconds in self._pane_seconds]
+        self._rings = [np.zeros((PANES, size)) for _ in lengths]
+        self._ever = np.zeros(size)
+
+    def add(self, values: Floats, *, now: float) -> None:
+        """Add a value to each place."""
+        self._advance(now)
+        for ring, pane in zip(self._rings, self._pane, strict=True):
+            ring[pane % PANES] += values
+        self._ever += values
+
+    def sums(self, *, now: float) -> Floats:
+        """Return the sums in each window, shape `(windows, size)`."""
+        self._advance(now)
+        return np.array([ring.sum(axis=0) for ring in self._rings])
+
+    def ever(self) -> Floats:
+        """Return the sums since the start, shape `(size,)`. A view: valid until the next call."""
+        return self._ever
+
+    def _advance(self, now: float) -> None:
+        for i, (ring, seconds) in enumerate(zip(self._rings, self._pane_seconds, strict=True)):
+            newest = max(int(now // seconds), self._pane[i])
+            for pane in range(max(self._pane[i] + 1, newest - PANES + 1), newest + 1):
+                ring[pane % PANES] = 0
+            self._pane[i] = newest

@@ -6,15 +6,14 @@ protocol in `front`, which takes plain ones for a fraction of the cost.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
 
 from sidecar.config import Limits
-from sidecar.decode import Decoded
-from sidecar.event import Form, TooManyEvents, Unreadable
+from sidecar.event import Form, Refusals, TooManyEvents, Unreadable
 from sidecar.listen.refusals import RefusalLog
-from sidecar.monitor import Monitor
 
 HTTP, UNIX_STREAM = "http", "unix_stream"
 RETRY_AFTER_SECONDS = 1
@@ -30,15 +29,41 @@ class Answer(msgspec.Struct, frozen=True):
     close: bool = False
 
 
+class Taken(Protocol):
+    """What became of the events, or labels, of a body."""
+
+    refusals: Refusals
+
+    @property
+    def accepted(self) -> int:
+        """Number of those that were counted."""
+
+
+class Intake(Protocol):
+    """What bodies are handed to: the monitor for events, LabelIntake for labels."""
+
+    def open_transport(self, transport: str) -> None:
+        """Begin to export the counters of a transport, from zero."""
+
+    def submit(self, body: bytes, form: Form, *, transport: str, now: float) -> Taken:
+        """Count what is in a body; raises Unreadable or TooManyEvents where nothing of it was counted."""
+
+    def reject(self, transport: str, reason: str) -> None:
+        """Count a body as refused."""
+
+    def drop(self, transport: str, reason: str) -> None:
+        """Count a body as lost."""
+
+
 class Ingest:
-    """Answer `POST /monitor`.
+    """Answer `POST /monitor`, or `POST /labels`.
 
     Bodies being received may take `limits.inflight_bytes` together; past that a request is turned away with 503 before
     it is read, and nothing of it is counted.
     """
 
-    def __init__(self, monitor: Monitor, limits: Limits, clock: Callable[[], float]) -> None:
-        self._monitor = monitor
+    def __init__(self, intake: Intake, limits: Limits, clock: Callable[[], float]) -> None:
+        self._intake = intake
         self._clock = clock
         self._inflight_bytes = 0
         self._freed = asyncio.Event()
@@ -49,7 +74,7 @@ class Ingest:
 
     def open(self, transport: str) -> None:
         """Begin to take bodies that come by `transport`."""
-        self._monitor.open_transport(transport)
+        self._intake.open_transport(transport)
         self._refusals[transport] = RefusalLog(transport, self._clock)
 
     def handler(self, transport: str) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -114,7 +139,7 @@ class Ingest:
         """Count the events of a body."""
         form = self._forms.get(content_type) or self._form(content_type)
         try:
-            decoded = self._monitor.submit(body, form, transport=transport, now=self._clock())
+            decoded = self._intake.submit(body, form, transport=transport, now=self._clock())
         except Unreadable as error:
             return self._refuse(400, f"unreadable body: {error}", transport)
         except TooManyEvents as error:
@@ -126,14 +151,14 @@ class Ingest:
 
     def too_slow(self, transport: str) -> Answer:
         """Refuse a body that did not arrive in time."""
-        self._monitor.reject(transport, "unreadable")
+        self._intake.reject(transport, "unreadable")
         return self._refuse(
             408, f"the body did not arrive within {self.limits.body_timeout.text}", transport, close=True
         )
 
     def cut_short(self, transport: str) -> Answer:
         """Refuse a body whose end did not come, or that is not packed as it says."""
-        self._monitor.reject(transport, "unreadable")
+        self._intake.reject(transport, "unreadable")
         reason = "unreadable body: it was cut short, or is not what Content-Encoding says"
         return self._refuse(400, reason, transport)
 
@@ -150,15 +175,15 @@ class Ingest:
         return form
 
     def _too_large(self, transport: str) -> Answer:
-        self._monitor.reject(transport, "too_large")
+        self._intake.reject(transport, "too_large")
         return self._refuse(413, f"the body is larger than {self.limits.body_bytes} bytes", transport)
 
     def _overloaded(self, transport: str) -> Answer:
-        self._monitor.drop(transport, "overload")
+        self._intake.drop(transport, "overload")
         return _answer(503, {"error": "too many bodies at once: send it again"}, retry=True)
 
 
-def _refused(decoded: Decoded) -> dict[str, object]:
+def _refused(decoded: Taken) -> dict[str, object]:
     refusals = decoded.refusals
     errors = [{"index": r.index, "path": r.path, "reason": r.reason} for r in refusals.first]
     return {"accepted": decoded.accepted, "rejected": refusals.total, "errors": errors}

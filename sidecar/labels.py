@@ -1,0 +1,246 @@
+"""Labels: what turned out to be true, joined to what a model had predicted, and counted."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sidecar import quality
+from sidecar.bins import Category, Floats, category_text
+from sidecar.config import FIRST_CLASSES, OTHER_CLASS, LabelsConfig
+from sidecar.configfile import Duration
+from sidecar.event import Identified, Identifier
+from sidecar.pending import Pending, Prediction, Said, digest
+from sidecar.quality import CALIBRATION_BINS
+from sidecar.window import Sums, Windows
+
+Misjoined = Literal["unknown_id", "duplicate", "invalid"]
+"""Why a label was not counted: no prediction is kept for its id, it has a label, or the label is no number."""
+
+_LABELS, _GONE, _CORRECT, _DIFFERENCES = range(4)
+_CALIBRATION = 4
+_CAME_TRUE = _CALIBRATION + CALIBRATION_BINS
+_OUTCOMES = _CAME_TRUE + CALIBRATION_BINS
+
+_BRIER, _ABSOLUTE, _SQUARED = range(3)
+_PROBABILITY = 3
+_SUMS = _PROBABILITY + CALIBRATION_BINS
+
+_LARGEST_DIFFERENCE = 1e100
+"""Differences of numbers are cut here, so that no square or sum of them is infinite, from which no sum recovers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was counted, since the start or in windows; then every array has an axis of windows first.
+
+    `labels` are those joined, `gone` predictions that were forgotten without one. `outcomes` (predicted by actual) are
+    of the classes that are told apart, and of all others together; `correct` is exact for those, too. Brier score and
+    calibration are of the labels whose prediction had a probability, `differences` those of numbers.
+    """
+
+    labels: NDArray[np.int64]
+    gone: NDArray[np.int64]
+    correct: NDArray[np.int64]
+    outcomes: NDArray[np.int64]
+    calibration: NDArray[np.int64]
+    came_true: NDArray[np.int64]
+    probability: Floats
+    brier: Floats
+    differences: NDArray[np.int64]
+    absolute: Floats
+    squared: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReading:
+    """Statistics of every window, arrays of shape `(windows,)` or `(windows, classes)`; NaN is what cannot be said."""
+
+    labels: NDArray[np.int64]
+    coverage: Floats
+    accuracy: Floats
+    precision: Floats
+    recall: Floats
+    brier_score: Floats
+    calibration_error: Floats
+    mean_absolute_error: Floats
+    root_mean_square_error: Floats
+
+
+class Labels:
+    """Keep the predictions of a model that have an id, and count the labels that come for them.
+
+    Windows are of the time at which a label comes.
+    """
+
+    def __init__(self, config: LabelsConfig, windows: Sequence[Duration], *, now: float) -> None:
+        self.config = config
+        self.windows = tuple(windows)
+        self.pending = Pending(config.most, config.ttl.seconds)
+        self.kept = self.repeated = self.expired = self.evicted = 0
+        self._most_classes = len(config.classes) or FIRST_CLASSES
+        self._classes: dict[str, tuple[int, int]] = {}
+        for name in (*config.classes, *(() if config.positive is None else (config.positive,))):
+            self._class(name)
+        self._numbers_are_classes = bool(config.classes) or config.positive is not None
+        self._positive = None if config.positive is None else digest(config.positive)
+        self._since = now
+        lengths = [window.seconds for window in windows]
+        self._windows = Windows(_OUTCOMES + (self._most_classes + 1) ** 2, lengths, now=now)
+        self._sums = Sums(_SUMS, lengths, now=now)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that are told apart, so far."""
+        return tuple(self._classes)
+
+    def keep(self, identified: Sequence[Identified], *, now: float) -> None:
+        """Keep predictions until their labels come."""
+        if not identified:
+            return
+        self.expire(now=now)
+        keys = [digest(entry.id) for entry in identified]
+        predictions = [self._prediction(entry.prediction, entry.probability) for entry in identified]
+        repeated, evicted = self.pending.keep(keys, predictions, now=now)
+        self.kept += len(keys) - repeated
+        self.repeated += repeated
+        self.evicted += evicted
+        self._let_go(evicted, now)
+
+    def expire(self, *, now: float) -> None:
+        """Forget predictions whose time is over."""
+        expired = self.pending.expire(now=now)
+        self.expired += expired
+        self._let_go(expired, now)
+
+    def join(self, labels: Sequence[tuple[Identifier, Category]], *, now: float) -> list[Misjoined | None]:
+        """Count labels, and return for each why it was not, or None."""
+        self.expire(now=now)
+        indices: list[int] = []
+        sums = np.zeros(_SUMS)
+        answers = [self._join(id_, label, indices, sums) for id_, label in labels]
+        if indices:
+            self._windows.add(np.array(indices), now=now)
+            self._sums.add(sums, now=now)
+        return answers
+
+    def _join(self, id_: Identifier, label: Category, indices: list[int], sums: Floats) -> Misjoined | None:
+        number = self.pending.find(digest(id_))
+        if number is None:
+            return "unknown_id"
+        if self.pending.labelled(number):
+            return "duplicate"
+        predicted = self.pending.prediction(number)
+        if predicted.said is Said.NUMBER:
+            if not isinstance(label, int | float) or isinstance(label, bool):
+                return "invalid"
+            difference = min(abs(predicted.number - label), _LARGEST_DIFFERENCE)
+            indices.append(_DIFFERENCES)
+            sums[_ABSOLUTE] += difference
+            sums[_SQUARED] += difference**2
+        else:
+            assert label is not None  # the wire has no such label
+            self._compare(predicted, *self._class(category_text(label)), indices, sums)
+        indices.append(_LABELS)
+        self.pending.settle(number)
+        return None
+
+    def _compare(self, predicted: Prediction, actual: int, exactly: int, indices: list[int], sums: Floats) -> None:
+        correct = predicted.said is Said.CLASS and predicted.class_digest == exactly
+        if predicted.said is Said.CLASS:
+            indices.append(_OUTCOMES + predicted.class_index * (self._most_classes + 1) + actual)
+            if correct:
+                indices.append(_CORRECT)
+        elif self._positive is None:
+            return  # a probability, and nothing that says of what
+        probability = predicted.probability
+        if not math.isnan(probability):
+            came_true = correct if self._positive is None else exactly == self._positive
+            at = quality.calibration_bin(probability)
+            indices.append(_CALIBRATION + at)
+            if came_true:
+                indices.append(_CAME_TRUE + at)
+            sums[_PROBABILITY + at] += probability
+            sums[_BRIER] += (probability - came_true) ** 2
+
+    def _prediction(self, prediction: Category, probability: float | None) -> Prediction:
+        likely = math.nan if probability is None else probability
+        if prediction is None or prediction != prediction:
+            return Prediction(Said.NOTHING, 0, 0, 0.0, likely)
+        number = isinstance(prediction, int | float) and not isinstance(prediction, bool)
+        if number and not self._numbers_are_classes:
+            return Prediction(Said.NUMBER, 0, 0, float(prediction), likely)
+        return Prediction(Said.CLASS, *self._class(category_text(prediction)), 0.0, likely)
+
+    def _class(self, name: str) -> tuple[int, int]:
+        """Return the index of a class, and the digest that tells it from all that share the index."""
+        known = self._classes.get(name)
+        if known is not None:
+            return known
+        found = digest(name)
+        if len(self._classes) >= self._most_classes or name == OTHER_CLASS:
+            return self._most_classes, found
+        self._classes[name] = len(self._classes), found
+        return self._classes[name]
+
+    def _let_go(self, count: int, now: float) -> None:
+        if count:
+            self._windows.add_counts(_GONE, np.array([count]), now=now)
+
+    def ever(self) -> Tally:
+        """Return what was counted since the start."""
+        return self._tally(self._windows.ever(), self._sums.ever())
+
+    def counts(self, *, now: float) -> Tally:
+        """Return what was counted in each window."""
+        self.expire(now=now)
+        return self._tally(self._windows.counts(now=now), self._sums.sums(now=now))
+
+    def _tally(self, counts: NDArray[np.int64], sums: Floats) -> Tally:
+        side = self._most_classes + 1
+        return Tally(
+            labels=counts[..., _LABELS],
+            gone=counts[..., _GONE],
+            correct=counts[..., _CORRECT],
+            outcomes=counts[..., _OUTCOMES:].reshape(*counts.shape[:-1], side, side),
+            calibration=counts[..., _CALIBRATION:_CAME_TRUE],
+            came_true=counts[..., _CAME_TRUE:_OUTCOMES],
+            probability=sums[..., _PROBABILITY:],
+            brier=sums[..., _BRIER],
+            differences=counts[..., _DIFFERENCES],
+            absolute=sums[..., _ABSOLUTE],
+            squared=sums[..., _SQUARED],
+        )
+
+    def read(self, *, now: float) -> QualityReading:
+        """Return the statistics of every window. Those of fewer than `min_labels` are NaN.
+
+        So is the coverage until predictions of the start have had their time: before, only those are settled that
+        have a label.
+        """
+        tally = self.counts(now=now)
+        classes = len(self._classes)
+        decided, probable = tally.outcomes.sum(axis=(-2, -1)), tally.calibration.sum(axis=-1)
+        had_their_time = now >= self._since + self.config.ttl.seconds
+        settled = tally.labels + tally.gone if had_their_time else np.zeros_like(tally.labels)
+        return QualityReading(
+            labels=tally.labels.copy(),
+            coverage=self._enough(quality.ratio(tally.labels, settled), settled),
+            accuracy=self._enough(quality.ratio(tally.correct, decided), decided),
+            precision=self._enough(quality.precision(tally.outcomes)[:, :classes], decided[:, None]),
+            recall=self._enough(quality.recall(tally.outcomes)[:, :classes], decided[:, None]),
+            brier_score=self._enough(quality.ratio(tally.brier, probable), probable),
+            calibration_error=self._enough(
+                quality.calibration_error(tally.calibration, tally.came_true, tally.probability), probable
+            ),
+            mean_absolute_error=self._enough(quality.ratio(tally.absolute, tally.differences), tally.differences),
+            root_mean_square_error=self._enough(
+                np.sqrt(quality.ratio(tally.squared, tally.differences)), tally.differences
+            ),
+        )
+
+    def _enough(self, values: Floats, samples: NDArray[np.int64]) -> Floats:
+        return np.where(samples >= self.config.min_labels, values, np.nan)

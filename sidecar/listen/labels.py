@@ -1,0 +1,28 @@
+"""`POST /labels`: bodies of labels, received just as those of events are, and counted apart from them."""
+
+from sidecar.event import Form
+from sidecar.labelwire import DecodedLabels
+from sidecar.monitor import Monitor
+
+
+class LabelIntake:
+    """Hand bodies of labels to the monitor; for `Ingest`."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    def open_transport(self, transport: str) -> None:
+        """Begin to export the counters of a transport, from zero."""
+        self._monitor.open_transport(transport)
+
+    def submit(self, body: bytes, form: Form, *, transport: str, now: float) -> DecodedLabels:
+        """Join the labels of a body; raises Unreadable or TooManyEvents where nothing of it was counted."""
+        return self._monitor.submit_labels(body, form, transport=transport, now=now)
+
+    def reject(self, transport: str, reason: str) -> None:
+        """Count a body as refused."""
+        self._monitor.reject_labels(transport, reason)
+
+    def drop(self, transport: str, reason: str) -> None:
+        """Count a body as lost, like one of events."""
+        self._monitor.drop(transport, reason)
