@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 from demo.process import SidecarProcess
 from sidecar import __version__, metrics
 from sidecar.collector import Collector, LoadState, StorageState
-from sidecar.config import Config, DriftConfig, Learn, ModelConfig
+from sidecar.config import Config, DriftConfig, LabelsConfig, Learn, ModelConfig
 from sidecar.configfile import Duration
 from sidecar.event import Form
 from sidecar.metrics import CATALOGUE, Metric
@@ -77,6 +77,44 @@ def fixed_state() -> Collector:
     return collector_of(monitor, storage)
 
 
+def labelled_state() -> Collector:
+    """Return a collector of everything there is: also of labels, of a model of classes and of one of numbers."""
+    windows = (Duration("1m"), Duration("1h"))
+    fraud = ModelConfig(
+        name="fraud",
+        reference="fraud.profile.json",
+        windows=windows,
+        labels=LabelsConfig(ttl=Duration("80s"), most=60, positive="fraud", min_labels=10),
+    )
+    price = ModelConfig(name="price", windows=windows, labels=LabelsConfig(min_labels=3))
+    monitor = Monitor(
+        Config(models=(fraud, price)),
+        {"fraud": fraud_profile(), "price": None},
+        now=0.0,
+        start=datetime(2026, 11, 2, tzinfo=UTC),
+    )
+    monitor.open_transport("http")
+    first = [
+        event(model="fraud", id=i, prediction=("fraud", "legitimate")[i % 2], probability=i / 64) for i in range(64)
+    ]
+    submit(monitor, [*first, first[-1]], now=10.0)
+    second = [event(model="fraud", id=f"b{i}") for i in range(30)]
+    judged = [{"model": "fraud", "id": i, "label": ("fraud", "legitimate")[i % 3 == 0]} for i in range(40, 60)]
+    submit_labels(monitor, [*judged, judged[0], {"model": "fraud", "id": 0, "label": "fraud"}], now=30.0)
+    submit(monitor, second, now=60.0)
+    submit(monitor, [event(model="price", id=i, prediction=i * 1.5, probability=None) for i in range(4)], now=60.0)
+    of_second = [{"model": "fraud", "id": f"b{i}", "label": ("legitimate", "odd")[i == 0]} for i in range(25)]
+    of_prices = [{"model": "price", "id": i, "label": i + 0.25} for i in range(4)]
+    submit_labels(monitor, [*of_second, *of_prices, {"model": "price", "id": 9}], now=95.0)
+    submit(monitor, [event(model="fraud", features={"amount": 1.0, "merchant": "visa"}) for _ in range(200)], now=95.0)
+    storage = StorageState(checkpoint_timestamp_seconds=1793577700.5, checkpoint_bytes=778709)
+    return collector_of(monitor, storage)
+
+
+def submit_labels(monitor: Monitor, labels: Any, *, now: float) -> None:
+    monitor.submit_labels(json.dumps(labels).encode(), Form.JSON, transport="http", now=now)
+
+
 def submit(monitor: Monitor, body: Any, *, now: float) -> None:
     monitor.submit(json.dumps(body).encode(), Form.JSON, transport="http", now=now)
     monitor.flush(now=now)
@@ -103,6 +141,12 @@ def test_exposition_of_a_fixed_state_is_the_golden_one(golden: Golden, accept: s
 
 
 @pytest.mark.parametrize(("accept", "suffix"), [(TEXT, "prom"), (OPENMETRICS, "openmetrics")])
+def test_exposition_with_labels_is_the_golden_one(golden: Golden, accept: str, suffix: str) -> None:
+    text = exposed(labelled_state(), accept)
+    golden(f"labels.{suffix}", steady(text))
+
+
+@pytest.mark.parametrize(("accept", "suffix"), [(TEXT, "prom"), (OPENMETRICS, "openmetrics")])
 def test_exposition_while_learning_is_the_golden_one(golden: Golden, accept: str, suffix: str) -> None:
     monitor = Monitor(Config(), {"default": None}, now=0.0, start=datetime(2026, 11, 2, tzinfo=UTC))
     monitor.open_transport("http")
@@ -112,7 +156,7 @@ def test_exposition_while_learning_is_the_golden_one(golden: Golden, accept: str
 
 
 def test_promtool_finds_nothing_to_say() -> None:
-    text = exposed(fixed_state())
+    text = exposed(labelled_state())
     finished = subprocess.run(
         [program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
@@ -142,7 +186,7 @@ def test_both_formats_carry_the_same_samples() -> None:
 
 @pytest.mark.parametrize("accept", [TEXT, OPENMETRICS])
 def test_exports_the_catalogue_with_its_types_help_and_labels_in_its_order_and_nothing_else(accept: str) -> None:
-    families = families_of(fixed_state(), accept)
+    families = families_of(labelled_state(), accept)
     assert [family.name for family in families] == [metric.name.removesuffix("_total") for metric in CATALOGUE]
     for family, metric in zip(families, CATALOGUE, strict=True):
         assert (family.type, family.documentation) == (metric.type, metric.help)

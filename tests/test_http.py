@@ -49,7 +49,8 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SidecarProcess]:
         yield process
 
 
-READ_PATHS = [path for path in (*PATHS, "/metrics") if path not in ("/monitor", "/-/reload")]
+WRITE_PATHS = ("/monitor", "/labels")
+READ_PATHS = [path for path in (*PATHS, "/metrics") if path not in (*WRITE_PATHS, "/-/reload")]
 
 
 def columns(**changes: Any) -> dict[str, Any]:
@@ -294,12 +295,12 @@ def test_does_not_have_paths_that_write_on_the_network_listener(fraud: SidecarPr
     assert request(fraud.web_urls[0], method, path, b"").status == 404
 
 
-@pytest.mark.parametrize("path", [*READ_PATHS, "/monitor", "/-/reload"])
+@pytest.mark.parametrize("path", [*READ_PATHS, *WRITE_PATHS, "/-/reload"])
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_answers_405_and_what_is_allowed_on_the_ingest_listener(fraud: SidecarProcess, method: str, path: str) -> None:
     reply = request(fraud.url, method, path)
     assert reply.status == 405
-    assert reply.headers["Allow"] == ("POST" if path in ("/monitor", "/-/reload") else "GET,HEAD")
+    assert reply.headers["Allow"] == ("POST" if path in (*WRITE_PATHS, "/-/reload") else "GET,HEAD")
 
 
 QUERIES = {
