@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Numbers of events of this process; `dropped` is by reason, and they sum up to what was logged.
+    """Numbers of events and labels of this process; `dropped` is by reason, and they sum up to what was logged.
 
     `accepted` were counted by the sidecar, or taken by its datagram socket, which answers nothing.
     """

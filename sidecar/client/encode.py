@@ -1,4 +1,4 @@
-"""Events to bodies: columns in MessagePack, and bare errors as lines of JSON.
+"""Events to bodies: columns in MessagePack, bare errors as lines of JSON, and labels as a list in JSON.
 
 A column is encoded by a call of its own, so that an application with other threads gets the interpreter in between.
 """
@@ -8,29 +8,36 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sidecar.client import messagepack
-from sidecar.client.event import Event
+from sidecar.client.event import Event, Label
 
 _PLAIN = frozenset((float, int, str, bool, type(None)))
 
 
 class Body(NamedTuple):
-    """What is sent at once: its bytes, their media type, and the events that are in them."""
+    """What is sent at once: its bytes, their media type, the events or labels in them, and the path they go to."""
 
     content: bytes
     media_type: str
-    events: Sequence[Event]
+    events: Sequence[Event | Label]
+    path: str = "/monitor"
+
+
+_Write = Callable[[Sequence[Any], str | None], Body]
 
 
 class Unfit(Exception):
     """A value that no event can carry."""
 
 
-def bodies(events: Sequence[Event], model: str | None) -> tuple[list[Body], int]:
-    """Return the bodies that carry these events, and the number of events that hold what cannot be sent."""
+def bodies(queued: Sequence[Event | Label], model: str | None) -> tuple[list[Body], int]:
+    """Return the bodies that carry events and then labels, and the number of those that hold what cannot be sent."""
     made, unfit = [], 0
+    events = [item for item in queued if len(item) != 2]
     rows = [event for event in events if event[0] is not None]
     bare = [event for event in events if event[0] is None]
-    for some, write in ((rows, _columns), (bare, _lines)):
+    labels = [item for item in queued if len(item) == 2] if len(events) < len(queued) else []
+    kinds: tuple[tuple[Sequence[Any], _Write], ...] = ((rows, _columns), (bare, _lines), (labels, _labels))
+    for some, write in kinds:
         if not some:
             continue
         body = _written(some, write, model)
@@ -43,9 +50,7 @@ def bodies(events: Sequence[Event], model: str | None) -> tuple[list[Body], int]
     return made, unfit
 
 
-def _written(
-    events: Sequence[Event], write: Callable[[Sequence[Event], str | None], Body], model: str | None
-) -> Body | None:
+def _written(events: Sequence[Any], write: _Write, model: str | None) -> Body | None:
     try:
         return write(events, model)
     except Exception:  # noqa: BLE001  (values are the caller's objects, and may do anything when they are looked at)
@@ -53,7 +58,7 @@ def _written(
 
 
 def _columns(events: Sequence[Event], model: str | None) -> Body:
-    rows, predictions, probabilities, latencies, errors = zip(*events, strict=True)
+    rows, predictions, probabilities, latencies, errors, ids = zip(*events, strict=True)
     names: dict[Any, Any] = {}
     for row in rows:
         names.update(row)
@@ -65,6 +70,8 @@ def _columns(events: Sequence[Event], model: str | None) -> Body:
     }
     if any(errors) or not (features or others):
         others["error"] = _column(errors)
+    if ids.count(None) < len(ids):
+        others["id"] = messagepack.column([None if id_ is None else str(id_) for id_ in ids])
     document = {"columns": messagepack.mapping({"features": messagepack.mapping(features)} | others)}
     if model is not None:
         document["model"] = messagepack.text(model)
@@ -86,11 +93,27 @@ def _lines(events: Sequence[Event], model: str | None) -> Body:
     import json
 
     lines = []
-    for _, prediction, probability, latency, _ in events:
+    for _, prediction, probability, latency, _, _ in events:
         fields = {"prediction": prediction, "probability": probability, "latency_ms": latency, "model": model}
         given = {name: _finite(plain_value(value)) for name, value in fields.items() if value is not None}
         lines.append(json.dumps({"error": True, **given}, ensure_ascii=False).encode())
     return Body(b"\n".join(lines), "application/x-ndjson", events)
+
+
+def _labels(labels: Sequence[Label], model: str | None) -> Body:
+    import json
+
+    named = {} if model is None else {"model": model}
+    documents = [{"id": str(id_), "label": _label(label), **named} for id_, label in labels]
+    content = json.dumps({"labels": documents}, ensure_ascii=False).encode()
+    return Body(content, "application/json", labels, "/labels")
+
+
+def _label(value: Any) -> Any:
+    value = _finite(plain_value(value))
+    if value is None:
+        raise Unfit(value)
+    return value
 
 
 def plain_value(value: Any) -> Any:

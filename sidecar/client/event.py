@@ -1,6 +1,9 @@
-"""An event on its way: a plain tuple, because making anything else costs the caller more."""
+"""An event and a label on their way: plain tuples, because making anything else costs the caller more."""
 
 from typing import Any
 
-Event = tuple[dict[Any, Any] | None, Any, Any, Any, bool]
-"""Features, prediction, probability, latency in milliseconds, error. Features are None in a bare error only."""
+Event = tuple[dict[Any, Any] | None, Any, Any, Any, bool, Any]
+"""Features, prediction, probability, latency in milliseconds, error, id. Features are None in a bare error only."""
+
+Label = tuple[Any, Any]
+"""The id of a prediction, and what turned out to be true."""

@@ -74,10 +74,10 @@ class Measurement:
             self._open = False
             held, self._held = self._held, []
         if not held and self._failed:
-            held = [(None, None, None, None, True)]
-        for features, prediction, probability, latency, error in held:
+            held = [(None, None, None, None, True, None)]
+        for features, prediction, probability, latency, error, id_ in held:
             latency = latency_ms if latency is None else latency
-            event = (features, prediction, probability, latency, error or self._failed)
+            event = (features, prediction, probability, latency, error or self._failed, id_)
             if self._outer is None or not self._outer.hold(self._owner, event):
                 self._put(event)
 

@@ -14,7 +14,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from sidecar.client.counts import Counts, Stats
-from sidecar.client.event import Event
+from sidecar.client.event import Event, Label
 from sidecar.client.measurement import CURRENT, Measurement
 from sidecar.client.sender import Sender
 from sidecar.client.transport import default_target, transport
@@ -63,7 +63,7 @@ class Monitor:
 
     def _begin(self) -> None:
         """Start from nothing: at first, and in the child of a fork, where no thread but one goes on."""
-        self._queue: deque[Event | threading.Event] = deque()
+        self._queue: deque[Event | Label | threading.Event] = deque()
         self._counts = Counts()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -83,8 +83,12 @@ class Monitor:
         probability: Any = None,
         latency_ms: Any = None,
         error: bool = False,
+        id: Any = None,
     ) -> None:
-        """Queue an event; neither waits nor raises, whatever it is given. Only an error may come without features."""
+        """Queue an event; neither waits nor raises, whatever it is given. Only an error may come without features.
+
+        An `id` is what `label` refers to later: text, an integer, or what `str` makes text of.
+        """
         try:
             measurement = CURRENT.get()
             if measurement is None and len(self._queue) >= self.queue_events:
@@ -95,10 +99,20 @@ class Monitor:
             if own is None and not failed:
                 self._counts.drop("no_features")
                 return
-            event = (own, prediction, probability, latency_ms, failed)
+            event = (own, prediction, probability, latency_ms, failed, id)
             if measurement is None or not measurement.hold(self, event):
                 self._put(event)
         except Exception:  # noqa: BLE001  (what is passed may raise anything, and monitoring must not fail the model)
+            self._counts.drop("invalid")
+
+    def label(self, id: Any, label: Any) -> None:
+        """Queue what turned out to be true of the prediction with this id; neither waits nor raises."""
+        try:
+            if id is None or label is None:
+                self._counts.drop("invalid")
+            else:
+                self._put((id, label))
+        except Exception:  # noqa: BLE001  (as in `log`)
             self._counts.drop("invalid")
 
     def drop(self, reason: str, events: int) -> None:
@@ -160,12 +174,12 @@ class Monitor:
                 self._counts.drop("closed", len(self._take(self.queue_events)))
 
     def stats(self) -> Stats:
-        """Return how many events were accepted, rejected, dropped and are queued, in this process."""
+        """Return how many events and labels were accepted, rejected, dropped and are queued, in this process."""
         with self._sender.moving:
             waiting = sum(type(item) is tuple for item in self._queue.copy())
             return self._counts.stats(queued=waiting + self._sender.in_hand)
 
-    def _put(self, event: Event) -> None:
+    def _put(self, event: Event | Label) -> None:
         length = len(self._queue)
         if length >= self.queue_events:
             self._counts.drop("queue_full")
@@ -228,9 +242,9 @@ class Monitor:
         for marker in markers:
             marker.set()
 
-    def _take(self, most: int, markers: list[threading.Event] | None = None) -> list[Event]:
+    def _take(self, most: int, markers: list[threading.Event] | None = None) -> list[Event | Label]:
         """Take events off the queue, up to the first that somebody waits for to be sent."""
-        taken: list[Event] = []
+        taken: list[Event | Label] = []
         while len(taken) < most:
             try:
                 item = self._queue.popleft()

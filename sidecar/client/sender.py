@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sidecar.client.counts import Counts
 from sidecar.client.encode import Body, bodies
-from sidecar.client.event import Event
+from sidecar.client.event import Event, Label
 from sidecar.client.transport import Overloaded, TooLarge, Transport, TransportError, Unanswered, Unreachable
 
 GIVE_UP_SECONDS = 30.0
@@ -35,7 +35,7 @@ class Sender:
         # Held while events go from one number to another, so that who adds them up sees each once; never by `log`.
         self.moving = threading.RLock()
 
-    def send(self, events: Sequence[Event]) -> None:
+    def send(self, events: Sequence[Event | Label]) -> None:
         """Send events, and count what became of each; returns when that is known."""
         try:
             self._send(events)
@@ -48,7 +48,7 @@ class Sender:
         """Close the connection."""
         self._way.close()
 
-    def _send(self, events: Sequence[Event]) -> None:
+    def _send(self, events: Sequence[Event | Label]) -> None:
         made, unfit = bodies(events, self._model)
         if unfit:
             self._drop("invalid", unfit)

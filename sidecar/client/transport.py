@@ -102,7 +102,7 @@ class Http:
 
     def __init__(self, url: str, *, timeout_seconds: float, path: str | None = None) -> None:
         self._parts = urlsplit(url)
-        self._resource = self._parts.path.rstrip("/").removesuffix("/monitor") + "/monitor"
+        self._base = self._parts.path.rstrip("/").removesuffix("/monitor")
         self._timeout_seconds = timeout_seconds
         self._path = path
         self._connection: HTTPConnection | None = None
@@ -113,7 +113,7 @@ class Http:
 
         try:
             connection = self._connect()
-            connection.request("POST", self._resource, body.content, {"Content-Type": body.media_type})
+            connection.request("POST", self._base + body.path, body.content, {"Content-Type": body.media_type})
         except (OSError, HTTPException) as error:
             self.close()
             raise _unreachable(error) from error

@@ -1,4 +1,7 @@
-"""Prediction events over a Unix datagram socket: one event, or one NDJSON or columnar batch, a datagram."""
+"""Prediction events over a Unix datagram socket: one event, or one NDJSON or columnar batch, a datagram.
+
+A datagram of labels is an object that begins with the key `labels`.
+"""
 
 import asyncio
 import re
@@ -18,6 +21,7 @@ DATAGRAM_BYTES = 256 * 1024
 
 _DRAINED_AT_ONCE = 256
 _WHOLE_JSON = re.compile(rb'\s*(?:\[|\{\s*"columns"|\{\s*"model"\s*:\s*"[^"\\]*"\s*,\s*"columns")')
+_LABELS = re.compile(rb'\s*\{\s*"labels"')
 _MSGPACK_MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
 
 
@@ -61,10 +65,15 @@ class DatagramListener:
                 self._refuse("too_large", f"the datagram is longer than {DATAGRAM_BYTES} bytes")
             else:
                 self._take(bytes(self._buffer[:size]), texts)
+        self._flush(texts)
+        return taken
+
+    def _flush(self, texts: list[bytes]) -> None:
+        """Submit the events that came one by one so far."""
         if texts:
             decoded = self._monitor.submit_texts(texts, transport=TRANSPORT, now=self._clock())
             self._refusals.tell(decoded.refusals)
-        return taken
+            texts.clear()
 
     def _take(self, datagram: bytes, texts: list[bytes]) -> None:
         """Put the events of a datagram among `texts`, or count a datagram that is more than lines of JSON."""
@@ -72,6 +81,9 @@ class DatagramListener:
             self._refuse("unreadable", "the datagram is empty")
         elif datagram[0] in _MSGPACK_MAPS:
             self._submit(datagram, Form.MSGPACK)
+        elif _LABELS.match(datagram):
+            self._flush(texts)
+            self._submit_labels(datagram)
         elif _WHOLE_JSON.match(datagram):
             self._submit(datagram, Form.JSON)
         elif b"\n" in datagram:
@@ -82,6 +94,14 @@ class DatagramListener:
     def _submit(self, datagram: bytes, form: Form) -> None:
         try:
             decoded = self._monitor.submit(datagram, form, transport=TRANSPORT, now=self._clock())
+        except (Unreadable, TooManyEvents) as error:  # counted by the monitor
+            self._refusals.tell_body(str(error))
+        else:
+            self._refusals.tell(decoded.refusals)
+
+    def _submit_labels(self, datagram: bytes) -> None:
+        try:
+            decoded = self._monitor.submit_labels(datagram, Form.JSON, transport=TRANSPORT, now=self._clock())
         except (Unreadable, TooManyEvents) as error:  # counted by the monitor
             self._refusals.tell_body(str(error))
         else:

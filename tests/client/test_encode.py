@@ -30,7 +30,7 @@ class Level(float, Enum):
 
 
 def event(features: dict[Any, Any] | None, *, error: bool = False, latency: float | None = None) -> Event:
-    return (features, None, None, latency, error)
+    return (features, None, None, latency, error, None)
 
 
 def columns(body: Body) -> Any:
@@ -152,6 +152,7 @@ logged = st.lists(
         st.none() | st.floats(0, 1) | st.sampled_from([2.0, 1, 0, float("nan")]),
         st.none() | st.floats(0, 1e6) | st.sampled_from([-1.0, 3, float("inf")]),
         st.booleans(),
+        st.none() | st.sampled_from(["x", 7, 2.5]),
     ),
     min_size=1,
     max_size=12,

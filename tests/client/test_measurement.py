@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from sidecar.client import Monitor
-from sidecar.client.event import Event
+from sidecar.client.event import Event, Label
 from tests.client.support import EVENT
 
 
@@ -18,7 +18,8 @@ class Recorded(Monitor):
         self.events: list[Event] = []
         super().__init__("http://127.0.0.1:9", queue_events=3)
 
-    def _put(self, event: Event) -> None:
+    def _put(self, event: Event | Label) -> None:
+        assert len(event) == 6
         self.events.append(event)
 
     @property
@@ -63,7 +64,7 @@ def test_a_failure_without_events_is_an_event_and_a_success_is_none(monitor: Rec
     assert monitor.events == []
     with suppress(ZeroDivisionError), monitor.measure():
         raise ZeroDivisionError
-    [(features, _, _, latency, error)] = monitor.events
+    [(features, _, _, latency, error, _)] = monitor.events
     assert (features, error) == (None, True)
     assert latency >= 0
 
