@@ -241,6 +241,7 @@ def _tally_families(families: Families, model: str, labels: Labels) -> None:
         (metrics.LABEL_PREDICTIONS_REPEATED, labels.repeated),
         (metrics.LABEL_PENDING, waiting),
         (metrics.LABELS, int(tally.labels)),
+        (metrics.LABELS_COMPARED, int(tally.outcomes.sum())),
         (metrics.LABELS_CORRECT, int(tally.correct)),
         (metrics.CALIBRATION_SQUARED_ERROR, float(tally.brier)),
         (metrics.DIFFERENCES, int(tally.differences)),

@@ -121,6 +121,7 @@ LABEL_PENDING = Metric(
     "model_label_pending_predictions", "gauge", _MODEL, "Predictions that are kept and have no label yet."
 )
 LABELS = Metric("model_labels_total", "counter", _MODEL, "Labels that were joined to their prediction.")
+LABELS_COMPARED = Metric("model_labels_compared_total", "counter", _MODEL, "Labels of predictions that were a class.")
 LABELS_CORRECT = Metric("model_labels_correct_total", "counter", _MODEL, "Labels that are the class predicted.")
 LABEL_OUTCOMES = Metric(
     "model_label_outcomes_total",
@@ -318,6 +319,7 @@ CATALOGUE: tuple[Metric, ...] = (
     LABEL_PREDICTIONS_UNLABELLED,
     LABEL_PENDING,
     LABELS,
+    LABELS_COMPARED,
     LABELS_CORRECT,
     LABEL_OUTCOMES,
     CALIBRATION_OBSERVATIONS,

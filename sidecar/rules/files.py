@@ -15,6 +15,8 @@ from sidecar.rules import (
     health_alerts,
     pod_gauges,
     progressive_delivery,
+    quality_alerts,
+    quality_recording,
     service_alerts,
     service_recording,
 )
@@ -50,6 +52,8 @@ _METRIC_TEMPLATES = (
     "goes no further."
 )
 _CANARY = "Flagger: a Canary that asks it. Copy the metrics to yours; `model` is the name of the model in the metrics."
+_QUALITY_RECORDING = "How right predictions are, by the labels that come back, over the whole fleet."
+_QUALITY_ALERTS = "The alert on accuracy. It needs labels, and is silent without."
 _HEALTH_ALERTS = "Alerts on the sidecar itself."
 _POD_GAUGES = (
     "INSTEAD OF ../drift.recording.yml, never beside it: the same records from the drift gauges of "
@@ -117,8 +121,10 @@ def _rule_files(settings: Settings) -> dict[str, tuple[str, list[Group]]]:
         "drift.recording.yml": (_DRIFT_RECORDING, drift_recording.groups(settings.drift)),
         "service.recording.yml": (_SERVICE_RECORDING, service_recording.groups(settings)),
         "canary.recording.yml": (_CANARY_RECORDING, canary_recording.groups(settings)),
+        "quality.recording.yml": (_QUALITY_RECORDING, quality_recording.groups(settings.quality)),
         "drift.alerts.yml": (_DRIFT_ALERTS, drift_alerts.groups(settings)),
         "service.alerts.yml": (_SERVICE_ALERTS, service_alerts.groups(settings)),
+        "quality.alerts.yml": (_QUALITY_ALERTS, quality_alerts.groups(settings)),
         "canary.alerts.yml": (_CANARY_ALERTS, canary_alerts.groups(settings)),
         "health.alerts.yml": (_HEALTH_ALERTS, health_alerts.groups(settings)),
     }

@@ -182,3 +182,63 @@ def side_latency_p95(side: Side, window: str) -> str:
 def candidate_latency_ratio(window: str) -> str:
     """Name how many times as long the candidate takes as stable, at p95."""
     return f"model:candidate_latency:p95_ratio{window}"
+
+
+def label_outcomes(window: str) -> str:
+    """Name the labels of a window by predicted and actual class."""
+    return f"model_label:outcomes:increase{window}"
+
+
+def labels_compared(window: str) -> str:
+    """Name the labels of a window whose prediction was a class."""
+    return f"model:labels_compared:increase{window}"
+
+
+def label_hits(window: str) -> str:
+    """Name the labels of a window that are what was predicted, by class."""
+    return f"model_class:label_hits:increase{window}"
+
+
+def accuracy(window: str) -> str:
+    """Name the share of labels that are what was predicted."""
+    return f"model:accuracy:ratio{window}"
+
+
+def precision(window: str) -> str:
+    """Name the share of predictions of a class that were right."""
+    return f"model_class:precision:ratio{window}"
+
+
+def recall(window: str) -> str:
+    """Name the share of what was of a class that had been predicted."""
+    return f"model_class:recall:ratio{window}"
+
+
+def brier_score(window: str) -> str:
+    """Name the Brier score."""
+    return f"model:brier_score:mean{window}"
+
+
+def calibration_error(window: str) -> str:
+    """Name the expected calibration error."""
+    return f"model:calibration_error:ratio{window}"
+
+
+def mean_absolute_error(window: str) -> str:
+    """Name the mean absolute error of predictions that are numbers."""
+    return f"model:absolute_error:mean{window}"
+
+
+def root_mean_square_error(window: str) -> str:
+    """Name the root of their mean squared error."""
+    return f"model:squared_error:root_mean{window}"
+
+
+def labels(window: str) -> str:
+    """Name the labels of a window."""
+    return f"model:labels:increase{window}"
+
+
+def label_coverage(window: str) -> str:
+    """Name the share of predictions that got a label."""
+    return f"model:label_coverage:ratio{window}"

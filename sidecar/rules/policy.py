@@ -57,6 +57,7 @@ ALERTS: dict[str, Policy] = {
     "CandidateDataDrift": Policy("5m", "warning", "alert"),
     "CandidatePredictionDrift": Policy("5m", "warning", "alert"),
     "CandidateHighErrorRate": Policy("2m", "critical", "alert"),
+    "ModelAccuracyLow": Policy("10m", "warning", "alert"),
     "ModelSidecarDown": Policy("5m", "critical", "alert"),
     "ModelSidecarNoEvents": Policy("5m", "warning", "alert"),
     "ModelSidecarEventsDropped": Policy("5m", "warning", "alert"),

@@ -147,6 +147,15 @@ class Objectives(_Section, frozen=True):
         return tuple(sorted(windows, key=milliseconds))
 
 
+class Quality(_Section, frozen=True):
+    """Say over which window labels are looked at, and how often predictions are to be right."""
+
+    window: Duration = "1h"
+    interval: Duration = "1m"
+    min_labels: Count = 100
+    accuracy: Share = 0.8
+
+
 class Health(_Section, frozen=True):
     """Say when the sidecar itself needs a person."""
 
@@ -232,6 +241,7 @@ class Settings(_Section, frozen=True):
     drift: Drift = Drift()
     service: Service = Service()
     objectives: Objectives = Objectives()
+    quality: Quality = Quality()
     health: Health = Health()
     canary: Canary = Canary()
     links: Links = Links()

@@ -176,6 +176,20 @@ def _service() -> list[Case]:
     ]
 
 
+def _quality() -> list[Case]:
+    window = SETTINGS.quality.window
+    accuracy, labels = names.accuracy(window), names.labels_compared(window)
+    return [
+        Case(
+            alert="ModelAccuracyLow",
+            signals={accuracy: Gauge(MODEL, 0.7, 0.9), labels: Gauge(MODEL, 400.0, 400.0)},
+            labels=MODEL,
+            # At 400 labels 0.76 is just what chance may do to 0.8.
+            harmless=[{accuracy: 0.7601}, {labels: 99.0}, {labels: None}, {accuracy: None}],
+        )
+    ]
+
+
 def _burns() -> list[Case]:
     objectives = SETTINGS.objectives
     slos = [("LatencyBudgetBurn", latency_slo(one), one.target) for one in objectives.latency]
@@ -327,5 +341,6 @@ CASES = [
     *_service(),
     *_candidate(),
     *_burns(),
+    *_quality(),
     *_health(),
 ]

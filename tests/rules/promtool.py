@@ -12,6 +12,7 @@ from tests.plugins.programs import program
 
 RULES = Path(__file__).parents[2] / "rules"
 DRIFT_RECORDING = RULES / "drift.recording.yml"
+QUALITY_RECORDING = RULES / "quality.recording.yml"
 SERVICE_RECORDING = RULES / "service.recording.yml"
 
 

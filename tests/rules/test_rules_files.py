@@ -30,6 +30,19 @@ UNREAD = {
     metrics.STORAGE_CHECKPOINT_TIMESTAMP,
     metrics.STORAGE_CHECKPOINT_BYTES,
     metrics.BUILD_INFO,
+    metrics.LABEL_PREDICTIONS,
+    metrics.LABEL_PREDICTIONS_REPEATED,
+    metrics.LABEL_PENDING,
+    metrics.WINDOW_LABELS,
+    metrics.ACCURACY,
+    metrics.PRECISION,
+    metrics.RECALL,
+    metrics.BRIER_SCORE,
+    metrics.CALIBRATION_ERROR,
+    metrics.MEAN_ABSOLUTE_ERROR,
+    metrics.ROOT_MEAN_SQUARE_ERROR,
+    metrics.LABELS_RECEIVED,
+    metrics.LABELS_REJECTED,
 }
 """Metrics for people and dashboards that no rule reads."""
 

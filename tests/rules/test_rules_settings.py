@@ -118,6 +118,7 @@ def test_windows_and_durations_can_be_as_short_as_seconds(tmp_path: Path) -> Non
             "interval": "1s",
             "burn": [{"factor": 14.4, "long": "30s", "short": "10s", "severity": "critical", "for": "1s"}],
         },
+        "quality": {"interval": "1s"},
         "health": {"interval": "1s"},
         "alerts": {name: {"for": "2s"} for name in ALERTS},
     }

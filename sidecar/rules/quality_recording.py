@@ -1,0 +1,104 @@
+"""Recording rules for how right predictions are, by the labels that come back, over the whole fleet."""
+
+from sidecar import metrics
+from sidecar.config import OTHER_CLASS
+from sidecar.metrics import Metric
+from sidecar.rules import names
+from sidecar.rules.names import MODEL
+from sidecar.rules.rule import Group, Record
+from sidecar.rules.settings import Quality
+
+_CELL = f"{MODEL}, predicted, actual"
+_READY = f"max without (window) ({metrics.LABEL_COVERAGE.name})"
+
+
+def groups(settings: Quality) -> list[Group]:
+    """Return the group. All of it is absent where no labels come."""
+    window = settings.window
+    unlabelled = metrics.LABEL_PREDICTIONS_UNLABELLED.name
+    cells, hits = names.label_outcomes(window), names.label_hits(window)
+    return [
+        Group(
+            name="model-quality",
+            interval=settings.interval,
+            comment="Statistics of the labels that came in the window, exact over the fleet: sums of counters, then "
+            "the formula. Absent where no labels come.",
+            rules=[
+                Record(record=cells, expr=_increase(metrics.LABEL_OUTCOMES, window, by=_CELL)),
+                Record(record=names.labels_compared(window), expr=_increase(metrics.LABELS_COMPARED, window)),
+                Record(
+                    record=names.accuracy(window),
+                    expr=f"{_increase(metrics.LABELS_CORRECT, window)}\n/\n  ({names.labels_compared(window)} > 0)",
+                ),
+                Record(
+                    record=hits,
+                    expr=f"{_as_class(cells, 'predicted')}\nand on ({_CELL}, class)\n  {_as_class(cells, 'actual')}",
+                    comment="Where the class predicted is the actual one.",
+                ),
+                *(
+                    Record(
+                        record=record,
+                        expr=(
+                            f"sum by ({MODEL}, class) ({hits})\n/\n"
+                            f"  (sum by ({MODEL}, class) ({_as_class(cells, of)}) > 0)"
+                        ),
+                    )
+                    for record, of in ((names.precision(window), "predicted"), (names.recall(window), "actual"))
+                ),
+                Record(
+                    record=names.brier_score(window),
+                    expr=(
+                        f"{_increase(metrics.CALIBRATION_SQUARED_ERROR, window)}\n/\n"
+                        f"  ({_increase(metrics.CALIBRATION_OBSERVATIONS, window)} > 0)"
+                    ),
+                ),
+                Record(
+                    record=names.calibration_error(window),
+                    expr=(
+                        f"sum by ({MODEL}) (\n  abs(\n"
+                        f"    {_increase(metrics.CALIBRATION_PROBABILITY, window, by=f'{MODEL}, bin')}\n"
+                        f"    - {_increase(metrics.CALIBRATION_CAME_TRUE, window, by=f'{MODEL}, bin')}\n"
+                        f"  )\n)\n/\n  ({_increase(metrics.CALIBRATION_OBSERVATIONS, window)} > 0)"
+                    ),
+                ),
+                Record(
+                    record=names.mean_absolute_error(window),
+                    expr=(
+                        f"{_increase(metrics.ABSOLUTE_ERROR, window)}\n/\n"
+                        f"  ({_increase(metrics.DIFFERENCES, window)} > 0)"
+                    ),
+                ),
+                Record(
+                    record=names.root_mean_square_error(window),
+                    expr=(
+                        f"sqrt(\n  {_increase(metrics.SQUARED_ERROR, window)}\n  /\n"
+                        f"    ({_increase(metrics.DIFFERENCES, window)} > 0)\n)"
+                    ),
+                ),
+                Record(
+                    record=names.labels(window),
+                    expr=f"sum by ({MODEL}) (\n  increase({metrics.LABELS.name}[{window}]) and {_READY}\n)",
+                    comment="Of replicas whose first predictions have had their time: before, a replica knows only of "
+                    "those that got a label.",
+                ),
+                Record(
+                    record=names.label_coverage(window),
+                    expr=(
+                        f"{names.labels(window)}\n/\n  (\n    {names.labels(window)}\n    + sum by ({MODEL}) (\n"
+                        f"        sum without (reason) (increase({unlabelled}[{window}]))\n"
+                        f"        and {_READY}\n      )\n    > 0\n  )"
+                    ),
+                    comment="Of the predictions whose wait for a label ended in the window, the share that got one.",
+                ),
+            ],
+        )
+    ]
+
+
+def _increase(metric: Metric, window: str, *, by: str = MODEL) -> str:
+    return f"sum by ({by}) (increase({metric.name}[{window}]))"
+
+
+def _as_class(cells: str, label: str) -> str:
+    """Put the class that is predicted, or actual, in the label `class`."""
+    return f'label_replace({cells}{{{label}!="{OTHER_CLASS}"}}, "class", "$1", "{label}", "(.*)")'
