@@ -5,17 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from sidecar import quality
+from sidecar.arrays import StateError
 from sidecar.bins import Category, Floats, category_text
 from sidecar.config import FIRST_CLASSES, OTHER_CLASS, LabelsConfig
 from sidecar.configfile import Duration
 from sidecar.event import Identified, Identifier
-from sidecar.pending import Pending, Prediction, Said, digest
+from sidecar.pending import Pending, PendingState, Prediction, Said, digest
 from sidecar.quality import CALIBRATION_BINS
-from sidecar.window import Sums, Windows
+from sidecar.window import Sums, SumsState, Windows, WindowsState
 
 Misjoined = Literal["unknown_id", "duplicate", "invalid"]
 """Why a label was not counted: no prediction is kept for its id, it has a label, or the label is no number."""
@@ -70,6 +72,20 @@ class QualityReading:
     root_mean_square_error: Floats
 
 
+class LabelsState(msgspec.Struct, frozen=True):
+    """What Labels hold; `since` is when they began."""
+
+    since: float
+    classes: list[str]
+    pending: PendingState
+    windows: WindowsState
+    sums: SumsState
+    kept: int
+    repeated: int
+    expired: int
+    evicted: int
+
+
 class Labels:
     """Keep the predictions of a model that have an id, and count the labels that come for them.
 
@@ -108,13 +124,17 @@ class Labels:
         self.kept += len(keys) - repeated
         self.repeated += repeated
         self.evicted += evicted
-        self._let_go(evicted, now)
+        if evicted:
+            self._windows.add_counts(_GONE, np.array([evicted]), now=now)
 
     def expire(self, *, now: float) -> None:
-        """Forget predictions whose time is over."""
-        expired = self.pending.expire(now=now)
-        self.expired += expired
-        self._let_go(expired, now)
+        """Forget predictions whose time is over.
+
+        Each counts at its own time, so that it makes no difference when somebody looks.
+        """
+        for then, expired in self.pending.expire(now=now):
+            self.expired += expired
+            self._windows.add_counts(_GONE, np.array([expired]), now=then)
 
     def join(self, labels: Sequence[tuple[Identifier, Category]], *, now: float) -> list[Misjoined | None]:
         """Count labels, and return for each why it was not, or None."""
@@ -186,9 +206,31 @@ class Labels:
         self._classes[name] = len(self._classes), found
         return self._classes[name]
 
-    def _let_go(self, count: int, now: float) -> None:
-        if count:
-            self._windows.add_counts(_GONE, np.array([count]), now=now)
+    def state(self) -> LabelsState:
+        """Return a copy of everything that `restore` wants."""
+        return LabelsState(
+            since=self._since,
+            classes=list(self._classes),
+            pending=self.pending.state(),
+            windows=self._windows.state(),
+            sums=self._sums.state(),
+            kept=self.kept,
+            repeated=self.repeated,
+            expired=self.expired,
+            evicted=self.evicted,
+        )
+
+    def restore(self, state: LabelsState) -> None:
+        """Go on from a state of the same configuration and windows; raises StateError where it cannot be one."""
+        if len(set(state.classes)) != len(state.classes) or len(state.classes) > self._most_classes:
+            raise StateError("there are more classes than are told apart, or one is there twice")
+        self._classes = {name: (i, digest(name)) for i, name in enumerate(state.classes)}
+        self.pending.restore(state.pending, classes=self._most_classes)
+        self._windows.restore(state.windows)
+        self._sums.restore(state.sums)
+        self._since = state.since
+        self.kept, self.repeated = state.kept, state.repeated
+        self.expired, self.evicted = state.expired, state.evicted
 
     def ever(self) -> Tally:
         """Return what was counted since the start."""

@@ -375,5 +375,5 @@ DROP_REASONS = ("overload",)
 SET_ASIDE_REASONS = ("damaged", "foreign", "format", "incomplete", "unreadable")
 """Values of `reason` on `model_sidecar_storage_set_aside_total`, all exported from the start."""
 
-STORED_PARTS = ("traffic", "comparison", "learning")
+STORED_PARTS = ("traffic", "comparison", "learning", "labels")
 """Values of `part` on `model_sidecar_storage_begun_anew_total`, all exported from the start."""

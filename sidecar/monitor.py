@@ -16,7 +16,7 @@ from sidecar.comparison import Comparison, ComparisonState
 from sidecar.config import Config, ModelConfig
 from sidecar.decode import Decoded, Decoder, batches
 from sidecar.event import Batch, Event, Form, Refusal, Schema, TooManyEvents, Unreadable
-from sidecar.labels import Labels, Misjoined
+from sidecar.labels import Labels, LabelsState, Misjoined
 from sidecar.labelwire import DecodedLabels, Label, LabelDecoder
 from sidecar.learn import Learner, LearnerState
 from sidecar.metrics import DROP_REASONS, LABEL_REJECT_REASONS, REJECT_REASONS
@@ -42,6 +42,7 @@ class ModelState(msgspec.Struct, frozen=True):
     profile: Profile | None
     comparison: ComparisonState | None
     learner: LearnerState | None
+    labels: LabelsState | None = None
 
 
 class MonitorState(msgspec.Struct, frozen=True):
@@ -53,6 +54,8 @@ class MonitorState(msgspec.Struct, frozen=True):
     events: dict[str, int]
     rejected: list[tuple[str, str, int]]
     dropped: list[tuple[str, str, int]]
+    labels: dict[str, int] = {}
+    labels_rejected: list[tuple[str, str, int]] = []
 
 
 class Journal(Protocol):
@@ -67,8 +70,14 @@ class Journal(Protocol):
     def submitted_texts(self, texts: Sequence[bytes], *, transport: str, now: float) -> None:
         """Keep events that came one by one and were counted."""
 
+    def submitted_labels(self, body: bytes, form: Form, *, transport: str, now: float) -> None:
+        """Keep a body of labels that was joined."""
+
     def rejected(self, transport: str, reason: str, count: int) -> None:
         """Keep what was refused outside of a body that was counted."""
+
+    def rejected_labels(self, transport: str, reason: str, count: int) -> None:
+        """Keep what was refused of labels outside of a body that was joined."""
 
     def dropped(self, transport: str, reason: str, count: int) -> None:
         """Keep what was lost."""
@@ -147,6 +156,7 @@ class Model:
             profile=self.comparison.profile if self.comparison else None,
             comparison=self.comparison.state() if self.comparison else None,
             learner=self.learner.state() if self.learner else None,
+            labels=self.labels.state() if self.labels else None,
         )
 
     def restore(self, state: ModelState) -> None:
@@ -159,6 +169,10 @@ class Model:
             self.learner.restore(state.learner)
         else:
             raise StateError(f"model {self.name!r} has a profile without counts, or counts without a profile")
+        if (self.labels is None) != (state.labels is None):
+            raise StateError(f"model {self.name!r} has labels that its configuration does not await, or lacks them")
+        if self.labels is not None and state.labels is not None:
+            self.labels.restore(state.labels)
 
     def _finish_learning(self, learner: Learner, *, now: float, wall: datetime) -> None:
         profile = learner.profile(model=self.name, model_version=self.config.version, created=wall)
@@ -209,6 +223,8 @@ class Monitor:
         monitor.events = dict(state.events)
         monitor.rejected = {(transport, reason): count for transport, reason, count in state.rejected}
         monitor.dropped = {(transport, reason): count for transport, reason, count in state.dropped}
+        monitor.labels |= state.labels
+        monitor.labels_rejected |= {(transport, reason): count for transport, reason, count in state.labels_rejected}
         return monitor
 
     def state(self, *, now: float) -> MonitorState:
@@ -221,6 +237,8 @@ class Monitor:
             events=dict(self.events),
             rejected=[(*key, count) for key, count in self.rejected.items()],
             dropped=[(*key, count) for key, count in self.dropped.items()],
+            labels=dict(self.labels),
+            labels_rejected=[(*key, count) for key, count in self.labels_rejected.items()],
         )
 
     def set_time_of_day(self, wall: datetime, *, now: float) -> None:
@@ -306,6 +324,8 @@ class Monitor:
         self.labels[transport] += decoded.accepted
         for reason, count in decoded.refusals.by_kind.items():
             self.labels_rejected[transport, reason] += count
+        if self.journal is not None:
+            self.journal.submitted_labels(body, form, transport=transport, now=now)
         return decoded
 
     def _join(self, decoded: DecodedLabels, *, now: float) -> None:
@@ -335,6 +355,8 @@ class Monitor:
     def reject_labels(self, transport: str, reason: str, count: int = 1) -> None:
         """Count labels, or a body that stands for one, as refused."""
         self.labels_rejected[transport, reason] += count
+        if self.journal is not None:
+            self.journal.rejected_labels(transport, reason, count)
 
     def reject(self, transport: str, reason: str, count: int = 1) -> None:
         """Count events, or a body that stands for one, as refused."""

@@ -10,9 +10,12 @@ from enum import IntEnum
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from sidecar.arrays import StateError, buffer, from_buffer
+from sidecar.bins import Indices
 from sidecar.event import Identifier
 
 
@@ -48,6 +51,16 @@ class Prediction(NamedTuple):
     probability: float
 
 
+class PendingState(msgspec.Struct, frozen=True):
+    """What Pending hold, oldest first, as arrays of a little-endian kind each; see `_KINDS`."""
+
+    columns: list[memoryview]
+
+
+_KINDS = ("<i8", "<f8", "|b1", "<i1", "<i2", "<i8", "<f8", "<f8")
+"""Of digests of ids, times, whether labelled, what was said, index and digest of the class, number and probability."""
+
+
 class Pending:
     """Keep the last `most` predictions, each for `ttl_seconds`, labelled or not.
 
@@ -59,25 +72,23 @@ class Pending:
         self._ttl_seconds = ttl_seconds
         self._numbers: dict[int, int] = {}
         self._oldest = self._next = 0
-        self._key = np.zeros(most, np.int64)
-        self._kept_at = np.zeros(most, np.float64)
-        self._labelled = np.zeros(most, np.bool_)
-        self._said = np.zeros(most, np.int8)
-        self._class_index = np.zeros(most, np.int16)
-        self._class_digest = np.zeros(most, np.int64)
-        self._number = np.zeros(most, np.float64)
-        self._probability = np.zeros(most, np.float64)
+        self._columns: list[NDArray[Any]] = [np.zeros(most, kind[1:]) for kind in _KINDS]
+        self._key, self._kept_at, self._labelled, *self._of_prediction = self._columns
         self.waiting = 0
 
     def __len__(self) -> int:
         return self._next - self._oldest
 
-    def expire(self, *, now: float) -> int:
-        """Forget predictions whose time is over, and return how many of them had no label."""
-        kept, over = range(self._oldest, self._next), now - self._ttl_seconds
-        if not kept or self._kept_at[self._oldest % self._most] > over:
-            return 0
-        return self._forget(bisect_right(kept, over, key=lambda number: self._kept_at[number % self._most]))
+    def expire(self, *, now: float) -> list[tuple[float, int]]:
+        """Forget predictions whose time is over; returns when that was, in order, and how many of them had no label."""
+        kept, ttl = range(self._oldest, self._next), self._ttl_seconds
+        if not kept or self._kept_at[self._oldest % self._most] + ttl > now:
+            return []
+        count = bisect_right(kept, now, key=lambda number: self._kept_at[number % self._most] + ttl)
+        at = self._places(self._oldest, count)
+        times, counts = np.unique(self._kept_at[at][~self._labelled[at]], return_counts=True)
+        self._forget(count)
+        return list(zip((times + ttl).tolist(), counts.tolist(), strict=True))
 
     def keep(self, keys: Sequence[int], predictions: Sequence[Prediction], *, now: float) -> tuple[int, int]:
         """Keep predictions by the digests of their ids; the first of an id is the one that counts.
@@ -103,14 +114,8 @@ class Pending:
 
     def prediction(self, number: int) -> Prediction:
         """Return what is kept of a prediction."""
-        at = number % self._most
-        return Prediction(
-            Said(int(self._said[at])),
-            int(self._class_index[at]),
-            int(self._class_digest[at]),
-            float(self._number[at]),
-            float(self._probability[at]),
-        )
+        said, *others = (column[number % self._most].item() for column in self._of_prediction)
+        return Prediction(Said(said), *others)
 
     def labelled(self, number: int) -> bool:
         """Tell whether a prediction has its label."""
@@ -123,21 +128,13 @@ class Pending:
 
     def _append(self, fresh: Mapping[int, Prediction], now: float) -> None:
         numbers = range(self._next, self._next + len(fresh))
-        at = np.arange(numbers.start, numbers.stop) % self._most
+        at = self._places(numbers.start, len(numbers))
         self._numbers.update(zip(fresh, numbers, strict=True))
         self._key[at] = list(fresh)
         self._kept_at[at] = now
         self._labelled[at] = False
-        columns = zip(*fresh.values(), strict=True)
-        arrays: tuple[NDArray[Any], ...] = (
-            self._said,
-            self._class_index,
-            self._class_digest,
-            self._number,
-            self._probability,
-        )
-        for array, column in zip(arrays, columns, strict=True):
-            array[at] = column
+        for column, values in zip(self._of_prediction, zip(*fresh.values(), strict=True), strict=True):
+            column[at] = values
         self._next = numbers.stop
         self.waiting += len(fresh)
 
@@ -145,10 +142,35 @@ class Pending:
         """Forget the oldest predictions, and return how many of them had no label."""
         if not count:
             return 0
-        at = np.arange(self._oldest, self._oldest + count) % self._most
+        at = self._places(self._oldest, count)
         for key in self._key[at].tolist():
             del self._numbers[key]
         self._oldest += count
         unlabelled = count - int(self._labelled[at].sum())
         self.waiting -= unlabelled
         return unlabelled
+
+    def _places(self, first: int, count: int) -> Indices:
+        return np.arange(first, first + count) % self._most
+
+    def state(self) -> PendingState:
+        """Return a copy of everything that `restore` wants."""
+        at = self._places(self._oldest, len(self))
+        return PendingState([buffer(column[at], kind) for column, kind in zip(self._columns, _KINDS, strict=True)])
+
+    def restore(self, state: PendingState, *, classes: int) -> None:
+        """Go on from a state with the same settings and so many classes; raises StateError where it cannot be one."""
+        if len(state.columns) != len(_KINDS):
+            raise StateError(f"{len(state.columns)} columns of predictions where there are {len(_KINDS)}")
+        count = state.columns[0].nbytes // 8
+        columns = [from_buffer(data, kind, count) for data, kind in zip(state.columns, _KINDS, strict=True)]
+        key, kept_at, labelled, said, class_index, *_ = columns
+        numbers = dict(zip(key.tolist(), range(count), strict=True))
+        if count > self._most or len(numbers) < count or not (np.diff(kept_at) >= 0).all():
+            raise StateError("predictions are more than may be kept, have an id twice, or are not in order")
+        if not (np.isin(said, list(Said)).all() and ((class_index >= 0) & (class_index <= classes)).all()):
+            raise StateError("a prediction is of no kind or class that there is")
+        for column, values in zip(self._columns, columns, strict=True):
+            column[:count] = values
+        self._oldest, self._next, self._numbers = 0, count, numbers
+        self.waiting = count - int(labelled.sum())

@@ -111,6 +111,14 @@ class Windows:
         return min(ends, default=float("inf"))
 
 
+class SumsState(msgspec.Struct, frozen=True):
+    """What Sums hold: the newest pane of each window, the rings, and the sums since the start (all float64)."""
+
+    panes: list[int]
+    rings: list[memoryview]
+    ever: memoryview
+
+
 class Sums:
     """Add numbers up in `size` places over windows of `lengths` seconds, and since the start.
 
@@ -118,6 +126,7 @@ class Sums:
     """
 
     def __init__(self, size: int, lengths: Sequence[float], *, now: float) -> None:
+        self.size = size
         self._pane_seconds = [length / PANES for length in lengths]
         self._pane = [int(now // seconds) for seconds in self._pane_seconds]
         self._rings = [np.zeros((PANES, size)) for _ in lengths]
@@ -138,6 +147,19 @@ class Sums:
     def ever(self) -> Floats:
         """Return the sums since the start, shape `(size,)`. A view: valid until the next call."""
         return self._ever
+
+    def state(self) -> SumsState:
+        """Return a copy of everything that `restore` wants."""
+        rings = [buffer(ring.copy(), "<f8") for ring in self._rings]
+        return SumsState(list(self._pane), rings, buffer(self._ever.copy(), "<f8"))
+
+    def restore(self, state: SumsState) -> None:
+        """Go on from a state of sums of the same size and lengths; raises StateError where it cannot be one."""
+        if not len(state.panes) == len(state.rings) == len(self._rings):
+            raise StateError(f"{len(state.rings)} windows of sums where there are {len(self._rings)}")
+        self._rings = [from_buffer(ring, "<f8", PANES, self.size) for ring in state.rings]
+        self._ever = from_buffer(state.ever, "<f8", self.size)
+        self._pane = list(state.panes)
 
     def _advance(self, now: float) -> None:
         for i, (ring, seconds) in enumerate(zip(self._rings, self._pane_seconds, strict=True)):

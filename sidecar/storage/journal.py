@@ -35,6 +35,8 @@ class Kind(IntEnum):
     DROPPED = 4
     FLUSHED = 5
     RECONFIGURED = 6
+    LABELS = 7
+    LABELS_REJECTED = 8
 
 
 class Record(NamedTuple):

@@ -156,6 +156,11 @@ def _replay(monitor: Monitor, record: Record) -> None:
             monitor.submit_texts(record.body.split(b"\n"), transport=transport, now=record.now)
         case Kind.REJECTED:
             monitor.reject(transport, *_COUNTS.decode(record.body))
+        case Kind.LABELS:
+            with suppress(Unreadable, TooManyEvents):
+                monitor.submit_labels(record.body, record.form, transport=transport, now=record.now)
+        case Kind.LABELS_REJECTED:
+            monitor.reject_labels(transport, *_COUNTS.decode(record.body))
         case Kind.DROPPED:
             monitor.drop(transport, *_COUNTS.decode(record.body))
         case Kind.FLUSHED:

@@ -137,9 +137,17 @@ class Store:
         """Keep events that came one by one and were counted."""
         self._append(Kind.TEXTS, transport, b"\n".join(texts), now=now)
 
+    def submitted_labels(self, body: bytes, form: Form, *, transport: str, now: float) -> None:
+        """Keep a body of labels that was joined."""
+        self._append(Kind.LABELS, transport, body, now=now, form=form)
+
     def rejected(self, transport: str, reason: str, count: int) -> None:
         """Keep what was refused outside of a body that was counted."""
         self._append(Kind.REJECTED, transport, encode_count(reason, count), now=self._clock())
+
+    def rejected_labels(self, transport: str, reason: str, count: int) -> None:
+        """Keep what was refused of labels outside of a body that was joined."""
+        self._append(Kind.LABELS_REJECTED, transport, encode_count(reason, count), now=self._clock())
 
     def dropped(self, transport: str, reason: str, count: int) -> None:
         """Keep what was lost."""
@@ -292,7 +300,7 @@ class Store:
 
 def _parts(model: Model) -> dict[str, object]:
     """Return the parts of a model that hold counts."""
-    parts = {"traffic": model.traffic, "comparison": model.comparison}
+    parts = {"traffic": model.traffic, "comparison": model.comparison, "labels": model.labels}
     learning = {"learning": model.learner} if model.learner and model.learner.rows else {}
     return {name: part for name, part in (parts | learning).items() if part is not None}
 

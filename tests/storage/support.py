@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from sidecar.collector import StorageState
-from sidecar.config import Config, Learn, ModelConfig
+from sidecar.config import Config, LabelsConfig, Learn, ModelConfig
 from sidecar.configfile import Duration, plain_special
 from sidecar.event import Form
 from sidecar.monitor import Monitor
@@ -26,7 +26,8 @@ PROFILE = build(
     created=datetime(2026, 1, 1, tzinfo=UTC),
 )
 WINDOWS = (Duration("1m"), Duration("5m"))
-FRAUD = ModelConfig(name="fraud", reference="fraud.json", windows=WINDOWS)
+LABELS = LabelsConfig(ttl=Duration("50s"), most=40, positive="fraud", min_labels=1)
+FRAUD = ModelConfig(name="fraud", reference="fraud.json", windows=WINDOWS, labels=LABELS)
 LEARNING = ModelConfig(name="churn", learn=Learn(events=100), windows=WINDOWS)
 CONFIG = Config(models=(FRAUD, LEARNING))
 PROFILES: Mapping[str, Profile | None] = {"fraud": PROFILE, "churn": None}
@@ -92,6 +93,8 @@ def everything(monitor: Monitor, *, now: float) -> bytes:
         model.traffic.readings([], now=now)
         if model.comparison is not None:
             model.comparison.counts(now=now)
+        if model.labels is not None:
+            model.labels.read(now=now)
     state = monitor.state(now=now)
     # What is known to be ignored is forgotten with every change of the configuration, and met again.
     models = {

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sidecar.config import Config, DriftConfig, LatencyConfig, Learn, ModelConfig
+from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Learn, ModelConfig
 from sidecar.configfile import Duration
 from sidecar.event import Form, Unreadable
 from sidecar.reference import build
@@ -49,11 +49,18 @@ events = st.one_of(
         st.sampled_from([None, 50.0, 100.0, 1e6, "bad"]),
         st.sampled_from([None, "visa", "new", True]),
         latency_ms=st.one_of(st.none(), st.floats(0, 1e4)),
+        id=st.none() | st.integers(0, 60) | st.just(""),
+        prediction=st.sampled_from(["fraud", "fine", None]),
+        probability=st.none() | st.floats(0, 1),
     ),
     st.builds(churn, st.integers(0, 99), latency_ms=st.floats(0, 1e4)),
     st.just({"model": "fraud", "features": {"amount": 1.0, "unlisted": 3}}),
     st.just({"model": "churn", "features": {"age": 7, "nested": {"a": 1}}}),
     st.just({"model": "nobody", "features": {}}),
+)
+labels = st.fixed_dictionaries(
+    {"id": st.integers(0, 60) | st.none(), "label": st.sampled_from(["fraud", "fine", "new"])},
+    optional={"model": st.sampled_from(["fraud", "churn", "nobody"])},
 )
 columns = st.builds(
     lambda ages: {"model": "churn", "columns": {"features": {"age": ages}, "latency_ms": [0.1] * len(ages)}},
@@ -64,12 +71,16 @@ steps = st.one_of(
     st.tuples(st.just("ndjson"), st.lists(events, min_size=1, max_size=5)),
     st.tuples(st.just("msgpack"), columns),
     st.tuples(st.just("texts"), st.lists(events, min_size=1, max_size=5)),
+    st.tuples(st.just("labels"), st.lists(labels, min_size=1, max_size=30)),
+    st.tuples(st.just("look"), st.just(None)),
     st.tuples(st.just("unreadable"), st.just(None)),
     st.tuples(st.just("drop"), st.integers(1, 5)),
     st.tuples(st.just("flush"), st.just(None)),
     st.tuples(st.just("checkpoint"), st.just(None)),
     st.tuples(st.just("pass"), st.sampled_from([0.1, 0.9, 7.0, 70.0, 1000.0])),
-    st.tuples(st.just("reload"), st.sampled_from(["same", "windows", "without churn", "other reference"])),
+    st.tuples(
+        st.just("reload"), st.sampled_from(["same", "windows", "without churn", "other reference", "other labels"])
+    ),
 )
 
 
@@ -79,6 +90,8 @@ def reload(kept: Kept, change: str) -> None:
         config = replace(config, models=(replace(FRAUD, windows=(Duration("30s"),)), LEARNING))
     elif change == "without churn":
         config = Config(models=(FRAUD,))
+    elif change == "other labels":
+        config = replace(config, models=(replace(FRAUD, labels=LabelsConfig(most=9)), LEARNING))
     elif change == "other reference":
         profiles["fraud"] = OTHER
     kept.config, kept.profiles = config, {model.name: profiles.get(model.name) for model in config.models}
@@ -98,9 +111,18 @@ def do(kept: Kept, step: str, what: Any) -> None:
             kept.submit(msgspec.msgpack.encode(what), Form.MSGPACK)
         case "texts":
             kept.monitor.submit_texts([*lines.split(b"\n"), b"{"], transport="http", now=kept.clock())
+        case "labels":
+            content = json.dumps(what).encode()
+            kept.monitor.submit_labels(content, Form.JSON, transport="http", now=kept.clock())
+        case "look":  # which is not kept, and must change nothing
+            found = kept.monitor.models["fraud"].labels
+            assert found is not None
+            found.read(now=kept.clock())
         case "unreadable":
             with pytest.raises(Unreadable):
                 kept.submit(b"{")
+            with pytest.raises(Unreadable):
+                kept.monitor.submit_labels(b"{", Form.JSON, transport="http", now=kept.clock())
         case "drop":
             kept.monitor.drop("http", "overload", what)
         case "flush":
@@ -295,18 +317,47 @@ def _bad_window(state: Any) -> None:
     state["monitor"]["config"]["models"][0]["windows"][0] = "soon"
 
 
+def _labels(state: Any) -> Any:
+    return state["monitor"]["models"]["fraud"]["labels"]
+
+
+def _no_labels(state: Any) -> None:
+    state["monitor"]["models"]["fraud"]["labels"] = None
+
+
+def _one_id_twice(state: Any) -> None:
+    columns = _labels(state)["pending"]["columns"]
+    columns[0] = columns[0][:8] * (len(columns[0]) // 8)
+
+
+def _a_class_that_is_not_there(state: Any) -> None:
+    columns = _labels(state)["pending"]["columns"]
+    columns[4] = b"\xff\x7f" * (len(columns[4]) // 2)
+
+
+def _a_class_twice(state: Any) -> None:
+    _labels(state)["classes"] *= 2
+
+
+def _other_sums(state: Any) -> None:
+    _labels(state)["sums"]["ever"] = b"1234"
+
+
 def _codes_of_nothing(state: Any) -> None:
     state["monitor"]["models"]["churn"]["learner"]["texts"] = []
 
 
 @pytest.mark.parametrize(
     "change",
-    [_other_ring, _one_window_less, _no_counts, _other_models, _bad_profile, _bad_window, _codes_of_nothing],
+    [
+        *(_other_ring, _one_window_less, _no_counts, _other_models, _bad_profile, _bad_window, _codes_of_nothing),
+        *(_no_labels, _one_id_twice, _a_class_that_is_not_there, _a_class_twice, _other_sums),
+    ],
     ids=lambda f: f.__name__,
 )
 def test_a_state_that_contradicts_itself_is_set_aside(tmp_path: Path, change: Any) -> None:
     kept = Kept(tmp_path / "a", Time())
-    kept.submit(body(fraud(), churn()))
+    kept.submit(body(*(fraud(id=i, prediction="fraud") for i in range(3)), churn()))
     kept.store.checkpoint_now()
     again = spoiled(kept, tmp_path / "b", changed((kept.path / "state").read_bytes(), change))
     assert is_fresh(again)
@@ -356,7 +407,7 @@ def test_only_what_was_set_aside_last_is_kept(tmp_path: Path) -> None:
 
 def test_counts_go_on_only_where_they_mean_the_same(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "a", Time())
-    kept.submit(body(*[fraud()] * 10, *[churn(i) for i in range(50)]))
+    kept.submit(body(*(fraud(id=i, prediction="fraud") for i in range(10)), *[churn(i) for i in range(50)]))
 
     def begun_anew(name: str, fraud: ModelConfig = FRAUD, churn: ModelConfig = LEARNING, **options: Any) -> Any:
         again = kept.killed(tmp_path / name, config=Config(models=(fraud, churn)), **options)
@@ -371,7 +422,11 @@ def test_counts_go_on_only_where_they_mean_the_same(tmp_path: Path) -> None:
     assert begun_anew("c", replace(FRAUD, drift=DriftConfig(min_samples=5))) == ((10, 20, 50), {})
     assert begun_anew("d", replace(FRAUD, latency=LatencyConfig(buckets=(1.0,)))) == ((0, 20, 50), {"traffic": 1})
     assert begun_anew("e", profiles={"fraud": OTHER, "churn": None}) == ((10, 0, 50), {"comparison": 1})
-    assert begun_anew("f", replace(FRAUD, windows=WINDOWS[:1])) == ((0, 0, 50), {"traffic": 1, "comparison": 1})
+    assert begun_anew("f", replace(FRAUD, windows=WINDOWS[:1])) == (
+        (0, 0, 50),
+        {"traffic": 1, "comparison": 1, "labels": 1},
+    )
+    assert begun_anew("h", replace(FRAUD, labels=None)) == ((10, 20, 50), {"labels": 1})
     assert begun_anew("g", churn=replace(LEARNING, learn=Learn(events=200))) == ((10, 20, 0), {"learning": 1})
 
 
@@ -380,7 +435,7 @@ def test_a_model_that_is_gone_is_forgotten(tmp_path: Path) -> None:
     kept.submit(body(fraud(), churn()))
     again = kept.killed(tmp_path / "b", config=Config(models=(FRAUD,)), profiles={"fraud": PROFILE})
     assert (again.monitor.events["http"], list(again.monitor.models)) == (2, ["fraud"])
-    assert again.state.begun_anew == {"traffic": 1, "comparison": 0, "learning": 1}
+    assert again.state.begun_anew == {"traffic": 1, "comparison": 0, "learning": 1, "labels": 0}
     back = again.killed(tmp_path / "c", config=CONFIG, profiles=PROFILES)
     assert back.monitor.models["churn"].traffic.events == 0
 
@@ -405,3 +460,39 @@ def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "x" / "a", Time())
     assert kept.path.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in kept.path.iterdir()} == {0o600}
+
+
+def test_predictions_wait_for_their_labels_across_a_kill(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    kept.submit(body(*(fraud(id=i, prediction="fraud", probability=0.75) for i in range(30))))
+    kept.time.pass_(10)
+    again = kept.killed(tmp_path / "b")
+    content = json.dumps([{"model": "fraud", "id": i, "label": "fraud"} for i in range(10)]).encode()
+    decoded = again.monitor.submit_labels(content, Form.JSON, transport="http", now=again.clock())
+    assert (decoded.accepted, decoded.refusals.total) == (10, 0)
+    third = again.killed(tmp_path / "c")
+    refused = third.monitor.submit_labels(content, Form.JSON, transport="http", now=third.clock()).refusals
+    assert refused.by_kind == {"duplicate": 10}
+    third.time.pass_(41)
+    labels = third.monitor.models["fraud"].labels
+    assert labels is not None
+    assert labels.read(now=third.clock()).coverage.tolist() == [1 / 3, 1 / 3]
+    assert labels.expired == 20
+    assert third.monitor.labels == {"http": 10}
+
+
+def test_a_state_from_before_there_were_labels_is_read(tmp_path: Path) -> None:
+    def as_before(state: Any) -> None:
+        for name in ("labels", "labels_rejected"):
+            del state["monitor"][name]
+        for model in (*state["monitor"]["models"].values(), *state["monitor"]["config"]["models"]):
+            del model["labels"]
+            if "schema" in model:
+                del model["schema"]["ids"]
+
+    kept = Kept(tmp_path / "a", Time(), config=Config(models=(replace(FRAUD, labels=None), LEARNING)))
+    kept.submit(body(fraud(), churn()))
+    kept.store.checkpoint_now()
+    again = spoiled(kept, tmp_path / "b", changed((kept.path / "state").read_bytes(), as_before))
+    assert again.state.set_aside == dict.fromkeys(again.state.set_aside, 0)
+    assert again.monitor.models["fraud"].traffic.events == 1
