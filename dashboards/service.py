@@ -1,8 +1,8 @@
-"""Latency and errors: how fast, how often wrong, and how much of what was promised is left."""
+"""Latency and errors: how fast, how often wrong, what is left of what was promised; and how right, by labels."""
 
 from dataclasses import dataclass
 
-from dashboards import links, look
+from dashboards import links, look, quality
 from dashboards.board import Board, Section
 from dashboards.links import SERVICE
 from dashboards.panels import About, Column, Placed, cells, heat, lines, number, rows
@@ -50,7 +50,7 @@ def board(settings: Settings) -> Board:
         "is left.",
         variables=[namespaces(), models()],
         marks='model_namespace=~"$namespace", model=~"$model"',
-        sections=[_now(settings), _latency(settings), _errors(settings), _budgets(settings)],
+        sections=[_now(settings), _latency(settings), _errors(settings), _budgets(settings), quality.section(settings)],
     )
 
 

@@ -15,6 +15,7 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ from demo.send import get, send
 from demo.stack import Stack, monitoring
 from sidecar.reference import Profile, build, save
 from sidecar.rules.policy import ALERTS
-from tests.plugins.serving import post
+from tests.plugins.serving import post, request
 from tests.rollback.fake_kubernetes import FakeKubernetes
 from tests.rollback.support import deploy
 
@@ -41,6 +42,7 @@ SETTINGS: dict[str, Any] = {
     "drift": {"interval": "1s", "slices": 1},
     "service": {"interval": "1s"},
     "objectives": {"interval": "1s"},
+    "quality": {"interval": "1s"},
     "health": {"interval": "1s"},
     "routing": {"group_wait": "1s", "action_group_wait": "1s", "group_interval": "1s"},
     "alerts": {name: {"for": "1s"} for name, policy in ALERTS.items() if policy.for_ is not None},
@@ -94,6 +96,11 @@ def outputs_of(rows: pd.DataFrame) -> dict[str, Any]:
     return {"prediction": ["late" if p > 0.5 else "on time" for p in sure], "probability": list(sure)}
 
 
+def labels_of(rows: pd.DataFrame) -> list[str]:
+    """Return what turned out to be true of each flight."""
+    return ["late" if late > 15 else "on time" for late in rows.arr_delay]
+
+
 def reference_of(rows: pd.DataFrame) -> Profile:
     columns = {**{name: rows[name] for name in FEATURES}, **outputs_of(rows)}
     return build(
@@ -107,22 +114,28 @@ def reference_of(rows: pd.DataFrame) -> Profile:
 
 
 @contextmanager
-def traffic(urls: list[str], events: list[dict[str, Any]]) -> Iterator[None]:
-    """Send events to every sidecar, in turn, until the block ends; some are slow, some failed."""
-    stopped, failed = threading.Event(), []
+def traffic(urls: list[str], events: list[dict[str, Any]], labels: list[str]) -> Iterator[None]:
+    """Send events to every sidecar, in turn, until the block ends; some are slow, some failed, most get a label."""
+    stopped, failed, numbers = threading.Event(), [], count()
     random = np.random.default_rng(3)
 
-    def body() -> Iterator[dict[str, Any]]:
-        for i in random.integers(len(events), size=BODY_EVENTS):
+    def body(flown: list[int], ids: list[str]) -> Iterator[dict[str, Any]]:
+        for i, id_ in zip(flown, ids, strict=True):
             slow, wrong = random.random() < 0.1, random.random() < 0.1
-            yield {**events[i], "latency_ms": float(random.uniform(600, 900) if slow else 20), "error": bool(wrong)}
+            latency_ms = float(random.uniform(600, 900) if slow else 20)
+            yield {**events[i], "latency_ms": latency_ms, "error": bool(wrong), "id": id_}
 
     def run() -> None:
         try:
             while not stopped.wait(PAUSE_SECONDS):
                 for url in urls:
-                    send(url, body())
-        except (OSError, RuntimeError) as error:
+                    flown = random.integers(len(events), size=BODY_EVENTS).tolist()
+                    ids = [str(next(numbers)) for _ in flown]
+                    send(url, body(flown, ids))
+                    known = [{"id": id_, "label": labels[i]} for i, id_ in zip(flown, ids, strict=True)]
+                    answer = request(url, "POST", "/labels", json.dumps(known[: BODY_EVENTS // 2]).encode())
+                    assert answer.status == 202, answer.text
+        except (OSError, RuntimeError, AssertionError) as error:
             failed.append(error)
 
     thread = threading.Thread(target=run)
@@ -201,7 +214,8 @@ def everything(directory: Path) -> Iterator[Live]:
                 sidecar(own, config=own / "sidecar.yml", web=1, options=[f"--storage.path={own}/kept"])
             )
 
-        using = f"models: [{{name: {MODEL}, reference: ../reference.json}}]"
+        labels = "labels: {ttl: 5s, min_labels: 20, positive: late}"
+        using = f"models: [{{name: {MODEL}, reference: ../reference.json, {labels}}}]"
         usual, refusing = replica("usual", using), replica("refusing", using)
         learning = replica("learning", f"models: [{{name: {MODEL}}}]")
         with sidecar(directory, web=1) as gone:
@@ -218,12 +232,13 @@ def everything(directory: Path) -> Iterator[Live]:
         )
         send(learning.url, flights(january.head(100)))
         assert post(usual.url, {"features": {"dep_delay": "soon"}}).status == 422
-        running.enter_context(traffic([usual.url, refusing.url], flights(odd)))
+        running.enter_context(traffic([usual.url, refusing.url], flights(odd), labels_of(odd)))
         for what, expr in {
             "drift over a day": "count(model_feature:drift_psi:ratio24h) >= 10",
             "a candidate against stable": "count(model_feature:candidate_drift_psi:ratio30m) >= 10",
             "its latency": "count(model:candidate_latency:p95_ratio30m)",
             "drift over an hour to reach everywhere": "count(model_feature_bin:drift_psi_contribution:top1h)",
+            "labels of predictions whose time was over": "model:label_coverage:ratio1h > 0",
             "an alert on a feature": 'ALERTS{alertstate="firing", alertname="RollbackDataDrift", feature="dep_delay"}',
             "a rollback": 'model_rollback_decisions_total{action="rollback", outcome="done"} > 0',
             "a dry run": 'model_rollback_decisions_total{action="scale_down", outcome="dry_run"} > 0',

@@ -211,7 +211,8 @@ def test_promtool_reads_every_query(uid: str, tmp_path: Path) -> None:
 def test_every_metric_of_the_sidecar_and_of_the_receiver_is_shown_or_known_not_to_be() -> None:
     shown = set().union(*(named_in(e) for uid in DASHBOARDS for e in expressions(DASHBOARDS[uid])))
     shown |= set().union(*(named_in(rule.expr) for rule in RULES if isinstance(rule, Record) and rule.record in shown))
-    through = {name for name in RECORDS if name.startswith("model_feature_bin:")}
+    steps = ("model_feature_bin:", "model_label:", "model:labels_compared:")
+    through = {name for name in RECORDS if name.startswith(steps)}
     shown |= set().union(
         *(named_in(rule.expr) for rule in RULES if isinstance(rule, Record) and rule.record in through)
     )
@@ -219,6 +220,13 @@ def test_every_metric_of_the_sidecar_and_of_the_receiver_is_shown_or_known_not_t
     assert unshown == {
         # Of one replica; the dashboards show the same of the whole fleet.
         *(m.name for m in (metrics.DRIFT_KL, metrics.DRIFT_JS, metrics.DRIFT_PSI_THRESHOLD, metrics.WINDOW_SAMPLES)),
+        *(m.name for m in (metrics.WINDOW_LABELS, metrics.ACCURACY, metrics.PRECISION, metrics.RECALL)),
+        *(m.name for m in (metrics.BRIER_SCORE, metrics.CALIBRATION_ERROR)),
+        *(m.name for m in (metrics.MEAN_ABSOLUTE_ERROR, metrics.ROOT_MEAN_SQUARE_ERROR)),
+        # Of models whose predictions are numbers, in a unit of their own.
+        *(m.name for m in (metrics.DIFFERENCES, metrics.ABSOLUTE_ERROR, metrics.SQUARED_ERROR)),
+        # To look into, where the panels about labels say that something is wrong.
+        *(m.name for m in (metrics.LABEL_PREDICTIONS, metrics.LABEL_PREDICTIONS_REPEATED, metrics.LABELS_RECEIVED)),
         rollback_metrics.CONFIG_RELOAD_TIMESTAMP.name,
     }
 
