@@ -56,7 +56,7 @@ def batch_of_events(events: Sequence[Event]) -> Batch:
         numeric=_matrix([_event_column(key, inputs, carrying) for key in schema.numeric], rows),
         categorical=[_event_column(key, inputs, carrying) or () for key in schema.categorical],
         unknown=sum(value is not ABSENT for value in chain.from_iterable(columns[len(names) :])),
-        identified=_identified_events(events) if schema.ids else (),
+        identified=_identified_events(events) if schema.ids else Identified(),
     )
 
 
@@ -90,7 +90,7 @@ def batch_of_columns(body: Any) -> Batch:
         numeric=numeric,
         categorical=[_categories(key, _column(key, inputs, outputs), rows) for key in schema.categorical],
         unknown=rows * ignored,
-        identified=_identified_columns(columns, rows) if schema.ids else (),
+        identified=_identified_columns(columns, rows) if schema.ids else Identified(),
     )
 
 
@@ -179,7 +179,7 @@ def _beside_features(*, ids: bool) -> tuple[str, ...]:
     return (*_BESIDE_FEATURES, "id") if ids else _BESIDE_FEATURES
 
 
-def _identified_events(events: Sequence[Any]) -> Sequence[Identified]:
+def _identified_events(events: Sequence[Any]) -> Identified:
     return _identified(
         [event.id for event in events],
         [event.prediction for event in events],
@@ -187,9 +187,9 @@ def _identified_events(events: Sequence[Any]) -> Sequence[Identified]:
     )
 
 
-def _identified_columns(columns: Any, rows: int) -> Sequence[Identified]:
+def _identified_columns(columns: Any, rows: int) -> Identified:
     if columns.id is None:
-        return ()
+        return Identified()
     predictions = _categories(PREDICTION, columns.prediction, rows)
     probabilities = _numbers(columns.probability, rows).tolist()
     return _identified(columns.id, predictions, [None if value != value else value for value in probabilities])
@@ -197,13 +197,16 @@ def _identified_columns(columns: Any, rows: int) -> Sequence[Identified]:
 
 def _identified(
     ids: Sequence[Any], predictions: Sequence[Category], probabilities: Sequence[float | None]
-) -> Sequence[Identified]:
-    """Return what of an event is compared with its label: nothing where it has no id, or says nothing."""
-    return [
-        Identified(id_, prediction, probability)
-        for id_, prediction, probability in zip(ids, predictions, probabilities, strict=True)
-        if id_ is not None and not (prediction is None and probability is None)
+) -> Identified:
+    """Return what of events is compared with labels: nothing of those without an id, or that say nothing."""
+    if None not in ids and None not in predictions:
+        return Identified(ids, predictions, probabilities)
+    rows = [
+        row
+        for row in zip(ids, predictions, probabilities, strict=True)
+        if row[0] is not None and not (row[1] is None and row[2] is None)
     ]
+    return Identified(*zip(*rows, strict=True)) if rows else Identified()
 
 
 def _common_length(columns: Any, names: list[str], values: Sequence[Any], *, ids: bool) -> int:

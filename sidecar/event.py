@@ -108,12 +108,13 @@ Identifier = str | int
 """What tells a prediction from others; an integer is the same as its text."""
 
 
-class Identified(NamedTuple):
-    """What a prediction said, to be compared with its label."""
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Predictions with an id, as columns of one length: what each said, to be compared with its label."""
 
-    id: Identifier
-    prediction: Category
-    probability: float | None
+    ids: Sequence[Identifier] = ()
+    predictions: Sequence[Category] = ()
+    probabilities: Sequence[float | None] = ()
 
 
 @dataclass(slots=True)
@@ -134,4 +135,4 @@ class Batch:
     numeric: Floats
     categorical: list[Sequence[Category]]
     unknown: int
-    identified: Sequence[Identified] = ()
+    identified: Identified = Identified()

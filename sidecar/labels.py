@@ -15,7 +15,7 @@ from sidecar.bins import Category, Floats, category_text
 from sidecar.config import FIRST_CLASSES, OTHER_CLASS, LabelsConfig
 from sidecar.configfile import Duration
 from sidecar.event import Identified, Identifier
-from sidecar.pending import Pending, PendingState, Prediction, Said, digest
+from sidecar.pending import Pending, PendingState, Said, Saying, digest, digests
 from sidecar.quality import CALIBRATION_BINS
 from sidecar.window import Sums, SumsState, Windows, WindowsState
 
@@ -99,6 +99,7 @@ class Labels:
         self.kept = self.repeated = self.expired = self.evicted = 0
         self._most_classes = len(config.classes) or FIRST_CLASSES
         self._classes: dict[str, tuple[int, int]] = {}
+        self._texts: dict[Category, Saying] = {}  # of classes that are told apart, as they need not be looked at again
         for name in (*config.classes, *(() if config.positive is None else (config.positive,))):
             self._class(name)
         self._numbers_are_classes = bool(config.classes) or config.positive is not None
@@ -113,14 +114,15 @@ class Labels:
         """The classes that are told apart, so far."""
         return tuple(self._classes)
 
-    def keep(self, identified: Sequence[Identified], *, now: float) -> None:
+    def keep(self, identified: Identified, *, now: float) -> None:
         """Keep predictions until their labels come."""
-        if not identified:
+        if not identified.ids:
             return
         self.expire(now=now)
-        keys = [digest(entry.id) for entry in identified]
-        predictions = [self._prediction(entry.prediction, entry.probability) for entry in identified]
-        repeated, evicted = self.pending.keep(keys, predictions, now=now)
+        keys, known = digests(identified.ids), self._texts
+        sayings = [known.get(prediction) or self._saying(prediction) for prediction in identified.predictions]
+        probabilities = np.array(identified.probabilities, dtype=np.float64)
+        repeated, evicted = self.pending.keep(keys, sayings, probabilities, now=now)
         self.kept += len(keys) - repeated
         self.repeated += repeated
         self.evicted += evicted
@@ -140,21 +142,22 @@ class Labels:
         """Count labels, and return for each why it was not, or None."""
         self.expire(now=now)
         indices: list[int] = []
-        sums = np.zeros(_SUMS)
-        answers = [self._join(id_, label, indices, sums) for id_, label in labels]
+        sums = [0.0] * _SUMS
+        keys = digests([id_ for id_, _ in labels])
+        answers = [self._join(key, label, indices, sums) for key, (_, label) in zip(keys, labels, strict=True)]
         if indices:
             self._windows.add(np.array(indices), now=now)
-            self._sums.add(sums, now=now)
+            self._sums.add(np.array(sums), now=now)
         return answers
 
-    def _join(self, id_: Identifier, label: Category, indices: list[int], sums: Floats) -> Misjoined | None:
-        number = self.pending.find(digest(id_))
+    def _join(self, key: int, label: Category, indices: list[int], sums: list[float]) -> Misjoined | None:
+        number = self.pending.find(key)
         if number is None:
             return "unknown_id"
         if self.pending.labelled(number):
             return "duplicate"
-        predicted = self.pending.prediction(number)
-        if predicted.said is Said.NUMBER:
+        predicted = self.pending.saying(number)
+        if predicted.said == Said.NUMBER:
             if not isinstance(label, int | float) or isinstance(label, bool):
                 return "invalid"
             difference = min(abs(predicted.number - label), _LARGEST_DIFFERENCE)
@@ -163,20 +166,29 @@ class Labels:
             sums[_SQUARED] += difference**2
         else:
             assert label is not None  # the wire has no such label
-            self._compare(predicted, *self._class(category_text(label)), indices, sums)
+            probability = self.pending.probability(number)
+            self._compare(predicted, probability, *self._class(category_text(label)), indices, sums)
         indices.append(_LABELS)
         self.pending.settle(number)
         return None
 
-    def _compare(self, predicted: Prediction, actual: int, exactly: int, indices: list[int], sums: Floats) -> None:
-        correct = predicted.said is Said.CLASS and predicted.class_digest == exactly
-        if predicted.said is Said.CLASS:
+    def _compare(
+        self,
+        predicted: Saying,
+        probability: float,
+        actual: int,
+        exactly: int,
+        indices: list[int],
+        sums: list[float],
+    ) -> None:
+        """Count a class, the one at the index `actual`, whose digest is `exactly`."""
+        correct = predicted.said == Said.CLASS and predicted.class_digest == exactly
+        if predicted.said == Said.CLASS:
             indices.append(_OUTCOMES + predicted.class_index * (self._most_classes + 1) + actual)
             if correct:
                 indices.append(_CORRECT)
         elif self._positive is None:
             return  # a probability, and nothing that says of what
-        probability = predicted.probability
         if not math.isnan(probability):
             came_true = correct if self._positive is None else exactly == self._positive
             at = quality.calibration_bin(probability)
@@ -186,14 +198,17 @@ class Labels:
             sums[_PROBABILITY + at] += probability
             sums[_BRIER] += (probability - came_true) ** 2
 
-    def _prediction(self, prediction: Category, probability: float | None) -> Prediction:
-        likely = math.nan if probability is None else probability
+    def _saying(self, prediction: Category) -> Saying:
         if prediction is None or prediction != prediction:
-            return Prediction(Said.NOTHING, 0, 0, 0.0, likely)
+            return Saying(Said.NOTHING, 0, 0, 0.0)
         number = isinstance(prediction, int | float) and not isinstance(prediction, bool)
         if number and not self._numbers_are_classes:
-            return Prediction(Said.NUMBER, 0, 0, float(prediction), likely)
-        return Prediction(Said.CLASS, *self._class(category_text(prediction)), 0.0, likely)
+            return Saying(Said.NUMBER, 0, 0, float(prediction))
+        index, exactly = self._class(category_text(prediction))
+        saying = Saying(Said.CLASS, index, exactly, 0.0)
+        if isinstance(prediction, str) and index < self._most_classes:
+            self._texts[prediction] = saying
+        return saying
 
     def _class(self, name: str) -> tuple[int, int]:
         """Return the index of a class, and the digest that tells it from all that share the index."""

@@ -53,6 +53,8 @@ class LabelDecoder:
             gc=False,
         )
 
+        self._many = list[self._type]  # type: ignore[name-defined]
+
     def decode(self, body: bytes, form: Form) -> DecodedLabels:
         """Decode a body; raises Unreadable or TooManyEvents, and then nothing of it is to be counted."""
         if not body.strip():
@@ -72,7 +74,10 @@ class LabelDecoder:
                 raise Unreadable("expected a list of labels - at `$.labels`")
         items = document if isinstance(document, list) else [document]
         self._limit(len(items))
-        return self._each(items, lambda item: item)
+        try:
+            return DecodedLabels(list(enumerate(msgspec.convert(items, self._many))))
+        except msgspec.ValidationError:
+            return self._each(items, lambda item: item)
 
     def _each(self, items: Iterable[Any], read: Callable[[Any], Any]) -> DecodedLabels:
         decoded = DecodedLabels()

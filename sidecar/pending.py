@@ -5,7 +5,7 @@ the chance that any two share a digest is three in a million.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.arrays import StateError, buffer, from_buffer
-from sidecar.bins import Indices
+from sidecar.bins import Floats, Indices
 from sidecar.event import Identifier
 
 
@@ -25,8 +25,15 @@ def digest(text: Identifier) -> int:
     >>> digest(7) == digest("7") != digest("07")
     True
     """
-    data = str(text).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little", signed=True)
+    return digests([text])[0]
+
+
+def digests(texts: Iterable[Identifier]) -> list[int]:
+    """Return the digest of each text."""
+    encoded = [str(text).encode("utf-8", "surrogatepass") for text in texts]
+    found = [blake2b(data, digest_size=8).digest() for data in encoded]
+    values: list[int] = np.frombuffer(b"".join(found), "<i8").tolist()
+    return values
 
 
 class Said(IntEnum):
@@ -37,18 +44,17 @@ class Said(IntEnum):
     NUMBER = 2
 
 
-class Prediction(NamedTuple):
-    """What is kept of a prediction.
+class Saying(NamedTuple):
+    """What a prediction was.
 
     `class_index` says which of the classes that are told apart it was, `class_digest` which one exactly; `number` is
-    of a prediction that is one. `probability` is NaN where there was none.
+    of a prediction that is one.
     """
 
-    said: Said
+    said: int
     class_index: int
     class_digest: int
     number: float
-    probability: float
 
 
 class PendingState(msgspec.Struct, frozen=True):
@@ -73,7 +79,7 @@ class Pending:
         self._numbers: dict[int, int] = {}
         self._oldest = self._next = 0
         self._columns: list[NDArray[Any]] = [np.zeros(most, kind[1:]) for kind in _KINDS]
-        self._key, self._kept_at, self._labelled, *self._of_prediction = self._columns
+        self._key, self._kept_at, self._labelled, *self._of_saying, self._probability = self._columns
         self.waiting = 0
 
     def __len__(self) -> int:
@@ -90,32 +96,44 @@ class Pending:
         self._forget(count)
         return list(zip((times + ttl).tolist(), counts.tolist(), strict=True))
 
-    def keep(self, keys: Sequence[int], predictions: Sequence[Prediction], *, now: float) -> tuple[int, int]:
+    def keep(
+        self, keys: Sequence[int], sayings: Sequence[Saying], probabilities: Floats, *, now: float
+    ) -> tuple[int, int]:
         """Keep predictions by the digests of their ids; the first of an id is the one that counts.
 
-        Returns how many were not the first of their id, and how many without a label had to make room.
+        A probability that was not given is NaN. Returns how many were not the first of their id, and how many without
+        a label had to make room.
         """
         repeated = evicted = 0
         for first in range(0, len(keys), self._most):
-            fresh: dict[int, Prediction] = {}
-            for key, prediction in zip(keys[first : first + self._most], predictions[first:], strict=False):
-                if key in self._numbers or key in fresh:
-                    repeated += 1
-                else:
-                    fresh[key] = prediction
+            part = slice(first, first + self._most)
+            fresh = dict(zip(keys[part], sayings[part], strict=True))
+            likely = probabilities[part]
+            if len(fresh) < len(likely) or not self._numbers.keys().isdisjoint(fresh.keys()):
+                places: dict[int, int] = {}
+                for place, key in enumerate(keys[part], start=first):
+                    if key not in self._numbers:
+                        places.setdefault(key, place)
+                repeated += len(likely) - len(places)
+                fresh = {key: sayings[place] for key, place in places.items()}
+                likely = probabilities[list(places.values())]
             evicted += self._forget(max(0, len(self) + len(fresh) - self._most))
             if fresh:
-                self._append(fresh, now)
+                self._append(fresh, likely, now)
         return repeated, evicted
 
     def find(self, key: int) -> int | None:
         """Return the number of the prediction with this digest, if it is kept."""
         return self._numbers.get(key)
 
-    def prediction(self, number: int) -> Prediction:
-        """Return what is kept of a prediction."""
-        said, *others = (column[number % self._most].item() for column in self._of_prediction)
-        return Prediction(Said(said), *others)
+    def saying(self, number: int) -> Saying:
+        """Return what a prediction was."""
+        at = number % self._most
+        return Saying(*[column.item(at) for column in self._of_saying])
+
+    def probability(self, number: int) -> float:
+        """Return the probability of a prediction, NaN where there was none."""
+        return float(self._probability[number % self._most])
 
     def labelled(self, number: int) -> bool:
         """Tell whether a prediction has its label."""
@@ -126,15 +144,16 @@ class Pending:
         self._labelled[number % self._most] = True
         self.waiting -= 1
 
-    def _append(self, fresh: Mapping[int, Prediction], now: float) -> None:
+    def _append(self, fresh: dict[int, Saying], probabilities: Floats, now: float) -> None:
         numbers = range(self._next, self._next + len(fresh))
         at = self._places(numbers.start, len(numbers))
         self._numbers.update(zip(fresh, numbers, strict=True))
         self._key[at] = list(fresh)
         self._kept_at[at] = now
         self._labelled[at] = False
-        for column, values in zip(self._of_prediction, zip(*fresh.values(), strict=True), strict=True):
+        for column, values in zip(self._of_saying, zip(*fresh.values(), strict=True), strict=True):
             column[at] = values
+        self._probability[at] = probabilities
         self._next = numbers.stop
         self.waiting += len(fresh)
 

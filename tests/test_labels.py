@@ -12,7 +12,7 @@ from sklearn import metrics as sklearn_metrics
 from sidecar.bins import Category, category_text
 from sidecar.config import FIRST_CLASSES, LabelsConfig
 from sidecar.configfile import Duration
-from sidecar.event import Identified
+from sidecar.event import Identified, Identifier
 from sidecar.labels import Labels, QualityReading
 from sidecar.quality import CALIBRATION_BINS
 
@@ -26,9 +26,19 @@ def labels_of(windows: tuple[Duration, ...] = HOUR, **settings: Any) -> Labels:
     return Labels(LabelsConfig(**({"min_labels": 1} | settings)), windows, now=0.0)
 
 
+def said_of(found: list[Any]) -> Identified:
+    """Return the predictions of triples of prediction, label and probability, by their number."""
+    return Identified(range(len(found)), [said for said, _, _ in found], [share for _, _, share in found])
+
+
+def a(*ids: Identifier, said: Category = "a") -> Identified:
+    """Return predictions with these ids that all say the same."""
+    return Identified(ids, [said] * len(ids), [None] * len(ids))
+
+
 def read(labels: Labels, found: list[tuple[Category, Category, float | None]], *, now: float = 0.0) -> QualityReading:
     """Keep predictions, label all of them, and read the statistics."""
-    labels.keep([Identified(i, said, share) for i, (said, _, share) in enumerate(found)], now=now)
+    labels.keep(said_of(found), now=now)
     answers = labels.join([(i, actual) for i, (_, actual, _) in enumerate(found)], now=now)
     assert answers == [None] * len(found)
     return labels.read(now=now)
@@ -110,7 +120,7 @@ def test_windows_are_of_the_time_of_the_label_and_order_changes_nothing(
     found: list[tuple[str, str, float]], cut: list[float], seed: int
 ) -> None:
     labels = labels_of((Duration("10m"), Duration("1h")))
-    labels.keep([Identified(i, said, share) for i, (said, _, share) in enumerate(found)], now=0.0)
+    labels.keep(said_of(found), now=0.0)
     order = np.random.default_rng(seed).permutation(len(found)).tolist()
     times = sorted((cut * len(found))[: len(found)])
     for i, now in zip(order, times, strict=True):
@@ -144,8 +154,8 @@ def test_a_class_that_was_never_predicted_has_no_precision() -> None:
 
 def test_the_first_label_of_an_id_counts_and_so_does_the_first_prediction() -> None:
     labels = labels_of()
-    labels.keep([Identified("x", "a", None), Identified("x", "b", None)], now=0.0)
-    labels.keep([Identified("x", "b", None)], now=1.0)
+    labels.keep(Identified(["x", "x"], ["a", "b"], [None, None]), now=0.0)
+    labels.keep(a("x", said="b"), now=1.0)
     assert labels.join([("x", "a"), ("x", "b")], now=2.0) == [None, "duplicate"]
     assert labels.join([("x", "b")], now=3.0) == ["duplicate"]
     assert labels.read(now=3.0).accuracy.tolist() == [1.0]
@@ -155,19 +165,19 @@ def test_the_first_label_of_an_id_counts_and_so_does_the_first_prediction() -> N
 def test_a_label_before_its_prediction_is_of_an_unknown_id() -> None:
     labels = labels_of()
     assert labels.join([("x", "a")], now=0.0) == ["unknown_id"]
-    labels.keep([Identified("x", "a", None)], now=1.0)
+    labels.keep(a("x"), now=1.0)
     assert labels.join([("x", "a")], now=1.0) == [None]
 
 
 def test_an_integer_is_the_same_id_as_its_text() -> None:
     labels = labels_of()
-    labels.keep([Identified(7, "a", None), Identified("8", "a", None)], now=0.0)
+    labels.keep(a(7, "8"), now=0.0)
     assert labels.join([("7", "a"), (8, "a"), ("07", "a")], now=0.0) == [None, None, "unknown_id"]
 
 
 def test_a_prediction_is_kept_for_its_time_and_then_counts_as_one_without_a_label() -> None:
     labels = labels_of(ttl=Duration("10s"))
-    labels.keep([Identified(i, "a", None) for i in range(4)], now=0.0)
+    labels.keep(a(*range(4)), now=0.0)
     assert labels.join([(0, "a")], now=9.0) == [None]
     assert np.isnan(labels.read(now=9.0).coverage).all()
     assert labels.join([(0, "a"), (1, "a")], now=10.0) == ["unknown_id", "unknown_id"]
@@ -178,7 +188,7 @@ def test_a_prediction_is_kept_for_its_time_and_then_counts_as_one_without_a_labe
 def test_the_oldest_make_room_and_memory_is_bounded() -> None:
     labels = labels_of(most=10)
     for first in range(0, 100, 7):
-        labels.keep([Identified(i, "a", None) for i in range(first, first + 7)], now=float(first))
+        labels.keep(a(*range(first, first + 7)), now=float(first))
     kept = len(labels.pending)
     assert kept == len(labels.pending._numbers) == 10
     assert labels.join([(i, "a") for i in range(105)], now=100.0) == ["unknown_id"] * 95 + [None] * 10
@@ -209,7 +219,7 @@ def test_pending_predictions_equal_a_plain_list(steps: list[tuple[str, list[int]
             forget(key)
         if what == "keep":
             for i in ids:
-                labels.keep([Identified(i, "a", None)], now=now)
+                labels.keep(a(i), now=now)
                 if i not in plain:
                     if len(plain) == 5:
                         forget(next(iter(plain)))
@@ -230,7 +240,7 @@ def test_pending_predictions_equal_a_plain_list(steps: list[tuple[str, list[int]
 
 def test_a_body_with_more_predictions_than_are_kept_leaves_the_last() -> None:
     labels = labels_of(most=3)
-    labels.keep([Identified(i, "a", None) for i in range(8)], now=0.0)
+    labels.keep(a(*range(8)), now=0.0)
     assert labels.join([(i, "a") for i in range(8)], now=0.0) == ["unknown_id"] * 5 + [None] * 3
 
 
@@ -252,7 +262,7 @@ def test_numbers_are_classes_where_classes_are_configured() -> None:
 
 def test_a_number_wants_a_number() -> None:
     labels = labels_of()
-    labels.keep([Identified("x", 3.5, None)], now=0.0)
+    labels.keep(a("x", said=3.5), now=0.0)
     assert labels.join([("x", "much"), ("x", True), ("x", 4)], now=0.0) == ["invalid", "invalid", None]
 
 

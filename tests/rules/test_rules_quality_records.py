@@ -51,7 +51,7 @@ def one_minute(labels: Labels, random: Generator, *, now: float, right: float, l
     actual = np.where(random.random(40) < right, said, random.choice(CLASSES, 40))
     shares = random.random(40)
     ids = [f"{now} {i}" for i in range(40)]
-    labels.keep([Identified(i, str(s), float(p)) for i, s, p in zip(ids, said, shares, strict=True)], now=now)
+    labels.keep(Identified(ids, said.tolist(), shares.tolist()), now=now)
     known = int(40 * labelled)
     assert labels.join([(i, str(a)) for i, a in zip(ids[:known], actual, strict=False)], now=now) == [None] * known
     return [(str(s), str(a), float(p)) for s, a, p in zip(said[:known], actual, shares, strict=False)]
