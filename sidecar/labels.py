@@ -14,7 +14,7 @@ from sidecar.arrays import StateError
 from sidecar.bins import Category, Floats, category_text
 from sidecar.config import FIRST_CLASSES, OTHER_CLASS, LabelsConfig
 from sidecar.configfile import Duration
-from sidecar.event import Identified, Identifier
+from sidecar.event import UNFIT_NAME, Identified, Identifier
 from sidecar.pending import Pending, PendingState, Said, Saying, digest, digests
 from sidecar.quality import CALIBRATION_BINS
 from sidecar.window import Sums, SumsState, Windows, WindowsState
@@ -211,12 +211,15 @@ class Labels:
         return saying
 
     def _class(self, name: str) -> tuple[int, int]:
-        """Return the index of a class, and the digest that tells it from all that share the index."""
+        """Return the index of a class, and the digest that tells it from all that share the index.
+
+        What cannot be the value of a label, such as no text at all, is among the others.
+        """
         known = self._classes.get(name)
         if known is not None:
             return known
         found = digest(name)
-        if len(self._classes) >= self._most_classes or name == OTHER_CLASS:
+        if len(self._classes) >= self._most_classes or name == OTHER_CLASS or UNFIT_NAME.search(name):
             return self._most_classes, found
         self._classes[name] = len(self._classes), found
         return self._classes[name]

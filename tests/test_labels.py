@@ -294,3 +294,11 @@ def test_two_others_are_not_the_same() -> None:
     labels = labels_of(classes=("a", "b"))
     assert read(labels, [("x", "y", None), ("x", "x", None)]).accuracy.tolist() == [0.5]
     assert category_text("x") not in labels.classes
+
+
+@pytest.mark.parametrize("name", ["", "other", "a\nb", 'say "no"'])
+def test_a_class_that_no_label_can_name_is_compared_exactly_and_shown_as_other(name: str) -> None:
+    labels = labels_of(positive=name)
+    reading = read(labels, [(name, name, 0.5), (name, "", 0.5), (name, "x", 0.5)])
+    assert labels.classes == ("x",)
+    assert reading.accuracy[0] == pytest.approx((2 if name == "" else 1) / 3)
