@@ -28,6 +28,7 @@ _VALUE: Schema = {"type": ["number", "string", "boolean", "null"]}
 _LEVEL: Schema = {"enum": ["unknown", "none", "moderate", "significant", "critical"]}
 _ROLE: Schema = {"enum": ["input", "output"]}
 _LEVEL_COUNTS = map_of(COUNT)
+_ID: Schema = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer"}]}
 
 _SLOS = list_of(
     object_of({"target": NUMBER, "seconds": NUMBER, "within": or_null(_SHARE), "met": or_null(BOOLEAN)}),
@@ -43,9 +44,10 @@ SCHEMAS: dict[str, Schema] = {
                 "probability": or_null(_SHARE),
                 "latency_ms": or_null({"type": "number", "minimum": 0}),
                 "error": BOOLEAN,
+                "id": or_null(_ID),
                 "model": STRING,
             },
-            optional=("features", "prediction", "probability", "latency_ms", "error", "model"),
+            optional=("features", "prediction", "probability", "latency_ms", "error", "id", "model"),
         ),
         "examples": [
             {
@@ -68,8 +70,9 @@ SCHEMAS: dict[str, Schema] = {
                         "probability": or_null(list_of(or_null(_SHARE))),
                         "latency_ms": or_null(list_of(or_null({"type": "number", "minimum": 0}))),
                         "error": or_null(list_of(BOOLEAN)),
+                        "id": or_null(list_of(or_null(_ID))),
                     },
-                    optional=("prediction", "probability", "latency_ms", "error"),
+                    optional=("prediction", "probability", "latency_ms", "error", "id"),
                 ),
                 "model": STRING,
             },
@@ -83,6 +86,14 @@ SCHEMAS: dict[str, Schema] = {
                 }
             }
         ],
+    },
+    "Label": {
+        "description": "What turned out to be true of a prediction.",
+        **object_of(
+            {"id": _ID, "label": {"type": ["number", "string", "boolean"]}, "model": or_null(STRING)},
+            optional=("model",),
+        ),
+        "examples": [{"id": "o-17", "label": "fraud"}],
     },
     "Accepted": object_of({"accepted": COUNT, "rejected": {"const": 0}}),
     "Refused": object_of(
@@ -182,6 +193,25 @@ SCHEMAS: dict[str, Schema] = {
             ),
         }
     ),
+    "Quality": object_of({"timestamp": TIME, "models": map_of(or_null(of("ModelQuality")))}),
+    "ModelQuality": object_of(
+        {
+            "predictions": object_of(dict.fromkeys(("kept", "pending", "expired", "evicted", "repeated"), COUNT)),
+            "positive": _NAME,
+            "min_labels": COUNT,
+            "windows": map_of(
+                object_of(
+                    {
+                        "labels": COUNT,
+                        **dict.fromkeys(("coverage", "accuracy"), or_null(_SHARE)),
+                        "classes": map_of(object_of(dict.fromkeys(("precision", "recall"), or_null(_SHARE)))),
+                        **dict.fromkeys(("brier_score", "calibration_error"), or_null(_SHARE)),
+                        **dict.fromkeys(("mean_absolute_error", "root_mean_square_error"), _MAYBE),
+                    }
+                )
+            ),
+        }
+    ),
     "Alerts": object_of(
         {
             "timestamp": TIME,
@@ -256,6 +286,34 @@ MONITOR = Operation(
     },
 )
 
+LABELS = Operation(
+    method="post",
+    path="/labels",
+    summary="Submit what turned out to be true of predictions, by their id.",
+    bodies={
+        JSON: {"anyOf": [of("Label"), list_of(of("Label")), object_of({"labels": list_of(of("Label"))})]},
+        "application/x-ndjson": {
+            "type": "string",
+            "description": "a label on each line",
+            "examples": ['{"id": "o-17", "label": "fraud"}\n'],
+        },
+        "application/x-msgpack": {"anyOf": [of("Label"), list_of(of("Label"))]},
+    },
+    answers={
+        200: json("Some labels were joined to their prediction, some refused.", of("Refused")),
+        202: json("Every label was joined to its prediction.", of("Accepted")),
+        400: json("The body cannot be read.", of("Error")),
+        408: json("The body did not arrive in time; nothing of it was counted.", of("Error")),
+        413: json("The body is too large, or has too many labels.", of("Error")),
+        422: json("Every label was refused.", of("Refused")),
+        503: Answer(
+            when="Too many bodies at once; nothing of this one was counted, so send it again.",
+            content={JSON: of("Error")},
+            headers=_RETRY_AFTER,
+        ),
+    },
+)
+
 RELOAD = Operation(
     method="post",
     path="/-/reload",
@@ -306,6 +364,12 @@ READ_ONLY = (
     ),
     Operation(
         method="get",
+        path="/quality",
+        summary="How right predictions were, by the labels that came; null for models that take none.",
+        answers={200: json("Statistics of every window.", of("Quality"))},
+    ),
+    Operation(
+        method="get",
         path="/alerts",
         summary="The conditions of alerts that hold now.",
         answers={200: json("Alerts and levels.", of("Alerts"))},
@@ -341,7 +405,7 @@ def metrics_operation(path: str) -> Operation:
 
 def ingest_description(*, telemetry_path: str) -> bytes:
     """Describe the ingest listener and the Unix stream."""
-    operations = (MONITOR, *READ_ONLY, metrics_operation(telemetry_path), RELOAD)
+    operations = (MONITOR, LABELS, *READ_ONLY, metrics_operation(telemetry_path), RELOAD)
     return document("model-sidecar", operations, SCHEMAS)
 
 

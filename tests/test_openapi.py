@@ -97,7 +97,8 @@ def report_on(url: str, answered: Path) -> str:
 
 
 def test_what_serve_says_of_itself_is_so_and_it_counts_what_it_answers(start: Start, tmp_path: Path) -> None:
-    process = start(fraud_config(tmp_path), web=1, options=["--web.enable-lifecycle"])
+    config = fraud_config(tmp_path, "    labels: {min_labels: 1}\n")
+    process = start(config, web=1, options=["--web.enable-lifecycle"])
     report = report_on(process.url, tmp_path / "answered")
     assert_all_tested(report, get(process.url, "/openapi.json").json())
     answered = json.loads((tmp_path / "answered").read_bytes())
