@@ -124,8 +124,8 @@ def _rule_files(settings: Settings) -> dict[str, tuple[str, list[Group]]]:
         "quality.recording.yml": (_QUALITY_RECORDING, quality_recording.groups(settings.quality)),
         "drift.alerts.yml": (_DRIFT_ALERTS, drift_alerts.groups(settings)),
         "service.alerts.yml": (_SERVICE_ALERTS, service_alerts.groups(settings)),
-        "quality.alerts.yml": (_QUALITY_ALERTS, quality_alerts.groups(settings)),
         "canary.alerts.yml": (_CANARY_ALERTS, canary_alerts.groups(settings)),
+        "quality.alerts.yml": (_QUALITY_ALERTS, quality_alerts.groups(settings)),
         "health.alerts.yml": (_HEALTH_ALERTS, health_alerts.groups(settings)),
     }
 
