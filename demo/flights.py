@@ -21,7 +21,7 @@ MODEL_INPUTS = ["dep_delay", "distance", "hour", "carrier", "origin"]
 """What the model is given, when a flight takes off."""
 
 LATE_MINUTES = 15
-REQUEST_ROWS = 20
+REQUEST_ROWS = 50
 """Flights that are scored in one request; each has the latency of its request."""
 
 DAY_ROWS = 900
