@@ -19,14 +19,21 @@ TRANSPORT = "unix_datagram"
 DATAGRAM_BYTES = 256 * 1024
 """Longest datagram taken; longer ones arrive cut off, and are refused as too large."""
 
+WAIT_SECONDS = 0.002
+"""How long single events wait for others at the most, to be decoded together with them."""
+
 _DRAINED_AT_ONCE = 256
+_DRAINED_BYTES = 1024 * 1024
 _WHOLE_JSON = re.compile(rb'\s*(?:\[|\{\s*"columns"|\{\s*"model"\s*:\s*"[^"\\]*"\s*,\s*"columns")')
 _LABELS = re.compile(rb'\s*\{\s*"labels"')
 _MSGPACK_MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
 
 
 class DatagramListener:
-    """Drain a socket in bulk: the events of all datagrams that wait are decoded in one call."""
+    """Drain a socket in bulk: events that come one by one are decoded many at a time.
+
+    A kernel queues few datagrams (10 with Linux), so those of several drains are gathered for a moment.
+    """
 
     def __init__(self, monitor: Monitor, clock: Callable[[], float], path: Path, *, group: str | None) -> None:
         """Bind the socket; raises SocketFileError."""
@@ -35,13 +42,16 @@ class DatagramListener:
         self._path = path
         self._socket = unix.bind(path, socket.SOCK_DGRAM, group=group)
         self._inode = path.lstat().st_ino
-        self._buffer = memoryview(bytearray(DATAGRAM_BYTES + 1))
+        self._buffer = bytearray(DATAGRAM_BYTES + 1)
+        self._view = memoryview(self._buffer)
+        self._texts: list[bytes] = []
+        self._counting: asyncio.TimerHandle | None = None
         self._refusals = RefusalLog(TRANSPORT, clock)
         monitor.open_transport(TRANSPORT)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to take datagrams."""
-        loop.add_reader(self._socket, self._drain)
+        loop.add_reader(self._socket, self._take_waiting, loop)
 
     def stop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Remove the socket file, so that no more can come, and take what still waits."""
@@ -49,47 +59,63 @@ class DatagramListener:
         unix.remove(self._path, self._inode)
         while self._drain():
             pass
+        self._count()
         self._socket.close()
+
+    def _take_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._drain()
+        if len(self._texts) >= _DRAINED_AT_ONCE:
+            self._count()
+        elif self._texts and self._counting is None:
+            self._counting = loop.call_later(WAIT_SECONDS, self._count)
 
     def _drain(self) -> int:
         """Take the datagrams that wait, up to a bound that leaves room for others, and return their number."""
-        texts: list[bytes] = []
+        receive, buffer, view, texts = self._socket.recv_into, self._buffer, self._view, self._texts
+        room = _DRAINED_BYTES
         taken = 0
-        while taken < _DRAINED_AT_ONCE:
+        while taken < _DRAINED_AT_ONCE and room > 0:
             try:
-                size = self._socket.recv_into(self._buffer)
+                size = receive(buffer)
             except BlockingIOError:
                 break
             taken += 1
+            room -= size
             if size > DATAGRAM_BYTES:
                 self._refuse("too_large", f"the datagram is longer than {DATAGRAM_BYTES} bytes")
+                continue
+            datagram = bytes(view[:size])
+            if datagram.startswith(b'{"features"') and datagram.find(b"\n", 0, -1) < 0:
+                texts.append(datagram)  # first, because most are of this kind
             else:
-                self._take(bytes(self._buffer[:size]), texts)
-        self._flush(texts)
+                self._take(datagram)
         return taken
 
-    def _flush(self, texts: list[bytes]) -> None:
-        """Submit the events that came one by one so far."""
-        if texts:
-            decoded = self._monitor.submit_texts(texts, transport=TRANSPORT, now=self._clock())
-            self._refusals.tell(decoded.refusals)
-            texts.clear()
-
-    def _take(self, datagram: bytes, texts: list[bytes]) -> None:
-        """Put the events of a datagram among `texts`, or count a datagram that is more than lines of JSON."""
+    def _take(self, datagram: bytes) -> None:
+        """Keep a datagram of one event for a moment, and count the events of any other."""
         if not datagram.strip():
             self._refuse("unreadable", "the datagram is empty")
         elif datagram[0] in _MSGPACK_MAPS:
             self._submit(datagram, Form.MSGPACK)
         elif _LABELS.match(datagram):
-            self._flush(texts)
+            self._count()  # first, because they may be of one of those
             self._submit_labels(datagram)
         elif _WHOLE_JSON.match(datagram):
             self._submit(datagram, Form.JSON)
-        elif b"\n" in datagram:
-            texts += [line for line in datagram.split(b"\n") if line.strip()]
+        elif datagram.find(b"\n", 0, -1) >= 0:
+            self._submit(datagram, Form.NDJSON)
         else:
-            texts.append(datagram)
+            self._texts.append(datagram)
+
+    def _count(self) -> None:
+        """Count the events that were kept."""
+        if self._counting is not None:
+            self._counting.cancel()
+            self._counting = None
+        if self._texts:
+            decoded = self._monitor.submit_texts(self._texts, transport=TRANSPORT, now=self._clock())
+            self._texts.clear()
+            self._refusals.tell(decoded.refusals)
 
     def _submit(self, datagram: bytes, form: Form) -> None:
         try:
