@@ -8,19 +8,26 @@ from collections.abc import Iterator
 
 from sidecar.levels import LEVELS
 from sidecar.monitor import Model, Monitor
-from sidecar.report import ERROR_RATE_LIMIT, MIN_PREDICTIONS, Report, drift_report, latency_report
+from sidecar.report import ERROR_RATE_LIMIT, MIN_PREDICTIONS, Report, latency_report, reporting_drift
+from sidecar.slices import Steps, at_once
 
 LATENCY_LIMITS = (("HighP95Latency", "p95", 0.95, 0.1), ("CriticalP99Latency", "p99", 0.99, 0.5))
 """Alert, its quantile by name and as the target of an objective, and the limit in seconds where there is none."""
 
 
 def alerts_report(monitor: Monitor, *, now: float) -> Report:
-    """Report the level of every feature and objective, and the alerts whose condition holds now."""
-    drift = drift_report(monitor, now=now)
+    """Report as `reporting_alerts` does, at once."""
+    return at_once(reporting_alerts(monitor, now=now))
+
+
+def reporting_alerts(monitor: Monitor, *, now: float) -> Steps[Report]:
+    """Report the level of every feature and objective, and the alerts whose condition holds now, in steps."""
     latency = latency_report(monitor, now=now)
+    watched = dict(monitor.models)
+    drift = yield from reporting_drift(monitor, now=now)
     alerts: list[Report] = []
     models: Report = {}
-    for name, model in monitor.models.items():
+    for name, model in watched.items():
         features = drift["models"][name]["features"]
         window = min(model.config.windows, key=lambda window: window.seconds).text
         traffic = latency["models"][name]["windows"][window]

@@ -1,27 +1,66 @@
 """Collector: readings of the monitor to the families of the catalogue, as text.
 
 Whatever is the same at every scrape (names, labels, shares of the reference) is written once for each reference.
+All numbers of a scrape are read at one moment, and then written a slice at a time.
 """
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from sidecar import __version__, metrics
 from sidecar.comparison import Comparison, DriftReading
 from sidecar.config import OTHER_CLASS
-from sidecar.exposition import counts, gauges, header, number, prefix
+from sidecar.exposition import header, lines, number, prefix
 from sidecar.labels import Labels
 from sidecar.metrics import CATALOGUE, Metric
 from sidecar.monitor import Model, Monitor
 from sidecar.quality import CALIBRATION_BINS
 from sidecar.scrape import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
+from sidecar.slices import Steps, at_once
 
-Families = dict[Metric, list[str]]
+LabelValues = TypeVar("LabelValues", bound=tuple[str, ...])
+
+_LINES_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples of one family, to be written: each up to its value, and the values. NaN is left out."""
+
+    prefixes: Sequence[bytes]
+    values: NDArray[Any]
+
+    def texts(self) -> Iterator[bytes]:
+        """Write them, some at a time."""
+        for first in range(0, len(self.prefixes), _LINES_AT_ONCE):
+            prefixes = self.prefixes[first : first + _LINES_AT_ONCE]
+            values = self.values[first : first + _LINES_AT_ONCE]
+            shown = np.flatnonzero(values == values)
+            if shown.size < values.size:
+                prefixes, values = [prefixes[i] for i in shown.tolist()], values[shown]
+            if prefixes:
+                yield lines(prefixes, values.tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Samples that are written already."""
+
+    parts: Sequence[bytes]
+
+    def texts(self) -> Iterator[bytes]:
+        """Return them, some at a time."""
+        return iter(self.parts)
+
+
+Families = dict[Metric, list[Samples | Written]]
 
 
 @dataclass(slots=True)
@@ -62,118 +101,142 @@ class Collector:
         self._refused_connections = {} if refused_connections is None else refused_connections
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        self._written: dict[str, _Written] = {}
+        self._constant: dict[str, _Constant] = {}
 
     def expose(self, accept: str, *, now: float) -> tuple[bytes, str]:
         """Return the exposition in the format that an `Accept` header prefers, and its content type."""
+        return at_once(self.exposing(accept, now=now))
+
+    def exposing(self, accept: str, *, now: float) -> Steps[tuple[bytes, str]]:
+        """Make the exposition in steps; everything in it is as it is at the first."""
+        at_once(self.preparing(now=now))
         openmetrics = prefers_openmetrics(accept)
-        text = self._sidecar_text(now=now, openmetrics=openmetrics).encode()
-        text += process_families(self._process, openmetrics=openmetrics)
-        return text, OPENMETRICS_TYPE if openmetrics else TEXT_TYPE
+        families, readings = self._families(now=now)
+        for reading, constant in readings:
+            _drift_families(families, (yield from reading), constant)
+        parts: list[bytes] = []
+        for metric, found in families.items():
+            first = len(parts)
+            for samples in found:
+                for text in samples.texts():
+                    parts.append(text)
+                    yield
+            if len(parts) > first:
+                parts.insert(first, header(metric, openmetrics=openmetrics).encode())
+        parts.append(process_families(self._process, openmetrics=openmetrics))
+        yield
+        return b"".join(parts), OPENMETRICS_TYPE if openmetrics else TEXT_TYPE
 
-    def _sidecar_text(self, *, now: float, openmetrics: bool) -> str:
-        families = self.families(now=now)
-        parts: list[str] = []
-        for metric in CATALOGUE:
-            if lines := families[metric]:
-                parts += (header(metric, openmetrics=openmetrics), "\n".join(lines), "\n")
-        return "".join(parts)
+    def preparing(self, *, now: float) -> Steps[None]:
+        """Write in steps what every scrape has alike, where that is not done yet."""
+        self._monitor.flush(now=now)  # first, because it may end the learning of a reference
+        while (model := self._unwritten()) is not None:
+            self._constant[model.name] = yield from _constant(model)
+        self._constant = {name: self._constant[name] for name in self._monitor.models}
 
-    def families(self, *, now: float) -> Families:
-        """Return the sample lines of every family, without those of the process."""
-        self._monitor.flush(now=now)
-        families: Families = {metric: [] for metric in CATALOGUE}
-        self._sidecar_families(families)
-        self._written = {name: self._written_for(model) for name, model in self._monitor.models.items()}
+    def _unwritten(self) -> Model | None:
         for name, model in self._monitor.models.items():
-            _traffic_families(families, model, self._written[name])
+            if name not in self._constant or not self._constant[name].describes(model):
+                return model
+        return None
+
+    def _families(self, *, now: float) -> "tuple[Families, list[tuple[Steps[DriftReading], _Constant]]]":
+        """Read everything, of this moment, but for the process; drift is still to be computed from what was read."""
+        families: Families = {metric: [] for metric in CATALOGUE}
+        readings = []
+        self._sidecar_families(families)
+        for name, model in self._monitor.models.items():
+            _traffic_families(families, model, self._constant[name])
             if model.comparison is not None:
-                _comparison_families(families, model.comparison, self._written[name], now=now)
+                reading = model.comparison.reading(now=now)
+                next(reading)
+                readings.append((reading, self._constant[name]))
+                _comparison_families(families, model.comparison, self._constant[name])
             if model.labels is not None:
                 _tally_families(families, name, model.labels)
                 _quality_families(families, name, model.labels, now=now)
-        return families
-
-    def _written_for(self, model: Model) -> "_Written":
-        written = self._written.get(model.name)
-        return written if written is not None and written.describes(model) else _Written(model)
+        return families, readings
 
     def _sidecar_families(self, families: Families) -> None:
         monitor = self._monitor
-        for metric, values in (
-            (metrics.EVENTS, {(transport,): count for transport, count in monitor.events.items()}),
-            (metrics.EVENTS_REJECTED, monitor.rejected),
-            (metrics.EVENTS_DROPPED, monitor.dropped),
-            (metrics.LABELS_RECEIVED, {(transport,): count for transport, count in monitor.labels.items()}),
-            (metrics.LABELS_REJECTED, monitor.labels_rejected),
-        ):
-            families[metric] = [_sample(metric, labels, value) for labels, value in values.items()]
-        families[metrics.CONNECTIONS_REFUSED] = [
-            _sample(metrics.CONNECTIONS_REFUSED, (listener,), count)
-            for listener, count in self._refused_connections.items()
-        ]
+        events = {(transport,): count for transport, count in monitor.events.items()}
+        families[metrics.EVENTS].append(_written(metrics.EVENTS, events))
+        families[metrics.EVENTS_REJECTED].append(_written(metrics.EVENTS_REJECTED, monitor.rejected))
+        families[metrics.EVENTS_DROPPED].append(_written(metrics.EVENTS_DROPPED, monitor.dropped))
+        labels = {(transport,): count for transport, count in monitor.labels.items()}
+        families[metrics.LABELS_RECEIVED].append(_written(metrics.LABELS_RECEIVED, labels))
+        families[metrics.LABELS_REJECTED].append(_written(metrics.LABELS_REJECTED, monitor.labels_rejected))
+        refused = {(listener,): count for listener, count in self._refused_connections.items()}
+        families[metrics.CONNECTIONS_REFUSED].append(_written(metrics.CONNECTIONS_REFUSED, refused))
         families[metrics.CONFIG_RELOAD_SUCCESSFUL].append(
-            _sample(metrics.CONFIG_RELOAD_SUCCESSFUL, (), int(self._load.successful))
+            _written(metrics.CONFIG_RELOAD_SUCCESSFUL, {(): int(self._load.successful)})
         )
         families[metrics.CONFIG_RELOAD_TIMESTAMP].append(
-            _sample(metrics.CONFIG_RELOAD_TIMESTAMP, (), self._load.last_success_timestamp_seconds)
+            _written(metrics.CONFIG_RELOAD_TIMESTAMP, {(): self._load.last_success_timestamp_seconds})
         )
         if self._storage is not None:
             _storage_families(families, self._storage)
         build = (__version__, platform.python_version())
-        families[metrics.BUILD_INFO].append(_sample(metrics.BUILD_INFO, build, 1))
+        families[metrics.BUILD_INFO].append(_written(metrics.BUILD_INFO, {build: 1}))
 
 
-class _Written:
+def _constant(model: Model) -> "Steps[_Constant]":
+    constant = _Constant(model)
+    if constant.comparison is not None:
+        yield from constant.write_reference(constant.comparison)
+    return constant
+
+
+class _Constant:
     """What is written once: the lines up to their values, or whole, for one model and its reference."""
 
     def __init__(self, model: Model) -> None:
-        name = model.name
+        name = self._model = model.name
         self.bounds = model.traffic.bounds
         self._version = model.config.version
-        self.predictions = prefix(metrics.PREDICTIONS.name, ("model",), (name,))
-        self.errors = prefix(metrics.PREDICTION_ERRORS.name, ("model",), (name,))
-        self.unknown = prefix(metrics.UNKNOWN_FEATURES.name, ("model",), (name,))
+        self.comparison = model.comparison
         latency = metrics.LATENCY.name
         marks = [*map(number, map(float, self.bounds)), "+Inf"]
-        self.buckets = [prefix(f"{latency}_bucket", ("model", "le"), (name, mark)) for mark in marks]
-        self.latency_count = prefix(f"{latency}_count", ("model",), (name,))
-        self.latency_sum = prefix(f"{latency}_sum", ("model",), (name,))
-        self.comparison = model.comparison
-        if model.comparison is not None:
-            self._write_reference(model, model.comparison)
+        self.latency = [prefix(f"{latency}_bucket", ("model", "le"), (name, mark)).encode() for mark in marks]
+        self.latency_sum = prefix(f"{latency}_sum", ("model",), (name,)).encode()
+        self.latency_count = prefix(f"{latency}_count", ("model",), (name,)).encode()
 
     def describes(self, model: Model) -> bool:
         """Tell whether the model is still the one that was written."""
         same_bounds = self.bounds == model.traffic.bounds
         return same_bounds and self.comparison is model.comparison and self._version == model.config.version
 
-    def _write_reference(self, model: Model, comparison: Comparison) -> None:
-        name, profile = model.name, comparison.profile
+    def write_reference(self, comparison: Comparison) -> Steps[None]:
+        """Write what depends on the reference."""
+        name, profile = self._model, comparison.profile
         fingerprint = profile.fingerprint
         features = [(f.role, f.name) for f in comparison.features]
-        bins = [
-            (name, fingerprint, role, feature, bin_name, range_text)
-            for (role, feature), bins in zip(features, comparison.bins, strict=True)
-            for bin_name, range_text in zip(bins.names, bins.ranges, strict=True)
-        ]
-        self.observations = _prefixes(metrics.BIN_OBSERVATIONS, bins)
-        ratios = _prefixes(metrics.BIN_REFERENCE_RATIO, bins)
-        self.reference_ratios = gauges(ratios, comparison.reference_shares.tolist())
-        by_window = [(name, role, feature, window.text) for window in comparison.windows for role, feature in features]
-        self.windowed = {metric: _prefixes(metric, by_window) for metric in (*_STATISTICS, metrics.WINDOW_SAMPLES)}
-        self.factors = _prefixes(
-            metrics.SIGNIFICANCE_FACTOR, [(name, fingerprint, role, feature) for role, feature in features]
-        )
-        version = model.config.version or profile.model_version
+        self.observations = yield from _prefixes(metrics.BIN_OBSERVATIONS, _bins(name, comparison))
+        ratios = yield from _prefixes(metrics.BIN_REFERENCE_RATIO, _bins(name, comparison))
+        parts = []
+        for text in Samples(ratios, comparison.reference_shares).texts():
+            parts.append(text)
+            yield
+        self.reference_ratios = Written(parts)
+        self.windowed: dict[Metric, Sequence[bytes]] = {}
+        for metric in (*_STATISTICS, metrics.WINDOW_SAMPLES):
+            texts = [window.text for window in comparison.windows]
+            by_window = ((name, role, feature, text) for text in texts for role, feature in features)
+            self.windowed[metric] = yield from _prefixes(metric, by_window)
+        by_feature = ((name, fingerprint, role, feature) for role, feature in features)
+        self.factors = yield from _prefixes(metrics.SIGNIFICANCE_FACTOR, by_feature)
+        version = self._version or profile.model_version
         reference = (name, fingerprint)
         self.reference = {
-            metrics.REFERENCE_INFO: _sample(metrics.REFERENCE_INFO, (*reference, profile.source, version), 1),
-            metrics.REFERENCE_SAMPLES: _sample(metrics.REFERENCE_SAMPLES, reference, profile.rows),
-            metrics.REFERENCE_CREATED: _sample(metrics.REFERENCE_CREATED, reference, int(profile.created.timestamp())),
+            metric: _written(metric, {labels: value})
+            for metric, labels, value in (
+                (metrics.REFERENCE_INFO, (*reference, profile.source, version), 1),
+                (metrics.REFERENCE_SAMPLES, reference, profile.rows),
+                (metrics.REFERENCE_CREATED, reference, int(profile.created.timestamp())),
+            )
         }
-        numeric = comparison.schema.numeric
-        self.out_of_range = _prefixes(metrics.OUT_OF_RANGE, [(name, key.role, key.name) for key in numeric])
+        numeric = ((name, key.role, key.name) for key in comparison.schema.numeric)
+        self.out_of_range = yield from _prefixes(metrics.OUT_OF_RANGE, numeric)
 
 
 _STATISTICS = {
@@ -190,47 +253,48 @@ def _storage_families(families: Families, storage: StorageState) -> None:
         (metrics.STORAGE_SET_ASIDE, storage.set_aside),
         (metrics.STORAGE_BEGUN_ANEW, storage.begun_anew),
     ):
-        families[metric] = [_sample(metric, (label,), value) for label, value in values.items()]
-    families[metrics.STORAGE_HEALTHY] = [_sample(metrics.STORAGE_HEALTHY, (), int(storage.problem is None))]
-    families[metrics.STORAGE_FAILURES] = [_sample(metrics.STORAGE_FAILURES, (), storage.failures)]
+        families[metric].append(_written(metric, {(label,): value for label, value in values.items()}))
+    single: dict[Metric, float] = {
+        metrics.STORAGE_HEALTHY: int(storage.problem is None),
+        metrics.STORAGE_FAILURES: storage.failures,
+    }
     if storage.checkpoint_timestamp_seconds is not None:
-        timestamp, size = storage.checkpoint_timestamp_seconds, storage.checkpoint_bytes
-        families[metrics.STORAGE_CHECKPOINT_TIMESTAMP] = [_sample(metrics.STORAGE_CHECKPOINT_TIMESTAMP, (), timestamp)]
-        families[metrics.STORAGE_CHECKPOINT_BYTES] = [_sample(metrics.STORAGE_CHECKPOINT_BYTES, (), size)]
+        single[metrics.STORAGE_CHECKPOINT_TIMESTAMP] = storage.checkpoint_timestamp_seconds
+        single[metrics.STORAGE_CHECKPOINT_BYTES] = storage.checkpoint_bytes
+    for metric, value in single.items():
+        families[metric].append(_written(metric, {(): value}))
 
 
-def _traffic_families(families: Families, model: Model, written: _Written) -> None:
-    traffic = model.traffic
-    families[metrics.PREDICTIONS].append(f"{written.predictions}{traffic.events}")
-    families[metrics.PREDICTION_ERRORS].append(f"{written.errors}{traffic.errors}")
-    families[metrics.UNKNOWN_FEATURES].append(f"{written.unknown}{model.unknown}")
-    cumulative = traffic.histogram().tolist()
-    latency = families[metrics.LATENCY]
-    latency += counts(written.buckets, cumulative)
-    latency.append(f"{written.latency_sum}{number(traffic.latency_sum)}")
-    latency.append(f"{written.latency_count}{cumulative[-1]}")
+def _traffic_families(families: Families, model: Model, constant: _Constant) -> None:
+    traffic, name = model.traffic, (model.name,)
+    families[metrics.PREDICTIONS].append(_written(metrics.PREDICTIONS, {name: traffic.events}))
+    families[metrics.PREDICTION_ERRORS].append(_written(metrics.PREDICTION_ERRORS, {name: traffic.errors}))
+    families[metrics.UNKNOWN_FEATURES].append(_written(metrics.UNKNOWN_FEATURES, {name: model.unknown}))
+    cumulative = traffic.histogram()
+    ends = [(constant.latency_sum, number(traffic.latency_sum)), (constant.latency_count, str(cumulative[-1]))]
+    families[metrics.LATENCY] += [
+        Samples(constant.latency, cumulative),
+        Written([start + text.encode() + b"\n" for start, text in ends]),
+    ]
 
 
-def _comparison_families(families: Families, comparison: Comparison, written: _Written, *, now: float) -> None:
-    reading = comparison.read(now=now)
-    _drift_families(families, reading, written)
-    families[metrics.BIN_OBSERVATIONS] += counts(written.observations, comparison.observations().tolist())
-    families[metrics.BIN_REFERENCE_RATIO] += written.reference_ratios
-    families[metrics.SIGNIFICANCE_FACTOR] += gauges(written.factors, comparison.significance_factor.tolist())
-    families[metrics.OUT_OF_RANGE] += counts(written.out_of_range, comparison.out_of_range.tolist())
-    for metric, line in written.reference.items():
+def _comparison_families(families: Families, comparison: Comparison, constant: _Constant) -> None:
+    # Copies, because what is counted while they are written is for the next scrape.
+    families[metrics.BIN_OBSERVATIONS].append(Samples(constant.observations, comparison.observations().copy()))
+    families[metrics.BIN_REFERENCE_RATIO].append(constant.reference_ratios)
+    families[metrics.SIGNIFICANCE_FACTOR].append(Samples(constant.factors, comparison.significance_factor))
+    families[metrics.OUT_OF_RANGE].append(Samples(constant.out_of_range, comparison.out_of_range.copy()))
+    for metric, line in constant.reference.items():
         families[metric].append(line)
 
 
-def _drift_families(families: Families, reading: DriftReading, written: _Written) -> None:
-    samples = reading.samples.ravel().tolist()
-    families[metrics.WINDOW_SAMPLES] += counts(written.windowed[metrics.WINDOW_SAMPLES], samples)
+def _drift_families(families: Families, reading: DriftReading, constant: _Constant) -> None:
+    samples = Samples(constant.windowed[metrics.WINDOW_SAMPLES], reading.samples.ravel())
+    families[metrics.WINDOW_SAMPLES].append(samples)
     enough = reading.level >= 0
     for metric, statistic in _STATISTICS.items():
-        values = getattr(reading, statistic)
-        shown = np.flatnonzero(enough & ~np.isnan(values)).tolist()
-        prefixes, flat = written.windowed[metric], values.ravel().tolist()
-        families[metric] += [prefixes[i] + repr(flat[i]) for i in shown]
+        values = np.where(enough, getattr(reading, statistic), np.nan).ravel()
+        families[metric].append(Samples(constant.windowed[metric], values))
 
 
 def _tally_families(families: Families, model: str, labels: Labels) -> None:
@@ -306,9 +370,28 @@ _QUALITY = {
 }
 
 
-def _prefixes(metric: Metric, labels: Sequence[tuple[str, ...]]) -> list[str]:
-    return [prefix(metric.name, metric.labels, values) for values in labels]
+def _bins(model: str, comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    """Return the labels of every bin."""
+    for feature, bins in zip(comparison.features, comparison.bins, strict=True):
+        of = (model, comparison.profile.fingerprint, feature.role, feature.name)
+        for name, range_text in zip(bins.names, bins.ranges, strict=True):
+            yield (*of, name, range_text)
 
 
-def _sample(metric: Metric, labels: tuple[str, ...], value: float) -> str:
-    return prefix(metric.name, metric.labels, labels) + number(value)
+def _prefixes(metric: Metric, labels: Iterator[tuple[str, ...]]) -> Steps[list[bytes]]:
+    written: list[bytes] = []
+    for values in labels:
+        written.append(prefix(metric.name, metric.labels, values).encode())
+        if not len(written) % _LINES_AT_ONCE:
+            yield
+    return written
+
+
+def _written(metric: Metric, values: Mapping[LabelValues, float]) -> Written:
+    return Written(
+        [f"{prefix(metric.name, metric.labels, of)}{number(value)}\n".encode() for of, value in values.items()]
+    )
+
+
+def _sample(metric: Metric, labels: tuple[str, ...], value: float) -> Written:
+    return _written(metric, {labels: value})

@@ -15,6 +15,7 @@ from sidecar.configfile import Duration
 from sidecar.event import Batch, Key, Schema
 from sidecar.levels import level_indices, level_steps
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile
+from sidecar.slices import Steps, at_once
 from sidecar.window import Windows, WindowsState
 
 
@@ -123,22 +124,28 @@ class Comparison:
 
     def read(self, *, now: float) -> DriftReading:
         """Compare every feature in every window."""
-        counts, starts, shares = self.counts(now=now), self.starts, self.reference_shares
-        live = self.live_shares(counts)
-        samples = drift.per_feature(counts, starts)
-        psi = drift.psi(live, shares, starts)
+        return at_once(self.reading(now=now))
+
+    def reading(self, *, now: float) -> Steps[DriftReading]:
+        """Compare every feature in every window, in steps; the counts and settings are those at the first."""
+        counts, starts, shares = self.counts(now=now).copy(), self.starts, self.reference_shares
+        factor, steps, min_samples = self.significance_factor, self._steps, self._min_samples
+        yield
+        live, missing, samples = self.live_shares(counts), counts[:, self._missing], drift.per_feature(counts, starts)
+        yield
         ks = drift.ks_statistic(counts, self.reference_counts, starts, self._present)
         ks[:, len(self.schema.numeric) :] = np.nan
-        threshold = drift.psi_threshold(self.significance_factor, samples, np.array(self.profile.rows))
+        yield
+        psi = drift.psi(live, shares, starts)
+        yield
+        kl = drift.kl_divergence(live, shares, starts)
+        yield
+        js = drift.js_divergence(live, shares, starts)
+        yield
+        threshold = drift.psi_threshold(factor, samples, np.array(self.profile.rows))
+        level = level_indices(psi, threshold, samples, steps, min_samples=min_samples)
         return DriftReading(
-            samples=samples,
-            missing=counts[:, self._missing],
-            psi=psi,
-            kl=drift.kl_divergence(live, shares, starts),
-            js=drift.js_divergence(live, shares, starts),
-            ks=ks,
-            threshold=threshold,
-            level=level_indices(psi, threshold, samples, self._steps, min_samples=self._min_samples),
+            samples=samples, missing=missing, psi=psi, kl=kl, js=js, ks=ks, threshold=threshold, level=level
         )
 
 

@@ -3,9 +3,10 @@
 Lines of samples are the same in the text format 0.0.4 and in OpenMetrics 1.0; only the headers of counters differ.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import starmap
+from collections.abc import Sequence
 from operator import add
+
+import msgspec
 
 from sidecar.metrics import Metric
 
@@ -37,14 +38,14 @@ def number(value: float) -> str:
     return repr(value)
 
 
-def counts(prefixes: Iterable[str], values: Iterable[int]) -> list[str]:
-    """Write samples with whole numbers."""
-    return list(map(add, prefixes, map(str, values)))
+def lines(prefixes: Sequence[bytes], values: Sequence[float]) -> bytes:
+    """Write samples whose values are neither NaN nor infinite; msgspec writes numbers at a fraction of `repr`'s cost.
 
-
-def gauges(prefixes: Iterable[str], values: Iterable[float]) -> list[str]:
-    """Write samples with numbers that are neither NaN nor infinite."""
-    return list(starmap(add, zip(prefixes, map(repr, values), strict=True)))
+    >>> lines([b"a ", b"b "], [3, 0.25])
+    b'a 3\\nb 0.25\\n'
+    """
+    texts = msgspec.json.encode(values)[1:-1].split(b",")
+    return b"\n".join([*map(add, prefixes, texts), b""])
 
 
 def header(metric: Metric, *, openmetrics: bool) -> str:

@@ -15,6 +15,7 @@ from sidecar.comparison import Comparison, DriftReading
 from sidecar.levels import LEVELS, UNKNOWN, level_name
 from sidecar.monitor import Model, Monitor
 from sidecar.reference.profile import Profile
+from sidecar.slices import Steps, at_once
 from sidecar.traffic import TrafficReading
 
 Report = dict[str, Any]
@@ -43,7 +44,23 @@ def drift_report(
     match: str | None = None,
     limit: int | None = None,
 ) -> Report:
-    """Report the drift of every feature in every window, by level and then PSI in `window`, the worst first.
+    """Report as `reporting_drift` does, at once."""
+    return at_once(
+        reporting_drift(monitor, now=now, model=model, feature=feature, window=window, match=match, limit=limit)
+    )
+
+
+def reporting_drift(
+    monitor: Monitor,
+    *,
+    now: float,
+    model: str | None = None,
+    feature: str | None = None,
+    window: str | None = None,
+    match: str | None = None,
+    limit: int | None = None,
+) -> Steps[Report]:
+    """Report the drift of every feature in every window, by level and then PSI in `window`, the worst first, in steps.
 
     Without `window` the one that levels are judged on orders them. With `feature` only that one, with its bins in that
     window; with `match` those whose name contains it, whatever the case; with `limit` so many of each model at the
@@ -54,7 +71,9 @@ def drift_report(
     if feature is not None:
         _require_feature(chosen, feature)
     wanted = _Wanted(feature=feature, match=match, limit=limit)
-    models = {m.name: _model_drift(m, wanted, now=now, window=window) for m in chosen}
+    models = {}
+    for m in chosen:
+        models[m.name] = yield from _model_drift(m, wanted, now=now, window=window)
     inputs = {
         (name if len(models) == 1 else f"{model_name}/{name}"): entry
         for model_name, report in models.items()
@@ -103,7 +122,7 @@ class _Wanted:
         return self.match is None or self.match.casefold() in name.casefold()
 
 
-def _model_drift(model: Model, wanted: _Wanted, *, now: float, window: str | None) -> Report:
+def _model_drift(model: Model, wanted: _Wanted, *, now: float, window: str | None) -> Steps[Report]:
     judged = model.config.drift_window().text
     texts = [w.text for w in model.config.windows]
     if window is not None and window not in texts:
@@ -124,33 +143,43 @@ def _model_drift(model: Model, wanted: _Wanted, *, now: float, window: str | Non
         return report
     comparison = model.comparison
     report["reference"] = _reference(model, comparison.profile)
-    reading = comparison.read(now=now)
+    thresholds, at = comparison.thresholds, texts.index(window or judged)
+    counts = comparison.counts(now=now)[at].copy()
+    out_of_range = comparison.out_of_range.copy()
+    reading = yield from comparison.reading(now=now)
     roles = np.array([f.role for f in comparison.features])
     report["levels"] = {
         text: {role: _level_counts(reading.level[w][roles == role]) for role in ROLES} for w, text in enumerate(texts)
     }
     matching = [i for i, f in enumerate(comparison.features) if wanted.by_name(f.name)]
     report["matched"] = len(matching)
-    at = texts.index(window or judged)
-    matching.sort(key=lambda i: (reading.level[at, i], reading.psi[at, i]), reverse=True)
+    yield
+    psi, level = reading.psi[at].tolist(), reading.level[at].tolist()
+    matching.sort(key=lambda i: (level[i], psi[i]), reverse=True)
+    yield
+    statistics = {}
+    for w, text in enumerate(texts):
+        statistics[text] = _statistics(reading, w)
+        yield
     for i in matching[: wanted.limit]:
         f = comparison.features[i]
-        windows = {text: _statistics(reading, w, i) for w, text in enumerate(texts)}
+        windows = {text: dict(zip(_STATISTICS, found[i], strict=True)) for text, found in statistics.items()}
         numeric = i < len(comparison.schema.numeric)
-        entry = {
+        entry: Report = {
             "feature": f.name,
             "role": f.role,
             "kind": "numeric" if numeric else "categorical",
             "level": windows[judged]["level"],
             "psi": windows[judged]["psi"],
-            "thresholds": msgspec.structs.asdict(comparison.thresholds[i]),
+            "thresholds": msgspec.structs.asdict(thresholds[i]),
             "windows": windows,
         }
         if wanted.feature is not None:
-            entry["out_of_range"] = int(comparison.out_of_range[i]) if numeric else None
+            entry["out_of_range"] = int(out_of_range[i]) if numeric else None
             entry["bins_window"] = texts[at]
-            entry["bins"] = _bins(comparison, i, at, now=now)
+            entry["bins"] = _bins(comparison, i, counts)
         report["features"].append(entry)
+        yield
     return report
 
 
@@ -170,30 +199,28 @@ def _level_counts(levels: NDArray[np.int64]) -> dict[str, int]:
     return {word: int((levels == index).sum()) for index, word in sorted(words, reverse=True)}
 
 
-def _statistics(reading: DriftReading, window: int, feature: int) -> Report:
-    place = (window, feature)
-    enough = reading.level[place] >= 0
-    samples = int(reading.samples[place])
-
-    def shown(values: Any) -> float | None:
-        return _finite(values[place]) if enough else None
-
-    return {
-        "psi": shown(reading.psi),
-        "kl": shown(reading.kl),
-        "js": shown(reading.js),
-        "ks": shown(reading.ks),
-        "threshold": shown(reading.threshold),
-        "level": level_name(int(reading.level[place])),
-        "samples": samples,
-        "missing_ratio": int(reading.missing[place]) / samples if samples else None,
-    }
+_STATISTICS = ("psi", "kl", "js", "ks", "threshold", "level", "samples", "missing_ratio")
 
 
-def _bins(comparison: Comparison, feature: int, window: int, *, now: float) -> list[Report]:
+def _statistics(reading: DriftReading, window: int) -> list[tuple[Any, ...]]:
+    """Return what the report says of each feature in a window, in the order of `_STATISTICS`."""
+    level, samples = reading.level[window], reading.samples[window]
+    shown = [
+        _finite_or_none(np.where(level >= 0, values[window], np.nan))
+        for values in (reading.psi, reading.kl, reading.js, reading.ks, reading.threshold)
+    ]
+    names = list(map(level_name, level.tolist()))
+    missing_ratio = _finite_or_none(reading.missing[window] / np.where(samples > 0, samples, np.nan))
+    return list(zip(*shown, names, samples.tolist(), missing_ratio, strict=True))
+
+
+def _finite_or_none(values: NDArray[np.float64]) -> list[float | None]:
+    return [value if finite else None for value, finite in zip(values.tolist(), np.isfinite(values), strict=True)]
+
+
+def _bins(comparison: Comparison, feature: int, counts: NDArray[np.int64]) -> list[Report]:
     bins = comparison.bins[feature]
     place = slice(comparison.starts[feature], comparison.starts[feature] + bins.size)
-    counts = comparison.counts(now=now)[window]
     live = comparison.live_shares(counts)[place]
     reference = comparison.reference_shares[place]
     contributions = drift.psi_terms(live, reference)

@@ -1,20 +1,22 @@
 """The read-only endpoints, and the page that shows what they say."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-import msgspec
 from aiohttp import web
 
 from sidecar import __version__
 from sidecar.alertmanager import AlertmanagerError, held_alerts
-from sidecar.alerts import alerts_report
+from sidecar.alerts import reporting_alerts
 from sidecar.collector import Collector, LoadState, StorageState
+from sidecar.jsontext import written
 from sidecar.monitor import Monitor
 from sidecar.openapi import PATH as DESCRIPTION
 from sidecar.page import Page
-from sidecar.report import NotThere, Report, drift_report, latency_report, quality_report, utc_text
+from sidecar.report import NotThere, Report, latency_report, quality_report, reporting_drift, utc_text
 from sidecar.scrape import exposition
+from sidecar.slices import at_once, in_slices
 
 PATHS = (
     "/",
@@ -62,6 +64,7 @@ class Web:
         self._alertmanager_url = alertmanager_url
         self._storage = storage
         self._started = clock()
+        self._turn = asyncio.Lock()  # long answers are made one at a time
         self.ready = True
 
     def routes(self) -> list[web.RouteDef]:
@@ -80,7 +83,10 @@ class Web:
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Answer a scrape."""
-        text, content_type = self._collector.expose(request.headers.get("Accept", ""), now=self._clock())
+        async with self._turn:
+            await in_slices(self._collector.preparing(now=self._clock()))
+            accept = request.headers.get("Accept", "")
+            text, content_type = await in_slices(self._collector.exposing(accept, now=self._clock()))
         return await exposition(request, text, content_type)
 
     async def drift(self, request: web.Request) -> web.Response:
@@ -89,8 +95,8 @@ class Web:
         limit = query.get("limit")
         if limit is not None and not (limit.isascii() and limit.isdecimal() and len(limit) < 10):
             return _answer(lambda: {"error": f"limit: {limit!r} is not a whole number"}, status=400)
-        return _answer(
-            lambda: drift_report(
+        async with self._turn:
+            steps = reporting_drift(
                 self._monitor,
                 now=self._clock(),
                 model=query.get("model"),
@@ -99,7 +105,11 @@ class Web:
                 match=query.get("match"),
                 limit=None if limit is None else int(limit),
             )
-        )
+            try:
+                report = await in_slices(steps)
+            except NotThere as error:
+                return _not_there(error)
+            return _json(await in_slices(written(report)))
 
     async def latency(self, request: web.Request) -> web.Response:
         """Answer with latency and errors."""
@@ -112,14 +122,15 @@ class Web:
 
     async def alerts(self, request: web.Request) -> web.Response:
         """Answer with the conditions of alerts that hold now, and with what Alertmanager holds if its URL is known."""
-        report = alerts_report(self._monitor, now=self._clock())
+        async with self._turn:
+            report = await in_slices(reporting_alerts(self._monitor, now=self._clock()))
         if self._alertmanager_url is not None:
             try:
                 held = await held_alerts(self._alertmanager_url, self._monitor.models)
                 report["alertmanager"] = {"alerts": held, "error": None}
             except AlertmanagerError as error:
                 report["alertmanager"] = {"alerts": None, "error": str(error)}
-        return _answer(lambda: report)
+        return _json(await in_slices(written(report)))
 
     async def health(self, request: web.Request) -> web.Response:
         """Answer that the process is alive, with what it took in and lost since the start, and how it last loaded."""
@@ -144,7 +155,7 @@ class Web:
                 "last_success": utc_text(datetime.fromtimestamp(load.last_success_timestamp_seconds, UTC)),
             },
         }
-        return _answer(lambda: report)
+        return _json(await in_slices(written(report)))
 
     async def healthy(self, request: web.Request) -> web.Response:
         """Answer that the process is alive, for probes."""
@@ -200,8 +211,14 @@ def _by_reason(counts: Mapping[tuple[str, str], int], transport: str) -> dict[st
 
 def _answer(report: Callable[[], Report], *, status: int = 200) -> web.Response:
     try:
-        document = report()
+        return _json(at_once(written(report())), status=status)
     except NotThere as error:
-        document, status = {"error": str(error)}, 404
-    body = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+        return _not_there(error)
+
+
+def _not_there(error: NotThere) -> web.Response:
+    return _json(at_once(written({"error": str(error)})), status=404)
+
+
+def _json(body: bytes, *, status: int = 200) -> web.Response:
     return web.Response(status=status, body=body, headers={"Content-Type": "application/json"})

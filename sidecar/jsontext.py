@@ -1,0 +1,49 @@
+"""A document as JSON for people and programs, written in steps."""
+
+from typing import Any
+
+import msgspec
+
+from sidecar.slices import Steps
+
+_DEEPEST = 4
+"""Where objects and arrays are no longer cut into steps: `features` of a model of the drift report are here."""
+
+
+def written(document: Any) -> Steps[bytes]:
+    """Write a document with two blanks a level and a newline at its end.
+
+    >>> from sidecar.slices import at_once
+    >>> print(at_once(written({"a": [1, {"b": None}], "c": {}})).decode(), end="")
+    {
+      "a": [
+        1,
+        {
+          "b": null
+        }
+      ],
+      "c": {}
+    }
+    """
+    parts: list[bytes] = []
+    yield from _write(document, parts, newline=b"\n", depth=0)
+    parts.append(b"\n")
+    return b"".join(parts)
+
+
+def _write(value: Any, parts: list[bytes], *, newline: bytes, depth: int) -> Steps[None]:
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if depth == _DEEPEST or not any(isinstance(item, dict | list) for item in held):
+        # No newline is part of a text: those are escaped.
+        parts.append(msgspec.json.format(msgspec.json.encode(value), indent=2).replace(b"\n", newline))
+        yield
+        return
+    opening, closing = (b"{", b"}") if isinstance(value, dict) else (b"[", b"]")
+    inner = newline + b"  "
+    before = opening + inner
+    names = [msgspec.json.encode(name) + b": " for name in value] if isinstance(value, dict) else [b""] * len(value)
+    for name, item in zip(names, held, strict=True):
+        parts.append(before + name)
+        yield from _write(item, parts, newline=inner, depth=depth + 1)
+        before = b"," + inner
+    parts.append(newline + closing)

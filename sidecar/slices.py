@@ -1,0 +1,48 @@
+"""Long work in slices on the event loop: whoever waits has a turn in between.
+
+Work is a generator that yields where it may pause. It takes all numbers that must fit together before it first yields.
+"""
+
+import asyncio
+import time
+from collections.abc import Generator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+Steps = Generator[None, None, T]
+"""Work that may pause where it yields, and returns its result."""
+
+SLICE_SECONDS = 0.001
+"""After so long work pauses at its next yield."""
+
+
+def at_once(steps: Steps[T]) -> T:
+    """Do all of the work without a pause.
+
+    >>> def work():
+    ...     yield
+    ...     return 7
+    >>> at_once(work())
+    7
+    """
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+async def in_slices(steps: Steps[T]) -> T:
+    """Do the work with pauses."""
+    until = time.perf_counter() + SLICE_SECONDS
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if time.perf_counter() >= until:
+            await asyncio.sleep(0)
+            until = time.perf_counter() + SLICE_SECONDS
