@@ -126,6 +126,7 @@ class Application:
                 )
             gc.collect()
             gc.freeze()  # what is there now stays, and need not be looked at again and again
+            _c_library("malloc_trim", 0)
             notify("READY=1")
             await self._stopping.wait()
             notify("STOPPING=1")
@@ -291,11 +292,16 @@ def _shown(host: str, port: int) -> str:
 
 
 def _give_memory_back() -> None:
-    """Have the C library return freed memory sooner and share one arena among threads; others than glibc do so."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for option, value in ((_M_MMAP_THRESHOLD, 2**20), (_M_TRIM_THRESHOLD, 2**20), (_M_ARENA_MAX, 1)):
-            mallopt(option, value)
+    """Have the C library return freed memory sooner and share one arena among threads."""
+    for option, value in ((_M_MMAP_THRESHOLD, 2**20), (_M_TRIM_THRESHOLD, 2**20), (_M_ARENA_MAX, 1)):
+        _c_library("mallopt", option, value)
+
+
+def _c_library(function: str, *arguments: int) -> None:
+    """Call a function of glibc; others do without."""
+    found = getattr(ctypes.CDLL(None), function, None)
+    if found is not None:
+        found(*arguments)
 
 
 def run(options: Options) -> int:

@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
-import bcrypt
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -220,6 +219,8 @@ class WebConfig:
 
 def _check_password(password: bytes, hashed: bytes) -> bool:
     try:
+        import bcrypt  # here, because few have users
+
         return bcrypt.checkpw(password[:_BCRYPT_BYTES], hashed)
     except ValueError:  # a NUL byte in the password
         return False

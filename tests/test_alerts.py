@@ -1,14 +1,19 @@
 """`/alerts` says which of the shipped alerts have their condition met, by the thresholds of the shipped rules."""
 
+import asyncio
+import ssl
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+import trustme
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from demo.process import sidecar
 from sidecar.alertmanager import AlertmanagerError, held_alerts
 from sidecar.alerts import alerts_report
 from sidecar.config import Config, LatencyConfig, ModelConfig, Slo
@@ -19,6 +24,7 @@ from sidecar.reference import build
 from sidecar.report import ERROR_RATE_LIMIT, MIN_PREDICTIONS
 from sidecar.rules.policy import ALERTS
 from sidecar.rules.settings import Settings
+from tests.plugins.serving import get
 
 MODEL = ModelConfig(name="m", reference="-")
 NAMES = np.array(["a", "b"] * 500, dtype=object)
@@ -113,13 +119,13 @@ HELD = {
 }
 
 
-def alertmanager(answer: Any) -> TestServer:
+def alertmanager(answer: Any, **options: Any) -> TestServer:
     async def alerts(request: web.Request) -> web.Response:
         return web.json_response(answer)
 
     application = web.Application()
     application.router.add_get("/api/v2/alerts", alerts)
-    return TestServer(application)
+    return TestServer(application, **options)
 
 
 async def test_what_alertmanager_holds_for_other_models_is_left_out() -> None:
@@ -145,3 +151,25 @@ async def test_what_is_not_alertmanager_is_said_to_be_so(answer: Any) -> None:
 async def test_an_alertmanager_that_is_not_there_is_said_to_be_so(unused_tcp_port: int) -> None:
     with pytest.raises(AlertmanagerError, match="Cannot connect"):
         await held_alerts(f"http://127.0.0.1:{unused_tcp_port}", {"m"})
+
+
+async def test_an_alertmanager_behind_tls_is_asked_if_the_system_trusts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, server_side = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    model = {"models": [{"name": "m"}]}
+    (tmp_path / "sidecar.yml").write_text(msgspec.json.encode(model).decode())
+    found = []
+    server = alertmanager([HELD], scheme="https")
+    await server.start_server(ssl=server_side)
+    for trusted in (authority, trustme.CA()):
+        trusted.cert_pem.write_to_path(str(tmp_path / "trusted.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
+        option = f"--alertmanager.url={server.make_url('')}"
+        with sidecar(tmp_path, config=tmp_path / "sidecar.yml", options=[option]) as process:
+            found.append((await asyncio.to_thread(get, process.url, "/alerts")).json()["alertmanager"])
+    await server.close()
+    assert (len(found[0]["alerts"]), found[0]["error"]) == (1, None)
+    assert found[1]["alerts"] is None
+    assert "certificate verify failed" in found[1]["error"]
