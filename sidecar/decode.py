@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from sidecar.arrow import packed_columns
 from sidecar.columns import Misfit, OutOfBounds, batch_of_columns, batch_of_events, rows_of_columns
 from sidecar.event import Batch, Event, Form, Refusal, Refusals, Schema, TooManyEvents, Unreadable
 from sidecar.schema import columns_type, event_type, grown
@@ -84,6 +85,8 @@ class Decoder:
             raise Unreadable("the body is empty")
         if form is Form.JSON and body.startswith(b'{"') and not body.startswith(b'{"columns"'):
             return self._object(body)  # first, because a body of one event costs least
+        if form is Form.ARROW:
+            body, form = packed_columns(body, events=self._events_per_body), Form.MSGPACK
         if form is Form.MSGPACK:
             decoded = self._columnar(body, self._columns_msgpack.decode, msgspec.msgpack.decode)
         elif form is Form.NDJSON:

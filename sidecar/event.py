@@ -20,10 +20,15 @@ class Form(Enum):
     JSON = "application/json"
     NDJSON = "application/x-ndjson"
     MSGPACK = "application/x-msgpack"
+    ARROW = "application/vnd.apache.arrow.stream"
 
 
 class Unreadable(Exception):
     """The body is not what its form says; nothing of it is counted."""
+
+
+class Unsupported(Unreadable):
+    """The form needs what is not installed."""
 
 
 class TooManyEvents(Exception):

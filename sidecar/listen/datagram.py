@@ -25,6 +25,7 @@ WAIT_SECONDS = 0.002
 _DRAINED_AT_ONCE = 256
 _DRAINED_BYTES = 1024 * 1024
 _WHOLE_JSON = re.compile(rb'\s*(?:\[|\{\s*"columns"|\{\s*"model"\s*:\s*"[^"\\]*"\s*,\s*"columns")')
+_ARROW = b"\xff\xff\xff\xff"
 _LABELS = re.compile(rb'\s*\{\s*"labels"')
 _MSGPACK_MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
 
@@ -97,6 +98,8 @@ class DatagramListener:
             self._refuse("unreadable", "the datagram is empty")
         elif datagram[0] in _MSGPACK_MAPS:
             self._submit(datagram, Form.MSGPACK)
+        elif datagram.startswith(_ARROW):
+            self._submit(datagram, Form.ARROW)
         elif _LABELS.match(datagram):
             self._count()  # first, because they may be of one of those
             self._submit_labels(datagram)

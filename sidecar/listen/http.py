@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from sidecar.config import Limits
-from sidecar.event import Form, Refusals, TooManyEvents, Unreadable
+from sidecar.event import Form, Refusals, TooManyEvents, Unreadable, Unsupported
 from sidecar.listen.refusals import RefusalLog
 
 HTTP, UNIX_STREAM = "http", "unix_stream"
@@ -140,6 +140,8 @@ class Ingest:
         form = self._forms.get(content_type) or self._form(content_type)
         try:
             decoded = self._intake.submit(body, form, transport=transport, now=self._clock())
+        except Unsupported as error:
+            return self._refuse(415, str(error), transport)
         except Unreadable as error:
             return self._refuse(400, f"unreadable body: {error}", transport)
         except TooManyEvents as error:
