@@ -38,10 +38,11 @@ def category_text(value: str | bool | int | float) -> str:
 
 
 class Coded(Sequence[Category]):
-    """A column of texts as `codes`, each an index into `values` or -1 for what is missing."""
+    """A column of texts as `codes`, each an index into `texts` or -1 for what is missing."""
 
-    def __init__(self, values: Sequence[str], codes: NDArray[np.integer]) -> None:
-        self.values = (*values, None)  # -1 is the last
+    def __init__(self, texts: Sequence[str], codes: NDArray[np.integer]) -> None:
+        self.texts = tuple(texts)
+        self.values = (*self.texts, None)  # -1 is the last
         self.codes = codes
 
     def __len__(self) -> int:
@@ -58,7 +59,7 @@ class Coded(Sequence[Category]):
 
     def __getitem__(self, at: int | slice) -> "Category | Coded":
         if isinstance(at, slice):
-            return Coded(self.values[:-1], self.codes[at])  # type: ignore[arg-type]  # all but the last are texts
+            return Coded(self.texts, self.codes[at])
         return self.values[int(self.codes[at])]
 
 

@@ -109,23 +109,30 @@ class Collector:
 
     def exposing(self, accept: str, *, now: float) -> Steps[tuple[bytes, str]]:
         """Make the exposition in steps; everything in it is as it is at the first."""
-        at_once(self.preparing(now=now))
         openmetrics = prefers_openmetrics(accept)
-        families, readings = self._families(now=now)
-        for reading, constant in readings:
-            _drift_families(families, (yield from reading), constant)
         parts: list[bytes] = []
-        for metric, found in families.items():
-            first = len(parts)
-            for samples in found:
-                for text in samples.texts():
-                    parts.append(text)
-                    yield
-            if len(parts) > first:
-                parts.insert(first, header(metric, openmetrics=openmetrics).encode())
+        for metric, texts in (yield from self._texts(now=now)).items():
+            parts += (header(metric, openmetrics=openmetrics).encode(), *texts)
         parts.append(process_families(self._process, openmetrics=openmetrics))
         yield
         return b"".join(parts), OPENMETRICS_TYPE if openmetrics else TEXT_TYPE
+
+    def families(self, *, now: float) -> dict[Metric, bytes]:
+        """Return the samples of every family that has any, without those of the process."""
+        return {metric: b"".join(texts) for metric, texts in at_once(self._texts(now=now)).items()}
+
+    def _texts(self, *, now: float) -> Steps[dict[Metric, list[bytes]]]:
+        at_once(self.preparing(now=now))
+        families, readings = self._families(now=now)
+        for reading, constant in readings:
+            _drift_families(families, (yield from reading), constant)
+        written: dict[Metric, list[bytes]] = {}
+        for metric, found in families.items():
+            for samples in found:
+                for text in samples.texts():
+                    written.setdefault(metric, []).append(text)
+                    yield
+        return written
 
     def preparing(self, *, now: float) -> Steps[None]:
         """Write in steps what every scrape has alike, where that is not done yet."""

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.backtest.history import Rows
-from sidecar.bins import CategoricalBins
+from sidecar.bins import CategoricalBins, Coded
 from sidecar.comparison import Comparison
-from sidecar.reference.counting import Coded
 
 Counts = NDArray[np.int64]
 
@@ -96,7 +95,7 @@ def _add(counts: Counts, places: NDArray[np.int64], rows: Rows, comparison: Comp
         column = rows.columns[key]
         if isinstance(column, Coded):
             assert isinstance(bins, CategoricalBins)
-            index = bins.index([*column.texts, None])[column.codes]
+            index = bins.index(column)
         elif isinstance(bins, CategoricalBins):  # a column without any value, read as numbers
             index = np.full(number, bins.size - 1)
         else:

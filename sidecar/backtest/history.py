@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sidecar.bins import Floats
+from sidecar.bins import Coded, Floats
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.ordered import ordered
 from sidecar.data.table import Progress, Table, silent
 from sidecar.data.times import unit_of, way_of_time
 from sidecar.event import PROBABILITY, Key
 from sidecar.reference.columns import to_columns
-from sidecar.reference.counting import Coded, Column
+from sidecar.reference.counting import Column
 from sidecar.reference.files import way_of
 from sidecar.reference.profile import CategoricalProfile, FeatureProfile, NumericProfile, Profile, ProfileError
 

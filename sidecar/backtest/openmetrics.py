@@ -17,14 +17,13 @@ import numpy as np
 from sidecar.backtest.counters import scrape_of, scrapes_between
 from sidecar.backtest.history import History, Rows
 from sidecar.backtest.study import Plan
-from sidecar.bins import Category
+from sidecar.bins import Category, Coded
 from sidecar.collector import Collector, LoadState
 from sidecar.config import Config
 from sidecar.event import Batch, Schema
 from sidecar.exposition import header, prefix
 from sidecar.metrics import CATALOGUE, Metric
 from sidecar.monitor import Monitor
-from sidecar.reference.counting import Coded
 from sidecar.window import PANES
 
 TARGET = {"job": "model-sidecar", "instance": "backtest"}
@@ -53,9 +52,9 @@ def backfill(history: History, plan: Plan, path: Path, *, labels: Mapping[str, s
 
         def write(number: int) -> None:
             now = number * scrape
-            for metric, lines in collector.families(now=now).items():
-                if lines and metric in files:
-                    files[metric].write(_stamped(lines, inserted, now))
+            for metric, text in collector.families(now=now).items():
+                if metric in files:
+                    files[metric].write(_stamped(text.decode().splitlines(), inserted, now))
 
         write(begin)
         done = begin
@@ -93,11 +92,7 @@ def _batch(rows: Rows, schema: Schema) -> Batch:
     categorical: list[Sequence[Category]] = []
     for key in schema.categorical:
         column = rows.columns[key]
-        if isinstance(column, Coded):
-            texts: list[Category] = [*column.texts, None]
-            categorical.append([texts[code] for code in column.codes.tolist()])
-        else:
-            categorical.append((None,) * number)
+        categorical.append(column if isinstance(column, Coded) else (None,) * number)
     seconds = rows.latency_seconds
     return Batch(
         schema=schema,

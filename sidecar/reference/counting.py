@@ -1,6 +1,6 @@
 """Counting: rows in agreed bins, a batch at a time, up to the profile of all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar import drift
-from sidecar.bins import CategoricalBins, Floats, NumericBins, quantile_edges, top_categories
+from sidecar.bins import CategoricalBins, Coded, Floats, NumericBins, quantile_edges, top_categories
 from sidecar.reference.counted import Counted, FeatureSpec, Moments, Wanted, assemble, first_bins
 from sidecar.reference.profile import Profile
 
@@ -23,17 +23,6 @@ _MOST_BLOCKS = 4096
 _MOST_BLOCK_CELLS = 8_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """A categorical column as places in a list of its distinct texts; -1 is missing."""
-
-    texts: Sequence[str]
-    codes: NDArray[np.intp]
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-
 Column = Floats | list[str | None] | Coded
 """A numeric column (NaN is missing) or a categorical one (None is missing)."""
 
@@ -43,10 +32,10 @@ def spec_of(wanted: Wanted, column: Column, *, bins: int, categories: int) -> Fe
 
     A column of missing values alone is categorical without categories, so that it takes whatever comes.
     """
-    if isinstance(column, Coded):
-        column = [*map([*column.texts, None].__getitem__, column.codes.tolist())]
-    if isinstance(column, list):
-        return FeatureSpec(wanted, CategoricalBins(top_categories((v for v in column if v is not None), categories)))
+    if isinstance(column, list | Coded):
+        return FeatureSpec(
+            wanted, CategoricalBins(top_categories((v for v in column if isinstance(v, str)), categories))
+        )
     present = column[~np.isnan(column)]
     if present.size == 0 and wanted.name != "probability":
         return FeatureSpec(wanted, CategoricalBins(()))
@@ -92,11 +81,10 @@ class Counting:
         indices = []
         for spec, start, moments in zip(self.specs, self._starts, self._moments, strict=True):
             column = columns[spec.wanted.column]
-            if isinstance(column, Coded):
-                assert isinstance(spec.bins, CategoricalBins)
-                indices.append(spec.bins.index([*column.texts, None])[column.codes] + start)
-            elif isinstance(spec.bins, CategoricalBins):
-                values = column if isinstance(column, list) else [None if v != v else v for v in column.tolist()]
+            if isinstance(spec.bins, CategoricalBins):
+                values = (
+                    column if isinstance(column, list | Coded) else [None if v != v else v for v in column.tolist()]
+                )
                 indices.append(spec.bins.index(values) + start)
             else:
                 numbers = np.asarray(column, dtype=np.float64)

@@ -13,10 +13,10 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from sidecar.bins import Floats, quantile_edges
+from sidecar.bins import Coded, Floats, quantile_edges
 from sidecar.data.kinds import Way
 from sidecar.reference.counted import Wanted
-from sidecar.reference.counting import Coded, Column
+from sidecar.reference.counting import Column
 from sidecar.reference.profile import (
     CategoricalProfile,
     FeatureProfile,
