@@ -19,7 +19,7 @@ from sidecar import jsontext
 from sidecar.reference import build, save
 from sidecar.slices import SLICE_SECONDS, Steps, at_once, in_slices
 
-FEATURES = 1500
+FEATURES = 4000
 
 documents = st.recursive(
     st.none()
@@ -75,7 +75,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 ERROR = b'{"error": true}'
-EVENTS = [{"features": {f"feature_{i}": float(i % 7) for i in range(FEATURES)}}] * 150
+EVENTS = [{"features": {f"feature_{i}": float(i % 7) for i in range(FEATURES)}}] * 60
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/drift", "/alerts"])
@@ -99,7 +99,7 @@ def test_events_are_answered_while_a_long_answer_is_made(wide: SidecarProcess, p
     waiting.join()
     asking.close()
     posting.close()
-    assert answered > 5, "the sidecar made all of the answer before it looked at anything else"
+    assert answered > 3, "the sidecar made all of the answer before it looked at anything else"
 
 
 def test_the_numbers_of_a_long_scrape_are_of_one_moment(wide: SidecarProcess) -> None:
@@ -107,7 +107,7 @@ def test_the_numbers_of_a_long_scrape_are_of_one_moment(wide: SidecarProcess) ->
 
     def send() -> None:
         connection = connect(wide)
-        body = json.dumps(EVENTS[:5]).encode()
+        body = json.dumps(EVENTS[:2]).encode()
         while not stop.is_set():
             post(wide, body, connection)
         connection.close()
