@@ -89,13 +89,13 @@ def by_hand(text: str, comparison: Comparison) -> Callable[[], bytes]:
 def by_client_library(collector: Collector) -> CollectorRegistry:
     """Put the same series into a registry of the client library."""
     registry = CollectorRegistry()
-    lines = collector.expose("", now=1.0)[0].decode().splitlines()
+    families = collector.families(now=1.0)
     for metric in CATALOGUE:
         if metric is metrics.LATENCY:
             continue
         kind = Counter if metric.type == "counter" else Gauge
         family = kind(metric.name, metric.help, metric.labels, registry=registry)
-        for line in [line for line in lines if line.startswith((f"{metric.name}{{", f"{metric.name} "))]:
+        for line in families.get(metric, []):
             labels, value = line.rsplit(" ", 1)
             pairs = labels.partition("{")[2].removesuffix("}")
             texts = [part.partition('="')[2].removesuffix('"') for part in _split(pairs)] if pairs else []

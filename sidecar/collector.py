@@ -117,9 +117,10 @@ class Collector:
         yield
         return b"".join(parts), OPENMETRICS_TYPE if openmetrics else TEXT_TYPE
 
-    def families(self, *, now: float) -> dict[Metric, bytes]:
-        """Return the samples of every family that has any, without those of the process."""
-        return {metric: b"".join(texts) for metric, texts in at_once(self._texts(now=now)).items()}
+    def families(self, *, now: float) -> dict[Metric, list[str]]:
+        """Return the sample lines of every family that has any, without those of the process."""
+        written = at_once(self._texts(now=now))
+        return {metric: b"".join(texts).decode().split("\n")[:-1] for metric, texts in written.items()}
 
     def _texts(self, *, now: float) -> Steps[dict[Metric, list[bytes]]]:
         at_once(self.preparing(now=now))

@@ -93,12 +93,13 @@ def test_features_may_be_a_struct_where_a_name_is_taken() -> None:
 
 
 def test_ids_are_kept_where_the_model_has_labels() -> None:
-    kept = Schema(model="m", numeric=(Key("input", "amount"),), ids=True)
+    kept = Schema(model="m", categorical=(PREDICTION,), ids=True)
     ids = pa.array(["o-1", None, "o-3"]).dictionary_encode()
-    found = decoder(kept).decode(stream(pa.record_batch({"id": ids, "amount": [1.0, 2.0, 3.0]})), Form.ARROW)
+    found = decoder(kept).decode(stream(pa.record_batch({"id": ids, "prediction": ["x", "y", "z"]})), Form.ARROW)
     assert (found.accepted, found.refusals.total) == (3, 0)
     assert found.batch is not None
-    assert found.batch.identified.ids == ["o-1", "o-3"]
+    assert list(found.batch.identified.ids) == ["o-1", "o-3"]
+    assert list(found.batch.identified.predictions) == ["x", "z"]
 
 
 def test_the_model_is_in_the_metadata() -> None:

@@ -52,9 +52,9 @@ def backfill(history: History, plan: Plan, path: Path, *, labels: Mapping[str, s
 
         def write(number: int) -> None:
             now = number * scrape
-            for metric, text in collector.families(now=now).items():
+            for metric, lines in collector.families(now=now).items():
                 if metric in files:
-                    files[metric].write(_stamped(text.decode().splitlines(), inserted, now))
+                    files[metric].write(_stamped(lines, inserted, now))
 
         write(begin)
         done = begin
