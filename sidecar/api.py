@@ -270,6 +270,11 @@ MONITOR = Operation(
             "examples": ['{"features": {"transaction_amount": 150.0}}\n{"error": true}\n'],
         },
         "application/x-msgpack": of("Columns"),
+        "application/vnd.apache.arrow.stream": {
+            "type": "string",
+            "format": "binary",
+            "description": "record batches of the columns, where the extra `arrow` is installed",
+        },
     },
     answers={
         200: json("Some events were counted, some refused.", of("Refused")),
@@ -277,6 +282,7 @@ MONITOR = Operation(
         400: json("The body cannot be read.", of("Error")),
         408: json("The body did not arrive in time; nothing of it was counted.", of("Error")),
         413: json("The body is too large, or has too many events.", of("Error")),
+        415: json("The body is an Arrow stream, and the extra for those is not installed.", of("Error")),
         422: json("Every event was refused.", of("Refused")),
         503: Answer(
             when="Too many bodies at once; nothing of this one was counted, so send it again.",
