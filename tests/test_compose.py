@@ -97,10 +97,10 @@ def test_actions_go_to_the_receiver_whose_policies_are_sound_and_dry(compose: di
 
 def test_the_traffic_of_the_containers_is_counted(tmp_path: Path) -> None:
     run = [sys.executable, "-m", "demo.traffic"]
-    subprocess.run([*run, "prepare", tmp_path], check=True, cwd=ROOT, timeout=120)
+    subprocess.run([*run, "prepare", tmp_path], check=True, cwd=ROOT, timeout=400)
     with sidecar(tmp_path, config=tmp_path / "sidecar.yml") as process:
         command = [*run, "send", process.url, "--days=2", "--seconds-per-day=0"]
-        sent = subprocess.run(command, check=True, cwd=ROOT, timeout=120, capture_output=True, text=True)
+        sent = subprocess.run(command, check=True, cwd=ROOT, timeout=400, capture_output=True, text=True)
         assert sent.stdout.splitlines() == ["2013-01-01: 842 flights", "2013-01-02: 943 flights"]
         features = get(f"{process.url}/drift")["models"]["flights"]["features"]
         assert {feature["windows"]["24h"]["samples"] for feature in features} == {842 + 943}

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet
 
-Form = Literal["csv", "parquet", "json"]
+from sidecar.data.kinds import Form
 
 _FORMS: dict[str, Form] = {
     ".csv": "csv",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from sidecar.data.files import Form
+Form = Literal["csv", "parquet", "json"]
 
 Kind = Literal["number", "text", "boolean", "time", "nested", "empty", "mixed"]
 

@@ -17,7 +17,7 @@ import trustme
 from demo.process import SidecarProcess, sidecar
 from sidecar.metrics import CATALOGUE
 from tests.plugins.programs import program
-from tests.plugins.serving import event, fraud_config, get, parsed, post, wait_until
+from tests.plugins.serving import event, fraud_config, get, parsed, post, request, wait_until
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -70,12 +70,27 @@ def prometheus(directory: Path, config: str, *options: str) -> Iterator[Query]:
         yield query
 
 
+TRUE = {"fraud": "legitimate", "price": 2.5}
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SidecarProcess]:
+    """Run a sidecar that has something to say for every metric there is."""
     directory = tmp_path_factory.mktemp("served")
     options = [f"--storage.path={directory}/kept"]
-    with sidecar(directory, config=fraud_config(directory), web=1, options=options) as process:
-        post(process.url, [event()] * 300 + [event(latency_ms=-1)])
+    labels = "    labels: {ttl: 1s, positive: fraud, min_labels: 3}\n"
+    price = "  - name: price\n    labels: {min_labels: 3}\n"
+    with sidecar(directory, config=fraud_config(directory, labels + price), web=1, options=options) as process:
+        post(process.url, [event(model="fraud")] * 300 + [event(model="fraud", latency_ms=-1)])
+        post(process.url, [event(model="fraud", id=i) for i in range(9)])
+        post(process.url, [event(model="price", id=i, prediction=i * 1.5) for i in range(9)])
+        known = [{"model": model, "id": i, "label": label} for model, label in TRUE.items() for i in range(5)]
+        reply = request(
+            process.url, "POST", "/labels", json.dumps(known).encode(), {"Content-Type": "application/json"}
+        )
+        assert reply.json() == {"accepted": 10, "rejected": 0}
+        # What share has a label is said once predictions have had their time to get one.
+        wait_until(lambda: "\nmodel_label_coverage_ratio{" in get(process.url, "/metrics").text)
         yield process
 
 
