@@ -13,7 +13,7 @@ T = TypeVar("T")
 Steps = Generator[None, None, T]
 """Work that may pause where it yields, and returns its result."""
 
-SLICE_SECONDS = 0.001
+SLICE_SECONDS = 0.0002
 """After so long work pauses at its next yield."""
 
 
