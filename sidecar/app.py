@@ -21,7 +21,7 @@ from sidecar import __version__
 from sidecar.api import ingest_description, web_description
 from sidecar.collector import Collector, LoadState, StorageState
 from sidecar.configfile import ConfigError
-from sidecar.connections import LINGERING_SECONDS, Bounds, Connections, ProtocolFactory, allow_open_files
+from sidecar.connections import Bounds, Connections, ProtocolFactory, allow_open_files, bounded_runner
 from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
 from sidecar.listen.datagram import DatagramListener
 from sidecar.listen.front import Front
@@ -190,7 +190,8 @@ class Application:
         guard = web_config.middleware(without_authentication=PROBES)
         connections = self._connections("web", makes_room=True)
         application = self._web_application(connections.middleware(), guard)
-        listener = Listener(await self._runner(application, stack), web_config, connections)
+        runner = await bounded_runner(application, self._options.bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS)
+        listener = Listener(runner, web_config, connections)
         with _naming(address):
             bound = await listener.start(address)
         log.info("listening", serves="web", address=bound, version=__version__)
@@ -209,10 +210,10 @@ class Application:
         """Return aiohttp's side of an ingest listener, and what its connections begin with."""
         self._ingest.open(transport)
         self._label_ingest.open(transport)
-        runner = await self._runner(self._ingest_application(transport), stack)
+        application, bounds = self._ingest_application(transport), self._options.bounds
+        runner = await bounded_runner(application, bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS)
         assert runner.server is not None  # the runner is set up
-        idle_seconds = self._options.bounds.read_timeout_seconds
-        front = Front(self._ingest, transport, runner.server, idle_seconds=idle_seconds)
+        front = Front(self._ingest, transport, runner.server, idle_seconds=bounds.read_timeout_seconds)
         stack.callback(front.close)
         # Nobody's connection is closed for the sake of others: those who come here are of this machine.
         return runner, self._connections(listener, makes_room=False).guard(front)
@@ -231,20 +232,6 @@ class Application:
             description_routes(ingest_description(telemetry_path=self._options.telemetry_path))
         )
         return application
-
-    async def _runner(self, application: web.Application, stack: AsyncExitStack) -> web.AppRunner:
-        # What aiohttp calls keep-alive is the time from an answer, or from the beginning, to the end of the next head.
-        idle_seconds = self._options.bounds.read_timeout_seconds
-        runner = web.AppRunner(
-            application,
-            access_log=None,
-            shutdown_timeout=SHUTDOWN_SECONDS,
-            keepalive_timeout=idle_seconds,
-            lingering_time=min(LINGERING_SECONDS, idle_seconds),
-        )
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        return runner
 
     async def _flush_regularly(self) -> None:
         while True:

@@ -7,6 +7,7 @@ cost nothing more. What is bounded is the same whatever protocol comes after it.
 import asyncio
 import resource
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,7 +20,7 @@ ProtocolFactory = Callable[[], asyncio.Protocol]
 HANDSHAKE_SECONDS = 10.0
 """How long a TLS handshake may take."""
 
-LINGERING_SECONDS = 5.0
+_LINGERING_SECONDS = 5.0
 """How long the rest of a body that was answered already is waited for."""
 
 _LOOK_SECONDS = 5.0
@@ -33,6 +34,27 @@ class Bounds:
 
     connections: int = 512
     read_timeout_seconds: float = 300.0
+
+
+async def bounded_runner(
+    application: web.Application, bounds: Bounds, stack: AsyncExitStack, *, shutdown_seconds: float
+) -> web.AppRunner:
+    """Return the set-up runner of an application whose connections may be idle as long as the bounds say.
+
+    It ends with the stack; what is being answered then has `shutdown_seconds` to end.
+    """
+    # What aiohttp calls keep-alive is the time from an answer, or from the beginning, to the end of the next head.
+    idle_seconds = bounds.read_timeout_seconds
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        shutdown_timeout=shutdown_seconds,
+        keepalive_timeout=idle_seconds,
+        lingering_time=min(_LINGERING_SECONDS, idle_seconds),
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
 
 
 class Connections:

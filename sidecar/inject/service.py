@@ -11,7 +11,7 @@ import uvloop
 from aiohttp import web
 
 from sidecar import __version__
-from sidecar.connections import LINGERING_SECONDS, Bounds, Connections, allow_open_files
+from sidecar.connections import Bounds, Connections, allow_open_files, bounded_runner
 from sidecar.inject import settings as sites
 from sidecar.inject.metrics import Metrics
 from sidecar.inject.outcome import SILENT
@@ -68,15 +68,7 @@ class Service:
             connections = Connections(bounds, refused=self._metrics.refused_connection, makes_room=True)
             application = web.Application(client_max_size=BODY_BYTES, middlewares=[connections.middleware(), guard])
             application.router.add_routes(self._routes())
-            runner = web.AppRunner(
-                application,
-                access_log=None,
-                shutdown_timeout=SHUTDOWN_SECONDS,
-                keepalive_timeout=bounds.read_timeout_seconds,
-                lingering_time=min(LINGERING_SECONDS, bounds.read_timeout_seconds),
-            )
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
+            runner = await bounded_runner(application, bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS)
             listener = Listener(runner, self._web_config, connections)
             stack.push_async_callback(listener.stop)
             address = await listener.start(self._options.web_address)

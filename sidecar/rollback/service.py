@@ -17,7 +17,7 @@ from aiohttp import web
 
 from sidecar import __version__
 from sidecar.configfile import ConfigError
-from sidecar.connections import LINGERING_SECONDS, Bounds, Connections, allow_open_files
+from sidecar.connections import Bounds, Connections, allow_open_files, bounded_runner
 from sidecar.listener import Address, Listener, log_mistakes_of_clients_in_short
 from sidecar.log import Log
 from sidecar.rollback import api
@@ -112,15 +112,7 @@ class Service:
         connections = Connections(bounds, refused=self._metrics.refused_connection, makes_room=True)
         application = web.Application(client_max_size=BODY_BYTES, middlewares=[connections.middleware(), guard])
         application.router.add_routes(receiver.routes())
-        runner = web.AppRunner(
-            application,
-            access_log=None,
-            shutdown_timeout=SHUTDOWN_SECONDS,
-            keepalive_timeout=bounds.read_timeout_seconds,
-            lingering_time=min(LINGERING_SECONDS, bounds.read_timeout_seconds),
-        )
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
+        runner = await bounded_runner(application, bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS)
         listener = Listener(runner, self._web_config, connections)
         stack.push_async_callback(listener.stop)
         address = await listener.start(self._options.web_address)
