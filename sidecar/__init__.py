@@ -9,7 +9,7 @@ The pipeline, in the order to read it:
 5. `window`     counts per bin over the last 5 minutes, hour and day
 6. `drift`      counts to PSI, KL, JS, KS and the significance threshold
 7. `labels`     what turned out to be true, joined to predictions; `quality` has the statistics
-8. `monitor`    the one owner of all that state, a model at a time
+8. `monitor`    the one owner of all that state, a `model` at a time
 9. `collector`  its readings to Prometheus exposition; `metrics` is the catalogue
 10. `listen`, `web`  the way in (loopback) and the way out (read-only)
 11. `storage`    the state in files, where it is to survive a crash

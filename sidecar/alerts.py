@@ -7,7 +7,8 @@ thresholds.
 from collections.abc import Iterator
 
 from sidecar.levels import LEVELS
-from sidecar.monitor import Model, Monitor
+from sidecar.model import Model
+from sidecar.monitor import Monitor
 from sidecar.report import ERROR_RATE_LIMIT, MIN_PREDICTIONS, Report, latency_report, reporting_drift
 from sidecar.slices import Steps, at_once
 

@@ -20,7 +20,8 @@ from sidecar.config import OTHER_CLASS
 from sidecar.exposition import header, lines, number, prefix
 from sidecar.labels import Labels
 from sidecar.metrics import CATALOGUE, Metric
-from sidecar.monitor import Model, Monitor
+from sidecar.model import Model
+from sidecar.monitor import Monitor
 from sidecar.quality import CALIBRATION_BINS
 from sidecar.scrape import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
 from sidecar.slices import Steps, at_once

@@ -4,25 +4,20 @@ Single-threaded: events of small bodies wait until there are enough of them to c
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
-import numpy as np
 
 from sidecar.arrays import StateError
-from sidecar.comparison import Comparison, ComparisonState
-from sidecar.config import Config, ModelConfig
+from sidecar.config import Config
 from sidecar.decode import Decoded, Decoder, batches
-from sidecar.event import Batch, Event, Form, Refusal, Schema, TooManyEvents, Unreadable
-from sidecar.labels import Labels, LabelsState, Misjoined
+from sidecar.event import Batch, Event, Form, Refusal, TooManyEvents, Unreadable
+from sidecar.labels import Misjoined
 from sidecar.labelwire import DecodedLabels, Label, LabelDecoder
-from sidecar.learn import Learner, LearnerState
 from sidecar.metrics import DROP_REASONS, LABEL_REJECT_REASONS, REJECT_REASONS
+from sidecar.model import Model, ModelState
 from sidecar.reference.profile import Profile
-from sidecar.schema import learning_schema
-from sidecar.traffic import Traffic, TrafficState
 
 _FLUSH_AT = 256
 
@@ -31,18 +26,6 @@ _MISJOINED: dict[Misjoined, tuple[str, str]] = {
     "duplicate": ("$.id", "the prediction has its label, and the first one counts"),
     "invalid": ("$.label", "expected a number, as the prediction was one"),
 }
-
-
-class ModelState(msgspec.Struct, frozen=True):
-    """What a Model holds. Its events are decoded by `schema`, which may list more than its reference."""
-
-    unknown: int
-    schema: Schema
-    traffic: TrafficState
-    profile: Profile | None
-    comparison: ComparisonState | None
-    learner: LearnerState | None
-    labels: LabelsState | None = None
 
 
 class MonitorState(msgspec.Struct, frozen=True):
@@ -87,104 +70,6 @@ class Journal(Protocol):
 
     def reconfigured(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float) -> None:
         """Keep a change of the configuration."""
-
-
-class Model:
-    """One model: its traffic, and either the comparison with its reference or the learning of one."""
-
-    def __init__(self, config: ModelConfig, profile: Profile | None, *, now: float) -> None:
-        self.config = config
-        self.traffic = Traffic(config.latency, config.windows, now=now)
-        self.unknown = 0
-        self.learner: Learner | None = None
-        self.comparison: Comparison | None = None
-        self.labels = Labels(config.labels, config.windows, now=now) if config.labels else None
-        self._set_reference(profile, now=now)
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.config.name
-
-    def schema(self) -> Schema:
-        """Return the schema to begin to decode this model's events by."""
-        schema = self.comparison.schema if self.comparison else learning_schema(self.name)
-        return self.with_ids(schema)
-
-    def with_ids(self, schema: Schema) -> Schema:
-        """Return the schema, with ids where labels are awaited."""
-        return replace(schema, ids=self.labels is not None)
-
-    def observe(self, batch: Batch, *, now: float, wall: datetime) -> None:
-        """Count a batch of this model's events; the last one to be learned from ends the learning."""
-        self.traffic.observe(batch, now=now)
-        self.unknown += batch.unknown
-        if self.labels is not None:
-            self.labels.keep(batch.identified, now=now)
-        if self.learner is not None:
-            used = self.learner.add(batch)
-            if not self.learner.complete:
-                return
-            self._finish_learning(self.learner, now=now, wall=wall)
-            batch = rows_from(batch, used)
-        assert self.comparison is not None  # for the type checker
-        self.comparison.observe(fitted(batch, self.comparison.schema), now=now)
-
-    def reconfigure(self, config: ModelConfig, profile: Profile | None, *, now: float) -> None:
-        """Go on with another configuration and reference, keeping the counts that still mean the same."""
-        before, self.config = self.config, config
-        if self.traffic.bounds != config.latency.bounds() or self.traffic.windows != config.windows:
-            self.traffic = Traffic(config.latency, config.windows, now=now)
-        if before.labels != config.labels or before.windows != config.windows:
-            self.labels = Labels(config.labels, config.windows, now=now) if config.labels else None
-        if profile is None and before.reference is None and before.learn == config.learn:
-            profile = self.comparison.profile if self.comparison else None
-            if profile is None:
-                return
-        current = self.comparison
-        if current is not None and current.windows == config.windows and current.profile == profile:
-            current.judge(config.drift)
-        else:
-            self._set_reference(profile, now=now)
-
-    def state(self, schema: Schema) -> ModelState:
-        """Return a copy of everything that `restore` wants; events are decoded by `schema` now."""
-        return ModelState(
-            unknown=self.unknown,
-            schema=schema,
-            traffic=self.traffic.state(),
-            profile=self.comparison.profile if self.comparison else None,
-            comparison=self.comparison.state() if self.comparison else None,
-            learner=self.learner.state() if self.learner else None,
-            labels=self.labels.state() if self.labels else None,
-        )
-
-    def restore(self, state: ModelState) -> None:
-        """Go on from a state of the same configuration and profile; raises StateError where it cannot be one."""
-        self.unknown = state.unknown
-        self.traffic.restore(state.traffic)
-        if self.comparison is not None and state.comparison is not None:
-            self.comparison.restore(state.comparison)
-        elif self.learner is not None and state.learner is not None:
-            self.learner.restore(state.learner)
-        else:
-            raise StateError(f"model {self.name!r} has a profile without counts, or counts without a profile")
-        if (self.labels is None) != (state.labels is None):
-            raise StateError(f"model {self.name!r} has labels that its configuration does not await, or lacks them")
-        if self.labels is not None and state.labels is not None:
-            self.labels.restore(state.labels)
-
-    def _finish_learning(self, learner: Learner, *, now: float, wall: datetime) -> None:
-        profile = learner.profile(model=self.name, model_version=self.config.version, created=wall)
-        self._set_reference(profile, now=now)
-
-    def _set_reference(self, profile: Profile | None, *, now: float) -> None:
-        if profile is None:
-            self.learner, self.comparison = Learner(self.config.learn), None
-        else:
-            config = self.config
-            self.learner = None
-            self.comparison = Comparison(config.name, profile, config.drift, config.windows, now=now)
 
 
 class Monitor:
@@ -414,32 +299,3 @@ class Monitor:
 def _label_decoder(config: Config) -> LabelDecoder:
     limits = config.limits
     return LabelDecoder(labels_per_body=limits.events_per_body, string_length=limits.string_length)
-
-
-def rows_from(batch: Batch, first: int) -> Batch:
-    """Return the rows of a batch from `first` on, without what is counted for the batch as a whole."""
-    return Batch(
-        schema=batch.schema,
-        events=0,
-        errors=0,
-        latency_seconds=batch.latency_seconds[:0],
-        rows=batch.rows - first,
-        numeric=batch.numeric[:, first:],
-        categorical=[column[first:] for column in batch.categorical],
-        unknown=0,
-    )
-
-
-def fitted(batch: Batch, schema: Schema) -> Batch:
-    """Return the batch with the columns of `schema`: missing where it has none, without those that are not there."""
-    made_by = batch.schema
-    if made_by.numeric == schema.numeric and made_by.categorical == schema.categorical:
-        return batch
-    numbers = dict(zip(made_by.numeric, batch.numeric, strict=True))
-    texts = dict(zip(made_by.categorical, batch.categorical, strict=True))
-    missing = np.full(batch.rows, np.nan)
-    numeric = [numbers.get(key, missing) for key in schema.numeric]
-    batch.numeric = np.array(numeric).reshape(len(numeric), batch.rows)
-    batch.categorical = [texts.get(key, (None,) * batch.rows) for key in schema.categorical]
-    batch.schema = schema
-    return batch

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sidecar import drift
 from sidecar.comparison import Comparison, DriftReading
 from sidecar.levels import LEVELS, UNKNOWN, level_name
-from sidecar.monitor import Model, Monitor
+from sidecar.model import Model
+from sidecar.monitor import Monitor
 from sidecar.reference.profile import Profile
 from sidecar.slices import Steps, at_once
 from sidecar.traffic import TrafficReading

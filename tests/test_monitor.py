@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from sidecar.config import Config, DriftConfig, LatencyConfig, Learn, Limits, ModelConfig, Slo, Thresholds
 from sidecar.configfile import Duration
 from sidecar.event import PREDICTION, Form, Key, TooManyEvents, Unreadable
-from sidecar.monitor import Model, Monitor
+from sidecar.model import Model
+from sidecar.monitor import Monitor
 from sidecar.reference import Profile, build
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,7 +11,8 @@ from pathlib import Path
 from sidecar.collector import StorageState
 from sidecar.config import Config
 from sidecar.event import Form
-from sidecar.monitor import Model, Monitor
+from sidecar.model import Model
+from sidecar.monitor import Monitor
 from sidecar.reference.profile import Profile
 from sidecar.storage import checkpoint
 from sidecar.storage.checkpoint import Checkpoint
