@@ -78,6 +78,13 @@ BIN_OBSERVATIONS = Metric("model_bin_observations_total", "counter", _BIN, "Even
 BIN_REFERENCE_RATIO = Metric(
     "model_bin_reference_ratio", "gauge", _BIN, "Smoothed share of the reference in this bin; sums to 1."
 )
+BIN_EXPECTED_OBSERVATIONS = Metric(
+    "model_bin_expected_observations_total",
+    "counter",
+    _BIN,
+    "Events that the reference expects in this bin, given the hours in which events came. "
+    "Only for references by season.",
+)
 REFERENCE_INFO = Metric(
     "model_reference_info",
     "gauge",
@@ -85,6 +92,12 @@ REFERENCE_INFO = Metric(
     "The reference profile in use, value 1.",
 )
 REFERENCE_SAMPLES = Metric("model_reference_samples", "gauge", _REFERENCE, "Rows the reference was built from.")
+REFERENCE_SEASON_SAMPLES = Metric(
+    "model_reference_season_samples",
+    "gauge",
+    _REFERENCE,
+    "Rows the reference has for the hour of now, at least 1. Only for references by season.",
+)
 REFERENCE_CREATED = Metric(
     "model_reference_created_timestamp_seconds",
     "gauge",
@@ -310,8 +323,10 @@ CATALOGUE: tuple[Metric, ...] = (
     SIGNIFICANCE_FACTOR,
     BIN_OBSERVATIONS,
     BIN_REFERENCE_RATIO,
+    BIN_EXPECTED_OBSERVATIONS,
     REFERENCE_INFO,
     REFERENCE_SAMPLES,
+    REFERENCE_SEASON_SAMPLES,
     REFERENCE_CREATED,
     OUT_OF_RANGE,
     LABEL_PREDICTIONS,

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from sidecar.bins import CategoricalBins, NumericBins
 from sidecar.event import UNFIT_NAME
+from sidecar.season import Season, SeasonError, zone
 
 Role = Literal["input", "output"]
 OUTPUTS = ("prediction", "probability")
@@ -32,6 +35,8 @@ class _Feature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     counts: tuple[int, ...]
     missing: int
     design_effect: float = 1.0
+    season_counts: bytes = b""
+    """Little-endian uint32 of shape `(slots, bins)`: the counts of each slot of the season; nothing without one."""
 
 
 class NumericProfile(_Feature, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="numeric"):
@@ -71,7 +76,10 @@ FeatureProfile = NumericProfile | CategoricalProfile
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
-    """A reference: where it came from and a profile of every feature and output."""
+    """A reference: where it came from and a profile of every feature and output.
+
+    With a `season`, `season_rows` are the rows in each of its slots, and every feature has its counts by slot.
+    """
 
     version: Literal[1] = 1
     model: str = ""
@@ -80,15 +88,19 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     created: Annotated[datetime, msgspec.Meta(tz=True)]
     rows: int
     window_rows: int = 0
+    season: Season | None = None
+    season_rows: tuple[int, ...] = ()
     features: tuple[FeatureProfile, ...]
 
     @cached_property
     def fingerprint(self) -> str:
-        """First 8 hexadecimal digits of the SHA-256 over names, roles, bins and counts."""
-        content = [
+        """First 8 hexadecimal digits of the SHA-256 over names, roles, bins and counts, those by season too."""
+        content: list[object] = [
             [f.role, f.name, f.edges if isinstance(f, NumericProfile) else f.categories, f.bin_counts()]
             for f in self.features
         ]
+        if self.season is not None:
+            content += [self.season, self.season_rows, [f.season_counts for f in self.features]]
         return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:8]
 
     @property
@@ -99,6 +111,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def output(self, name: str) -> FeatureProfile | None:
         """Return the profile of `prediction` or `probability`, or None."""
         return next((f for f in self.features if f.role == "output" and f.name == name), None)
+
+
+def season_counts(feature: FeatureProfile, season: Season) -> NDArray[np.uint32]:
+    """Return the counts of a feature in every slot of the season, shape `(slots, bins)`."""
+    return np.frombuffer(feature.season_counts, "<u4").reshape(season.slots, -1)
 
 
 def load(path: Path) -> Profile:
@@ -144,6 +161,10 @@ def dump(profile: Profile) -> bytes:
     ordered = {"version": document.pop("version"), "fingerprint": profile.fingerprint} | document
     ordered["created"] = profile.created.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     features = ordered.pop("features")
+    if profile.season is None:
+        del ordered["season"], ordered["season_rows"]
+        for feature in features:
+            del feature["season_counts"]
     head = msgspec.json.format(msgspec.json.encode(ordered), indent=2).removesuffix(b"\n}")
     lines = b",\n".join(b"    " + msgspec.json.format(msgspec.json.encode(f), indent=0) for f in features)
     return head + b',\n  "features": [\n' + lines + b"\n  ]\n}\n"
@@ -189,12 +210,36 @@ def check(profile: Profile, *, without_rows: bool = False) -> None:
             raise ProfileError(f"{where}: counts add up to {sum(counts)}, not to the {profile.rows} rows")
         if not (math.isfinite(feature.design_effect) and feature.design_effect >= 1):
             raise ProfileError(f"{where}: design_effect is {feature.design_effect}, not a number of at least 1")
+    _check_season(profile)
     if not 1970 <= profile.created.year < 9999:
         raise ProfileError(f"created is {profile.created.isoformat()}, not a time since 1970")
     if profile.rows < 1 and not (without_rows and profile.rows == 0):
         raise ProfileError("it was built from no rows")
     if profile.rows >= MOST_ROWS:
         raise ProfileError("more rows than can be counted")
+
+
+def _check_season(profile: Profile) -> None:
+    season = profile.season
+    if season is None:
+        if profile.season_rows or any(feature.season_counts for feature in profile.features):
+            raise ProfileError("it has counts by season without a season")
+        return
+    try:
+        zone(season.time_zone)
+    except SeasonError as error:
+        raise ProfileError(str(error)) from error
+    if len(profile.season_rows) != season.slots:
+        raise ProfileError(f"season_rows has {len(profile.season_rows)} numbers for {season.slots} slots")
+    for feature in profile.features:
+        where, counts = f"{feature.role} {feature.name!r}", feature.bin_counts()
+        if len(feature.season_counts) != 4 * season.slots * len(counts):
+            raise ProfileError(f"{where}: season_counts is not of {season.slots} slots and {len(counts)} bins")
+        by_slot = season_counts(feature, season)
+        if tuple(by_slot.sum(axis=1, dtype=np.int64).tolist()) != profile.season_rows:
+            raise ProfileError(f"{where}: season_counts do not add up to season_rows")
+        if (by_slot.sum(axis=0, dtype=np.int64) > counts).any():
+            raise ProfileError(f"{where}: season_counts add up to more than counts")
 
 
 def _check_length(text: str, what: str) -> None:

@@ -21,7 +21,9 @@ from sidecar.reference.profile import (
     load,
     parse,
     save,
+    season_counts,
 )
+from sidecar.season import Season
 
 CREATED = datetime(2026, 11, 2, 12, 30, tzinfo=UTC)
 AMOUNT = NumericProfile(
@@ -283,3 +285,65 @@ def test_flipped_bytes_make_a_profile_or_a_refusal(data: st.DataObject) -> None:
 def test_hostile_content_is_no_profile(content: bytes) -> None:
     with pytest.raises(ProfileError):
         parse(content, source="p.json")
+
+
+def _seasonal(**changes: Any) -> Profile:
+    """Of ten rows, four came in the first hour of the week and five in the second; one has no time."""
+    rows = (4, 5, *[0] * 166)
+    features = tuple(replace(f, season_counts=_by_slot(f.bin_counts(), rows)) for f in PROFILE.features)
+    season = Season(cycle="hour-of-week", time_zone="Europe/Berlin")
+    return replace(PROFILE, season=season, season_rows=rows, features=features, **changes)
+
+
+def _by_slot(counts: tuple[int, ...], rows: tuple[int, ...]) -> bytes:
+    """Deal counts out to slots, the first bins to the first slots."""
+    values = np.repeat(np.arange(len(counts)), counts)[: sum(rows)]
+    slots = np.repeat(np.arange(len(rows)), rows)
+    return np.histogram2d(slots, values, bins=(range(len(rows) + 1), range(len(counts) + 1)))[0].astype("<u4").tobytes()
+
+
+def test_counts_by_season_are_read_as_they_were_written() -> None:
+    profile = parse(dump(_seasonal()), source="p.json")
+    assert profile == _seasonal()
+    assert profile.season is not None
+    by_slot = season_counts(profile.features[0], profile.season)
+    assert by_slot[:3].tolist() == [[4, 0, 0, 0], [0, 3, 2, 0], [0, 0, 0, 0]]
+
+
+def test_counts_by_season_are_part_of_the_fingerprint_and_nothing_changes_without_them() -> None:
+    seasonal = _seasonal()
+    moved = replace(seasonal, season_rows=(0, 4, 5, *[0] * 165))
+    assert len({PROFILE.fingerprint, seasonal.fingerprint, moved.fingerprint}) == 3
+    assert b"season" not in dump(PROFILE)
+
+
+def _without_a_feature(profile: Profile) -> Profile:
+    return replace(profile, features=(replace(profile.features[0], season_counts=b""), *profile.features[1:]))
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        (replace(PROFILE, season_rows=(1,)), "without a season"),
+        (replace(_seasonal(), season=None, season_rows=()), "without a season"),
+        (replace(_seasonal(), season_rows=(4, 5)), "season_rows has 2 numbers for 168 slots"),
+        (replace(_seasonal(), season_rows=(4, 4, *[0] * 166)), "do not add up to season_rows"),
+        (replace(_seasonal(), season=Season(cycle="hour-of-day")), "season_rows has 168 numbers for 24 slots"),
+        (replace(_seasonal(), season=Season(cycle="hour-of-week", time_zone="Nowhere")), "no time zone 'Nowhere'"),
+        (_without_a_feature(_seasonal()), "input 'amount': season_counts is not of 168 slots and 4 bins"),
+        (
+            replace(_seasonal(), rows=9, features=(replace(_seasonal().features[0], counts=(3, 3, 2)),)),
+            "input 'amount': season_counts add up to more than counts",
+        ),
+    ],
+)
+def test_counts_by_season_that_contradict_the_rest_are_refused(profile: Profile, message: str) -> None:
+    with pytest.raises(ProfileError, match=message):
+        check(profile)
+
+
+@pytest.mark.parametrize("change", [{"season": {"cycle": "hour-of-year"}}, {"season_rows": [-1.5]}])
+def test_a_season_that_is_none_is_refused_where_it_is_read(change: dict[str, Any]) -> None:
+    document = json.loads(dump(_seasonal())) | change
+    with pytest.raises(ProfileError, match="not a reference profile"):
+        parse(json.dumps(document).encode(), source="p.json")
