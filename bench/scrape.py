@@ -74,7 +74,7 @@ def by_hand(text: str, comparison: Comparison) -> Callable[[], bytes]:
     counts, shares, starts = comparison.counts(now=1.0), comparison.reference_shares, comparison.starts
 
     def write() -> bytes:
-        live = comparison.live_shares(counts)
+        live = drift.live_shares(counts, shares, starts)
         drift.psi(live, shares, starts)
         drift.kl_divergence(live, shares, starts)
         drift.js_divergence(live, shares, starts)

@@ -124,7 +124,14 @@ SCHEMAS: dict[str, Schema] = {
             "windows": list_of(STRING),
             "reference": or_null(
                 object_of(
-                    {"fingerprint": STRING, "source": STRING, "model_version": STRING, "rows": COUNT, "created": TIME}
+                    {
+                        "fingerprint": STRING,
+                        "source": STRING,
+                        "model_version": STRING,
+                        "rows": COUNT,
+                        "created": TIME,
+                        "season": or_null(object_of({"cycle": STRING, "time_zone": STRING})),
+                    }
                 )
             ),
             "learning": or_null(object_of({"events": COUNT, "of": COUNT})),

@@ -8,6 +8,7 @@ import math
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 import numpy as np
@@ -161,6 +162,7 @@ class Collector:
                 next(reading)
                 readings.append((reading, self._constant[name]))
                 _comparison_families(families, model.comparison, self._constant[name])
+                _season_families(families, model.comparison, self._constant[name], wall=self._monitor.wall(now))
             if model.labels is not None:
                 _tally_families(families, name, model.labels)
                 _quality_families(families, name, model.labels, now=now)
@@ -222,6 +224,8 @@ class _Constant:
         features = [(f.role, f.name) for f in comparison.features]
         self.observations = yield from _prefixes(metrics.BIN_OBSERVATIONS, _bins(name, comparison))
         ratios = yield from _prefixes(metrics.BIN_REFERENCE_RATIO, _bins(name, comparison))
+        if comparison.seasonal is not None:
+            self.expected = yield from _prefixes(metrics.BIN_EXPECTED_OBSERVATIONS, _bins(name, comparison))
         parts = []
         for text in Samples(ratios, comparison.reference_shares).texts():
             parts.append(text)
@@ -295,6 +299,17 @@ def _comparison_families(families: Families, comparison: Comparison, constant: _
     families[metrics.OUT_OF_RANGE].append(Samples(constant.out_of_range, comparison.out_of_range.copy()))
     for metric, line in constant.reference.items():
         families[metric].append(line)
+
+
+def _season_families(families: Families, comparison: Comparison, constant: _Constant, *, wall: datetime) -> None:
+    seasonal = comparison.seasonal
+    if seasonal is None:
+        return
+    expected = Samples(constant.expected, comparison.expected_observations.copy())
+    families[metrics.BIN_EXPECTED_OBSERVATIONS].append(expected)
+    rows = int(seasonal.rows[seasonal.season.slot(wall)])
+    reference = (comparison.schema.model, comparison.profile.fingerprint)
+    families[metrics.REFERENCE_SEASON_SAMPLES].append(_written(metrics.REFERENCE_SEASON_SAMPLES, {reference: rows}))
 
 
 def _drift_families(families: Families, reading: DriftReading, constant: _Constant) -> None:

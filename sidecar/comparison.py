@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from sidecar import drift
-from sidecar.arrays import buffer, from_buffer
+from sidecar.arrays import StateError, buffer, from_buffer
 from sidecar.bins import Floats
 from sidecar.config import DriftConfig
 from sidecar.configfile import Duration
 from sidecar.event import Batch, Key, Schema
 from sidecar.levels import level_indices, level_steps
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile
+from sidecar.reference.seasonal import Seasonal
 from sidecar.slices import Steps, at_once
 from sidecar.window import Windows, WindowsState
 
@@ -25,6 +27,7 @@ class DriftReading:
 
     `level` indexes LEVELS, -1 where samples are too few. Statistics are given for any number of samples; whoever
     shows them leaves out those of level -1. `ks` is NaN for categorical features and where all is missing.
+    What they were computed from are `counts`, and the shares `live` and `reference`, of shape `(windows, bins)`.
     """
 
     samples: NDArray[np.int64]
@@ -35,6 +38,9 @@ class DriftReading:
     ks: Floats
     threshold: Floats
     level: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    live: Floats
+    reference: Floats
 
 
 class ComparisonState(msgspec.Struct, frozen=True):
@@ -42,13 +48,15 @@ class ComparisonState(msgspec.Struct, frozen=True):
 
     windows: WindowsState
     out_of_range: memoryview
+    expected: memoryview | None = None
 
 
 class Comparison:
     """Count the events of one model in the bins of its reference.
 
     All bins of all features lie in one flat array: feature `i` has those from `starts[i]` on, in the order of
-    `profile.features` with numeric features first.
+    `profile.features` with numeric features first. After them come the slots of the season, where there is one: what
+    is expected of a window is the mixture of the slots in which its events came.
     """
 
     def __init__(
@@ -73,8 +81,11 @@ class Comparison:
         self._low = np.array([_bound(f, "min", -np.inf) for f in numeric])[:, None]
         self._high = np.array([_bound(f, "max", np.inf) for f in numeric])[:, None]
         self.out_of_range = np.zeros(len(numeric), dtype=np.int64)
+        self.seasonal = Seasonal.of(profile, self.features, self.reference_shares, self.starts)
+        self.expected_observations: Floats = np.zeros(sum(sizes) if self.seasonal else 0)
+        slots = self.seasonal.season.slots if self.seasonal else 0
         self.windows = tuple(windows)
-        self._windows = Windows(sum(sizes), [window.seconds for window in windows], now=now)
+        self._windows = Windows(sum(sizes) + slots, [window.seconds for window in windows], now=now)
         self.judge(settings)
 
     def judge(self, settings: DriftConfig) -> None:
@@ -89,8 +100,8 @@ class Comparison:
             ]
         )
 
-    def observe(self, batch: Batch, *, now: float) -> None:
-        """Count the rows of a batch, whose columns are those of `schema`."""
+    def observe(self, batch: Batch, *, now: float, wall: datetime) -> None:
+        """Count the rows of a batch, whose columns are those of `schema`; `wall` is the time of day of `now`."""
         if not batch.rows:
             return
         columns = (*batch.numeric, *batch.categorical)
@@ -100,27 +111,35 @@ class Comparison:
             indices[i] += start
         self._windows.add(indices.ravel(), now=now)
         self.out_of_range += ((batch.numeric < self._low) | (batch.numeric > self._high)).sum(axis=1)
+        if self.seasonal is not None:
+            slot = self.seasonal.season.slot(wall)
+            self._windows.add_counts(self.reference_counts.size + slot, np.array([batch.rows]), now=now)
+            self.expected_observations += batch.rows * self.seasonal.shares[slot]
 
     def state(self) -> ComparisonState:
         """Return a copy of everything that `restore` wants."""
-        return ComparisonState(self._windows.state(), buffer(self.out_of_range.copy(), "<i8"))
+        return ComparisonState(
+            windows=self._windows.state(),
+            out_of_range=buffer(self.out_of_range.copy(), "<i8"),
+            expected=buffer(self.expected_observations.copy(), "<f8") if self.seasonal else None,
+        )
 
     def restore(self, state: ComparisonState) -> None:
         """Go on from a state of the same profile and windows; raises StateError where it cannot be one."""
         self._windows.restore(state.windows)
         self.out_of_range = from_buffer(state.out_of_range, "<i8", self.out_of_range.size)
+        if (self.seasonal is None) != (state.expected is None):
+            raise StateError("counts of a reference by season are of one without, or the other way round")
+        if state.expected is not None:
+            self.expected_observations = from_buffer(state.expected, "<f8", self.expected_observations.size)
 
     def observations(self) -> NDArray[np.int64]:
         """Return the count of every bin since the start."""
-        return self._windows.ever()
+        return self._windows.ever()[: self.reference_counts.size]
 
     def counts(self, *, now: float) -> NDArray[np.int64]:
         """Return the count of every bin in every window, shape `(windows, bins)`."""
-        return self._windows.counts(now=now)
-
-    def live_shares(self, counts: NDArray[np.int64]) -> Floats:
-        """Smooth counts of shape `(..., bins)` to shares."""
-        return drift.live_shares(counts, self.reference_shares, self.starts)
+        return self._windows.counts(now=now)[:, : self.reference_counts.size]
 
     def read(self, *, now: float) -> DriftReading:
         """Compare every feature in every window."""
@@ -128,12 +147,16 @@ class Comparison:
 
     def reading(self, *, now: float) -> Steps[DriftReading]:
         """Compare every feature in every window, in steps; the counts and settings are those at the first."""
-        counts, starts, shares = self.counts(now=now).copy(), self.starts, self.reference_shares
+        both, starts, bins = self._windows.counts(now=now).copy(), self.starts, self.reference_counts.size
         factor, steps, min_samples = self.significance_factor, self._steps, self._min_samples
         yield
-        live, missing, samples = self.live_shares(counts), counts[:, self._missing], drift.per_feature(counts, starts)
+        counts = both[:, :bins]
+        shares, rows = self._expected(both[:, bins:])
         yield
-        ks = drift.ks_statistic(counts, self.reference_counts, starts, self._present)
+        live = drift.live_shares(counts, shares, starts)
+        missing, samples = counts[:, self._missing], drift.per_feature(counts, starts)
+        yield
+        ks = drift.ks_statistic(counts, shares if self.seasonal else self.reference_counts, starts, self._present)
         ks[:, len(self.schema.numeric) :] = np.nan
         yield
         psi = drift.psi(live, shares, starts)
@@ -142,11 +165,32 @@ class Comparison:
         yield
         js = drift.js_divergence(live, shares, starts)
         yield
-        threshold = drift.psi_threshold(factor, samples, np.array(self.profile.rows))
+        threshold = drift.psi_threshold(factor, samples, rows)
         level = level_indices(psi, threshold, samples, steps, min_samples=min_samples)
         return DriftReading(
-            samples=samples, missing=missing, psi=psi, kl=kl, js=js, ks=ks, threshold=threshold, level=level
+            samples=samples,
+            missing=missing,
+            psi=psi,
+            kl=kl,
+            js=js,
+            ks=ks,
+            threshold=threshold,
+            level=level,
+            counts=counts,
+            live=live,
+            reference=shares,
         )
+
+    def _expected(self, events: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Return the shares to compare each window with, `(windows, bins)`, and the rows behind them, `(windows, 1)`.
+
+        `events` are those of each slot, shape `(windows, slots)`.
+        """
+        windows = len(events)
+        if self.seasonal is None:
+            rows = np.full((windows, 1), float(self.profile.rows))
+            return np.broadcast_to(self.reference_shares, (windows, self.reference_shares.size)), rows
+        return self.seasonal.expected(events), self.seasonal.effective_rows(events)[:, None]
 
 
 def _bound(feature: object, name: str, default: float) -> float:

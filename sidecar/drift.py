@@ -91,11 +91,12 @@ def js_divergence(live: Floats, reference: Floats, starts: Indices) -> Floats:
     return np.asarray(np.clip(np.add.reduceat(terms, starts, axis=-1) / 2, 0.0, 1.0))
 
 
-def ks_statistic(live: Counts, reference: Counts, starts: Indices, present: NDArray[np.bool_]) -> Floats:
+def ks_statistic(live: NDArray[Any], reference: NDArray[Any], starts: Indices, present: NDArray[np.bool_]) -> Floats:
     """Return the largest difference of the two cumulative shares at the bin edges, from counts, without smoothing.
 
-    `present` (shape `(bins,)`) is False for bins to leave out, such as `missing`. A lower bound of the
-    Kolmogorov-Smirnov statistic of the values themselves; NaN where live or reference has no present value.
+    Of a reference of which only shares are known, these may stand for its counts. `present` (shape `(bins,)`) is False
+    for bins to leave out, such as `missing`. A lower bound of the Kolmogorov-Smirnov statistic of the values
+    themselves; NaN where live or reference has no present value.
 
     >>> ks_statistic(np.array([0, 4, 9]), np.array([2, 2, 1]), np.array([0]), np.array([True, True, False]))
     array([0.5])
@@ -104,7 +105,7 @@ def ks_statistic(live: Counts, reference: Counts, starts: Indices, present: NDAr
     return np.asarray(np.maximum.reduceat(gap, starts, axis=-1))
 
 
-def _cumulative_shares(counts: Counts, starts: Indices, present: NDArray[np.bool_]) -> Floats:
+def _cumulative_shares(counts: NDArray[Any], starts: Indices, present: NDArray[np.bool_]) -> Floats:
     bins = counts.shape[-1]
     kept = np.where(present, counts, 0)
     running = np.cumsum(kept, axis=-1)

@@ -68,7 +68,7 @@ class Model:
             self._finish_learning(self.learner, now=now, wall=wall)
             batch = rows_from(batch, used)
         assert self.comparison is not None  # for the type checker
-        self.comparison.observe(fitted(batch, self.comparison.schema), now=now)
+        self.comparison.observe(fitted(batch, self.comparison.schema), now=now, wall=wall)
 
     def reconfigure(self, config: ModelConfig, profile: Profile | None, *, now: float) -> None:
         """Go on with another configuration and reference, keeping the counts that still mean the same."""

@@ -145,7 +145,6 @@ def _model_drift(model: Model, wanted: _Wanted, *, now: float, window: str | Non
     comparison = model.comparison
     report["reference"] = _reference(model, comparison.profile)
     thresholds, at = comparison.thresholds, texts.index(window or judged)
-    counts = comparison.counts(now=now)[at].copy()
     out_of_range = comparison.out_of_range.copy()
     reading = yield from comparison.reading(now=now)
     roles = np.array([f.role for f in comparison.features])
@@ -178,19 +177,21 @@ def _model_drift(model: Model, wanted: _Wanted, *, now: float, window: str | Non
         if wanted.feature is not None:
             entry["out_of_range"] = int(out_of_range[i]) if numeric else None
             entry["bins_window"] = texts[at]
-            entry["bins"] = _bins(comparison, i, counts)
+            entry["bins"] = _bins(comparison, i, reading, at)
         report["features"].append(entry)
         yield
     return report
 
 
 def _reference(model: Model, profile: Profile) -> Report:
+    season = profile.season
     return {
         "fingerprint": profile.fingerprint,
         "source": profile.source,
         "model_version": model.config.version or profile.model_version,
         "rows": profile.rows,
         "created": utc_text(profile.created),
+        "season": None if season is None else {"cycle": season.cycle, "time_zone": season.time_zone},
     }
 
 
@@ -219,11 +220,10 @@ def _finite_or_none(values: NDArray[np.float64]) -> list[float | None]:
     return [value if finite else None for value, finite in zip(values.tolist(), np.isfinite(values), strict=True)]
 
 
-def _bins(comparison: Comparison, feature: int, counts: NDArray[np.int64]) -> list[Report]:
+def _bins(comparison: Comparison, feature: int, reading: DriftReading, window: int) -> list[Report]:
     bins = comparison.bins[feature]
     place = slice(comparison.starts[feature], comparison.starts[feature] + bins.size)
-    live = comparison.live_shares(counts)[place]
-    reference = comparison.reference_shares[place]
+    live, reference = reading.live[window, place], reading.reference[window, place]
     contributions = drift.psi_terms(live, reference)
     return [
         {
@@ -239,7 +239,7 @@ def _bins(comparison: Comparison, feature: int, counts: NDArray[np.int64]) -> li
             bins.ranges,
             reference.tolist(),
             live.tolist(),
-            counts[place].tolist(),
+            reading.counts[window, place].tolist(),
             contributions.tolist(),
             strict=True,
         )

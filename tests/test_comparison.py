@@ -30,6 +30,7 @@ PROFILE = build(
     created=datetime(2026, 1, 1, tzinfo=UTC),
 )
 WINDOWS = (Duration("5m"), Duration("1h"))
+WALL = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 
 def _comparison(settings: DriftConfig | None = None) -> Comparison:
@@ -70,13 +71,13 @@ def test_numeric_features_come_first_and_outputs_are_features() -> None:
 
 def test_usual_traffic_has_no_drift() -> None:
     comparison = _comparison()
-    comparison.observe(_usual(comparison, 1000), now=0.0)
+    comparison.observe(_usual(comparison, 1000), now=0.0, wall=WALL)
     assert set(_levels(comparison).values()) == {0}
 
 
 def test_one_feature_that_drifts_is_told_from_the_others() -> None:
     comparison = _comparison()
-    comparison.observe(_usual(comparison, 1000, amount=[200.0] * 1000), now=0.0)
+    comparison.observe(_usual(comparison, 1000, amount=[200.0] * 1000), now=0.0, wall=WALL)
     levels = _levels(comparison)
     assert levels.pop("amount") == 3
     assert set(levels.values()) == {0}
@@ -84,7 +85,7 @@ def test_one_feature_that_drifts_is_told_from_the_others() -> None:
 
 def test_values_that_go_missing_are_drift() -> None:
     comparison = _comparison()
-    comparison.observe(_usual(comparison, 1000, merchant=[None] * 1000, age=[math.nan] * 1000), now=0.0)
+    comparison.observe(_usual(comparison, 1000, merchant=[None] * 1000, age=[math.nan] * 1000), now=0.0, wall=WALL)
     levels, reading = _levels(comparison), comparison.read(now=0.0)
     assert (levels["merchant"], levels["age"]) == (3, 3)
     missing = dict(zip((f.name for f in comparison.features), reading.missing[0].tolist(), strict=True))
@@ -93,9 +94,9 @@ def test_values_that_go_missing_are_drift() -> None:
 
 def test_too_few_samples_are_unknown_and_old_ones_leave_the_window() -> None:
     comparison = _comparison()
-    comparison.observe(_usual(comparison, 199), now=0.0)
+    comparison.observe(_usual(comparison, 199), now=0.0, wall=WALL)
     assert set(_levels(comparison).values()) == {-1}
-    comparison.observe(_usual(comparison, 1), now=0.0)
+    comparison.observe(_usual(comparison, 1), now=0.0, wall=WALL)
     assert set(_levels(comparison).values()) == {0}
     assert set(_levels(comparison, now=300.0).values()) == {-1}
     assert set(_levels(comparison, now=300.0, window=1).values()) == {0}
@@ -114,7 +115,7 @@ def test_features_may_have_thresholds_of_their_own() -> None:
     lenient = FeatureDrift(thresholds=FeatureThresholds(moderate=90, significant=91, critical=92, rollback=93))
     comparison = _comparison(DriftConfig(features={"amount": lenient}))
     shifted = [200.0] * 1000
-    comparison.observe(_usual(comparison, 1000, amount=shifted, age=shifted), now=0.0)
+    comparison.observe(_usual(comparison, 1000, amount=shifted, age=shifted), now=0.0, wall=WALL)
     assert (_levels(comparison)["amount"], _levels(comparison)["age"]) == (0, 3)
     comparison.judge(DriftConfig())
     assert _levels(comparison)["amount"] == 3
@@ -135,7 +136,7 @@ def test_values_beyond_those_of_the_reference_are_out_of_range() -> None:
     assert amount.max is not None
     low, high = amount.min, amount.max
     amounts = [low, high, low - 1, high + 1, math.nan, math.inf]
-    comparison.observe(_batch(comparison, 6, {"amount": amounts, "age": [50.0] * 6}), now=0.0)
+    comparison.observe(_batch(comparison, 6, {"amount": amounts, "age": [50.0] * 6}), now=0.0, wall=WALL)
     assert comparison.out_of_range.tolist() == [3, 0, 0]
 
 
@@ -150,7 +151,9 @@ def test_counts_equal_one_feature_and_value_at_a_time_however_split(pairs: list[
     comparison = _comparison()
     for part in (pairs[:at], pairs[at:]):
         amounts, merchants = [a for a, _ in part], [m for _, m in part]
-        comparison.observe(_batch(comparison, len(part), {"amount": amounts, "merchant": merchants}), now=1.0)
+        comparison.observe(
+            _batch(comparison, len(part), {"amount": amounts, "merchant": merchants}), now=1.0, wall=WALL
+        )
     bounds = [*comparison.starts, comparison.reference_counts.size]
     for i, (feature, bins) in enumerate(zip(comparison.features, comparison.bins, strict=True)):
         counts = comparison.observations()[bounds[i] : bounds[i + 1]]
@@ -168,7 +171,7 @@ def test_counts_equal_one_feature_and_value_at_a_time_however_split(pairs: list[
 
 def test_a_reading_equals_the_statistics_of_each_feature_alone() -> None:
     comparison = _comparison()
-    comparison.observe(_usual(comparison, 700, amount=[130.0] * 700), now=0.0)
+    comparison.observe(_usual(comparison, 700, amount=[130.0] * 700), now=0.0, wall=WALL)
     reading, counts = comparison.read(now=0.0), comparison.counts(now=0.0)
     bounds, alone = [*comparison.starts, counts.shape[1]], np.array([0])
     for i, feature in enumerate(comparison.features):

@@ -103,10 +103,15 @@ function showReference(reference) {
       ["Source", named(reference.source || "not said")],
       ["Model version", named(reference.model_version || "not said")],
       ["Rows", whole.format(reference.rows)],
+      ...(reference.season ? [["Season", season(reference.season)]] : []),
       ["Created", `${moment(reference.created)}, ${lasting(age)} ago`],
       ["Fingerprint", make("code", {}, reference.fingerprint)],
     ]),
   );
+}
+
+function season({ cycle, time_zone }) {
+  return `${cycle.replaceAll("-", " ")}, ${time_zone}`;
 }
 
 function reasons(counts) {

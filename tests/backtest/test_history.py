@@ -128,7 +128,7 @@ def test_counts_are_those_of_the_sidecar(tmp_path: Path) -> None:
         categorical=[columns["merchant"], columns["prediction"]],
         unknown=0,
     )
-    comparison.observe(batch, now=START + 3600)
+    comparison.observe(batch, now=START + 3600, wall=datetime.fromtimestamp(START + 3600, UTC))
     np.testing.assert_array_equal(counts[layout.bins], comparison.observations())
     milliseconds = columns["latency_ms"]
     expected = [len(events), sum(columns["error"]), *((milliseconds <= b).sum() for b in (50, 100, np.inf))]

@@ -94,16 +94,20 @@ def value(of: Samples, name: str, **labels: str) -> float:
 
 
 @cache
-def fraud_profile(rows: int = 1000) -> Profile:
-    """Return a reference with a numeric feature, a categorical one and both outputs, the same at every call."""
-    columns = {
+def fraud_columns(rows: int = 1000) -> dict[str, list[Any]]:
+    """Return a numeric feature, a categorical one and both outputs, the same at every call."""
+    return {
         "amount": [float(i % 100) for i in range(rows)],
         "merchant": [("visa", "amex", "discover")[i % 7 % 3] for i in range(rows)],
         "prediction": [("legitimate", "fraud")[i % 10 == 0] for i in range(rows)],
         "probability": [(i % 50) / 50 for i in range(rows)],
     }
+
+
+def fraud_profile(rows: int = 1000) -> Profile:
+    """Return the reference of these columns."""
     return build(
-        columns,
+        fraud_columns(rows),
         prediction="prediction",
         probability="probability",
         model="fraud",

@@ -17,13 +17,17 @@ from sidecar.configfile import Duration, plain_special
 from sidecar.event import Form
 from sidecar.monitor import Monitor
 from sidecar.reference import Profile, build
+from sidecar.season import Season
 from sidecar.storage import Clock, Pace, Store
+from tests.seasons import by_season
 
 RNG = np.random.default_rng(5)
-PROFILE = build(
-    {"amount": RNG.normal(100, 20, 1000), "merchant": RNG.choice(["visa", "amex"], 1000)},
-    model="fraud",
-    created=datetime(2026, 1, 1, tzinfo=UTC),
+COLUMNS = {"amount": RNG.normal(100, 20, 1000), "merchant": RNG.choice(["visa", "amex"], 1000)}
+PROFILE = by_season(
+    build(COLUMNS, model="fraud", created=datetime(2026, 1, 1, tzinfo=UTC)),
+    COLUMNS,
+    RNG.integers(0, 24, 1000),
+    Season(cycle="hour-of-day"),
 )
 WINDOWS = (Duration("1m"), Duration("5m"))
 LABELS = LabelsConfig(ttl=Duration("50s"), most=40, positive="fraud", min_labels=1)
