@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 
 import uvloop
@@ -85,7 +85,7 @@ class Application:
         self._store: Store | None = None
         storage = None
         if options.storage_path is None:
-            self._monitor = Monitor(config, profiles, now=self._clock(), start=datetime.now(UTC))
+            self._monitor = Monitor(config, profiles, now=self._clock(), start=self._clock.time_of_day())
         else:
             storage = StorageState()
             self._store = Store(options.storage_path, self._clock, storage, options.storage_pace)
@@ -117,7 +117,7 @@ class Application:
             sites = await self._listen(stack)
             for name, model in self._monitor.models.items():
                 log.info("watching", model=name, reference="learning" if model.learner else model.config.reference)
-            regular = [asyncio.create_task(self._flush_regularly())]
+            regular = [asyncio.create_task(self._look_regularly())]
             if self._store is not None:
                 regular.append(asyncio.create_task(self._store.run()))
             if options.config_file is not None and options.auto_reload_seconds is not None:
@@ -233,10 +233,15 @@ class Application:
         )
         return application
 
-    async def _flush_regularly(self) -> None:
+    async def _look_regularly(self) -> None:
+        """Count what waits, by the time of day that it is now."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            self._monitor.flush(now=self._clock())
+            now = self._clock()
+            step = self._monitor.set_time_of_day(self._clock.time_of_day(), now=now)
+            if step:
+                log.warning("the time of day was set", by_seconds=round(step / timedelta(seconds=1), 3))
+            self._monitor.flush(now=now)
 
     async def _reload_changed(self, config_file: Path, every_seconds: float) -> None:
         """Load again what has changed, once for each change, whether it turns out to be good or bad."""

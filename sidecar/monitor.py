@@ -20,6 +20,8 @@ from sidecar.model import Model, ModelState
 from sidecar.reference.profile import Profile
 
 _FLUSH_AT = 256
+_STEP = timedelta(seconds=1)
+"""Differences of the time of day that are more than reading two clocks one after the other makes."""
 
 _MISJOINED: dict[Misjoined, tuple[str, str]] = {
     "unknown_id": ("$.id", "no prediction with this id is kept: there was none, or its time is over"),
@@ -70,6 +72,9 @@ class Journal(Protocol):
 
     def reconfigured(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float) -> None:
         """Keep a change of the configuration."""
+
+    def time_of_day_set(self, time_of_day: datetime, *, now: float) -> None:
+        """Keep a change of the time of day."""
 
 
 class Monitor:
@@ -126,9 +131,16 @@ class Monitor:
             labels_rejected=[(*key, count) for key, count in self.labels_rejected.items()],
         )
 
-    def set_time_of_day(self, wall: datetime, *, now: float) -> None:
-        """Say again what time of day `now` is."""
-        self._epoch = wall - timedelta(seconds=now)
+    def set_time_of_day(self, time_of_day: datetime, *, now: float) -> timedelta:
+        """Go on from another time of day where it has been set; returns by how much, 0 where it goes on as it did."""
+        epoch = time_of_day - timedelta(seconds=now)
+        step = epoch - self._epoch
+        if abs(step) <= _STEP:
+            return timedelta()
+        self._epoch = epoch
+        if self.journal is not None:
+            self.journal.time_of_day_set(time_of_day, now=now)
+        return step
 
     def _make_decoder(self, config: Config) -> Decoder:
         limits = config.limits

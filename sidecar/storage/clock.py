@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -48,6 +49,10 @@ class Clock:
     def __call__(self) -> float:
         """Return what it says now."""
         return self._boottime() + self._offset
+
+    def time_of_day(self) -> datetime:
+        """Return what people's clocks say now, which may be set to anything at any time."""
+        return datetime.fromtimestamp(self._wall(), UTC)
 
     def moment(self) -> Moment:
         """Return what is to be saved, so that a later clock can go on from it."""

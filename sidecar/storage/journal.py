@@ -37,6 +37,7 @@ class Kind(IntEnum):
     RECONFIGURED = 6
     LABELS = 7
     LABELS_REJECTED = 8
+    TIME_OF_DAY = 9
 
 
 class Record(NamedTuple):

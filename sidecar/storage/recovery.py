@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Configuration(msgspec.Struct, frozen=True):
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=plain_special)
 _DECODER = msgspec.msgpack.Decoder(Configuration, dec_hook=convert_special)
 _COUNTS = msgspec.msgpack.Decoder(tuple[str, int])
+_TIME_OF_DAY = msgspec.msgpack.Decoder(datetime)
 
 
 def encode_configuration(config: Config, profiles: Mapping[str, Profile | None]) -> bytes:
@@ -43,6 +45,11 @@ def encode_configuration(config: Config, profiles: Mapping[str, Profile | None])
 def encode_count(reason: str, count: int) -> bytes:
     """Return the body of a record of events that were refused or lost."""
     return _ENCODER.encode((reason, count))
+
+
+def encode_time_of_day(time_of_day: datetime) -> bytes:
+    """Return the body of a record of a change of the time of day."""
+    return _ENCODER.encode(time_of_day)
 
 
 @dataclass(slots=True)
@@ -168,6 +175,8 @@ def _replay(monitor: Monitor, record: Record) -> None:
         case Kind.RECONFIGURED:
             new = _DECODER.decode(record.body)
             monitor.reconfigure(new.config, new.profiles, now=record.now)
+        case Kind.TIME_OF_DAY:
+            monitor.set_time_of_day(_TIME_OF_DAY.decode(record.body), now=record.now)
 
 
 def set_aside(directory: Directory, state: StorageState, reason: str, why: str) -> None:

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from sidecar.collector import StorageState
@@ -19,7 +19,14 @@ from sidecar.storage.checkpoint import Checkpoint
 from sidecar.storage.clock import Clock
 from sidecar.storage.directory import Directory, StorageError, log
 from sidecar.storage.journal import Kind, Segment
-from sidecar.storage.recovery import Recovered, encode_configuration, encode_count, recover, set_aside
+from sidecar.storage.recovery import (
+    Recovered,
+    encode_configuration,
+    encode_count,
+    encode_time_of_day,
+    recover,
+    set_aside,
+)
 
 SILENCE_SECONDS = 60.0
 """Time between two log lines about what goes on failing."""
@@ -82,7 +89,7 @@ class Store:
         except OSError as error:
             self._trouble(error)
         if recovered is None:
-            self._monitor = Monitor(config, profiles, now=self._clock(), start=datetime.now(UTC))
+            self._monitor = Monitor(config, profiles, now=self._clock(), start=self._clock.time_of_day())
         else:
             self._monitor = recovered.monitor
             self._go_on(recovered, config, profiles)
@@ -103,9 +110,9 @@ class Store:
         except OSError as error:
             self._fall_behind()
             self._trouble(error)
-        monitor.set_time_of_day(datetime.now(UTC), now=now)
         monitor.journal = self
         monitor.flush(now=recovered.now)  # what waited came before the end, not now
+        monitor.set_time_of_day(self._clock.time_of_day(), now=now)
         parts = {name: _parts(model) for name, model in monitor.models.items()}
         monitor.reconfigure(config, profiles, now=now)
         for name, before in parts.items():
@@ -161,6 +168,10 @@ class Store:
     def reconfigured(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float) -> None:
         """Keep a change of the configuration."""
         self._append(Kind.RECONFIGURED, "", encode_configuration(config, profiles), now=now)
+
+    def time_of_day_set(self, time_of_day: datetime, *, now: float) -> None:
+        """Keep a change of the time of day."""
+        self._append(Kind.TIME_OF_DAY, "", encode_time_of_day(time_of_day), now=now)
 
     def _append(self, kind: Kind, name: str, body: bytes, *, now: float, form: Form = Form.JSON) -> None:
         segment = self._segment

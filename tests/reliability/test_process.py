@@ -1,9 +1,11 @@
 """What else can happen to a process: it stops, is starved of descriptors, reloads, is told to end."""
 
+import os
 import resource
 import signal
 import time
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,6 +75,48 @@ def test_a_process_that_stood_still_goes_on_where_it_was(start: Start, tmp_path:
 
 def _state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+SETTABLE = """import pathlib, time
+of_the_machine, ahead = time.time, pathlib.Path(__file__).with_name("ahead")
+time.time = lambda: of_the_machine() + float(ahead.read_text())
+"""
+"""Python's time of day for a process of its own, which can be set without setting that of the machine."""
+
+
+def test_a_time_of_day_that_is_set_is_followed_within_half_a_second_and_outlives_a_kill(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settable = tmp_path / "settable"
+    settable.mkdir()
+    (settable / "sitecustomize.py").write_text(SETTABLE)
+    ahead = settable / "ahead"
+    ahead.write_text("0")
+    monkeypatch.setenv("PYTHONPATH", str(settable), prepend=os.pathsep)
+    config = tmp_path / "learning.yml"
+    config.write_text("models: [{name: fraud, learn: {events: 100}}]\n")
+
+    def is_ahead_by(days: float) -> bool:
+        told = datetime.fromisoformat(get(process.url, "/latency").json()["timestamp"])
+        return abs(told - datetime.now(UTC) - timedelta(days=days)) < timedelta(hours=1)
+
+    def created() -> float:
+        return value(samples(process.url), "model_reference_created_timestamp_seconds")
+
+    process = start(config, options=[f"--storage.path={tmp_path}/kept"])
+    assert is_ahead_by(0)
+    written = settable / "written"
+    written.write_text(str(3 * 86400))
+    written.replace(ahead)
+    wait_until(lambda: is_ahead_by(3))
+    assert "the time of day was set" in process.log.read_text()
+    assert post(process.url, [event(features={"amount": i}) for i in range(100)]).status == 202
+    learned = created()
+    assert abs(learned - time.time() - 3 * 86400) < 3600
+    kill(process)
+    process = start(config, options=[f"--storage.path={tmp_path}/kept"])
+    assert created() == learned
+    assert is_ahead_by(3)
 
 
 def test_without_descriptors_it_goes_on_for_who_is_connected_and_recovers(start: Start, tmp_path: Path) -> None:

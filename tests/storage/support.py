@@ -105,5 +105,5 @@ def everything(monitor: Monitor, *, now: float) -> bytes:
         name: msgspec.structs.replace(model, schema=dataclasses.replace(model.schema, ignored=()))
         for name, model in state.models.items()
     }
-    state = msgspec.structs.replace(state, models=models, epoch=datetime(2026, 1, 1, tzinfo=UTC))
+    state = msgspec.structs.replace(state, models=models)
     return msgspec.msgpack.encode(state, enc_hook=plain_special)

@@ -1,12 +1,17 @@
 """Time goes on over restarts, reboots, sleep and changes of the time of day."""
 
+import errno
 import json
+import os
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.storage import checkpoint
 from sidecar.storage.clock import Clock, Moment, clock_at
 from tests.storage.support import Kept, Time
 
@@ -120,3 +125,62 @@ def test_sleep_counts_as_time(tmp_path: Path) -> None:
     time.pass_(3600)
     kept.submit(_event())
     assert _in_windows(kept) == [1, 1]
+
+
+def _learned(kept: Kept) -> datetime:
+    comparison = kept.monitor.models["churn"].comparison
+    assert comparison is not None
+    return comparison.profile.created
+
+
+def _set(kept: Kept, seconds: float) -> timedelta:
+    """Set the time of day of the machine, and see to it."""
+    kept.time.wall += seconds
+    return kept.monitor.set_time_of_day(kept.clock.time_of_day(), now=kept.clock())
+
+
+def test_a_time_of_day_that_was_set_is_followed_and_what_was_learned_by_it_stays(tmp_path: Path) -> None:
+    """An hour forth, a reference learned, an hour back: each by the clock of its moment, and once replayed too."""
+    time = Time()
+    kept = Kept(tmp_path / "a", time)
+    assert _set(kept, 3600) == timedelta(hours=1)
+    learned_at = kept.clock.time_of_day()
+    kept.submit(json.dumps([{"model": "churn", "features": {"age": i}} for i in range(100)]).encode())
+    kept.monitor.flush(now=kept.clock())
+    assert _set(kept, -3600) == -timedelta(hours=1)
+    time.pass_(10)
+    for now in (kept, kept.killed(tmp_path / "b")):
+        assert _learned(now) == learned_at
+        assert now.monitor.wall(now.clock()) == now.clock.time_of_day()
+
+
+def test_two_clocks_that_are_read_one_after_the_other_are_no_change_of_the_time_of_day(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    before = kept.monitor.wall(kept.clock())
+    assert _set(kept, 0.9) == timedelta()
+    assert kept.monitor.wall(kept.clock()) == before
+    assert _set(kept, 0.9) == timedelta(seconds=1.8)  # small ones do not add up unseen
+
+
+def test_a_time_of_day_that_was_set_while_the_process_was_down_is_kept_before_the_first_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second start cannot write a checkpoint, so that the third replays what both wrote."""
+    time = Time()
+    kept = Kept(tmp_path / "a", time)
+    kept.submit(_event())
+    time.wall += 3600
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write", full)
+        again = kept.killed(tmp_path / "b")
+        learned_at = again.clock.time_of_day()
+        again.submit(json.dumps([{"model": "churn", "features": {"age": i}} for i in range(100)]).encode())
+        again.monitor.flush(now=again.clock())
+        assert _learned(again) == learned_at
+    third = again.killed(tmp_path / "c")
+    assert _learned(third) == learned_at
+    assert third.everything() == again.everything()

@@ -78,6 +78,7 @@ steps = st.one_of(
     st.tuples(st.just("flush"), st.just(None)),
     st.tuples(st.just("checkpoint"), st.just(None)),
     st.tuples(st.just("pass"), st.sampled_from([0.1, 0.9, 7.0, 70.0, 1000.0])),
+    st.tuples(st.just("set the time of day"), st.sampled_from([-4000.0, -0.7, 0.7, 2.5, 86400.0])),
     st.tuples(
         st.just("reload"), st.sampled_from(["same", "windows", "without churn", "other reference", "other labels"])
     ),
@@ -132,6 +133,9 @@ def do(kept: Kept, step: str, what: Any) -> None:
         case "pass":
             kept.monitor.flush(now=kept.clock())  # as every half second
             kept.time.pass_(what)
+        case "set the time of day":
+            kept.time.wall += what
+            kept.monitor.set_time_of_day(kept.clock.time_of_day(), now=kept.clock())
         case "reload":
             reload(kept, what)
 
