@@ -22,7 +22,8 @@ _CHECKSUM = struct.Struct("<I")
 _SEGMENT_BYTES = _SEGMENT.size + _CHECKSUM.size
 _HEADER_BYTES = _HEADER.size + _CHECKSUM.size
 
-FORMS = (Form.JSON, Form.NDJSON, Form.MSGPACK)
+FORMS = (Form.JSON, Form.NDJSON, Form.MSGPACK, Form.ARROW)
+"""By their numbers in the header of a record: new ones go to the end."""
 _FORM_NUMBERS = {form: number for number, form in enumerate(FORMS)}
 
 

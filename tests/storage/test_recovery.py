@@ -3,6 +3,7 @@
 import json
 import shutil
 import struct
+import sys
 import zlib
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from sidecar.reference import build
 from sidecar.storage import StorageError
 from sidecar.storage.checkpoint import CheckpointError, decode
 from sidecar.storage.directory import KEPT_ASIDE
+from sidecar.storage.journal import FORMS
 from tests.plugins.memory import IN_MEMORY
 from tests.storage.support import CONFIG, FRAUD, LEARNING, PROFILE, PROFILES, RNG, WINDOWS, Kept, Time
 
@@ -70,6 +73,7 @@ steps = st.one_of(
     st.tuples(st.just("json"), st.lists(events, min_size=1, max_size=70)),
     st.tuples(st.just("ndjson"), st.lists(events, min_size=1, max_size=5)),
     st.tuples(st.just("msgpack"), columns),
+    st.tuples(st.just("arrow"), columns),
     st.tuples(st.just("texts"), st.lists(events, min_size=1, max_size=5)),
     st.tuples(st.just("labels"), st.lists(labels, min_size=1, max_size=30)),
     st.tuples(st.just("look"), st.just(None)),
@@ -83,6 +87,17 @@ steps = st.one_of(
         st.just("reload"), st.sampled_from(["same", "windows", "without churn", "other reference", "other labels"])
     ),
 )
+
+
+def arrow_stream(document: dict[str, Any]) -> bytes:
+    """Return the columns of a document, of numbers all, as a stream."""
+    named = document["columns"]["features"] | {"latency_ms": document["columns"]["latency_ms"]}
+    batch = pa.record_batch(named).replace_schema_metadata({"model": document["model"]})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def reload(kept: Kept, change: str) -> None:
@@ -110,6 +125,8 @@ def do(kept: Kept, step: str, what: Any) -> None:
                 kept.submit(lines, Form.NDJSON)
         case "msgpack":
             kept.submit(msgspec.msgpack.encode(what), Form.MSGPACK)
+        case "arrow":
+            kept.submit(arrow_stream(what), Form.ARROW)
         case "texts":
             kept.monitor.submit_texts([*lines.split(b"\n"), b"{"], transport="http", now=kept.clock())
         case "labels":
@@ -169,6 +186,28 @@ def test_a_store_that_was_closed_goes_on_too(tmp_path: Path) -> None:
     model = kept.killed(tmp_path / "e").monitor.models["churn"]
     assert model.comparison is not None
     assert model.comparison.profile == learned
+
+
+def test_every_form_of_a_body_can_be_kept() -> None:
+    assert set(FORMS) == set(Form)
+
+
+def test_a_body_that_cannot_be_read_any_more_is_told_and_what_came_after_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A sidecar with the extra for Arrow was killed, and one without it goes on."""
+    kept = Kept(tmp_path / "a", Time())
+    columns = {"features": {"amount": [1.0, 2.0]}, "latency_ms": [1.0, 1.0]}
+    assert kept.submit(arrow_stream({"model": "fraud", "columns": columns}), Form.ARROW) == 2
+    kept.submit(body(fraud()))
+    assert kept.killed(tmp_path / "b").monitor.events == {"http": 3}
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    again = kept.killed(tmp_path / "c")
+    assert again.monitor.events == {"http": 1}
+    assert again.monitor.rejected["http", "unreadable"] == 1
+    [told] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "what it holds is lost" in told.getMessage()
+    assert "pip install 'model-sidecar[arrow]'" in str(vars(told)["fields"]["error"])
 
 
 # The end of the journal
