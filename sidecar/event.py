@@ -28,7 +28,7 @@ class Unreadable(Exception):
 
 
 class Unsupported(Unreadable):
-    """The form needs what is not installed."""
+    """The form is not one for what is sent, or needs what is not installed."""
 
 
 class TooManyEvents(Exception):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from sidecar.event import Form, Identifier, Refusal, Refusals, TooManyEvents, Unreadable
+from sidecar.event import Form, Identifier, Refusal, Refusals, TooManyEvents, Unreadable, Unsupported
 from sidecar.schema import identifier
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -57,6 +57,8 @@ class LabelDecoder:
 
     def decode(self, body: bytes, form: Form) -> DecodedLabels:
         """Decode a body; raises Unreadable or TooManyEvents, and then nothing of it is to be counted."""
+        if form is Form.ARROW:
+            raise Unsupported("labels do not come as Arrow streams: send JSON, NDJSON or MessagePack")
         if not body.strip():
             raise Unreadable("the body is empty")
         if form is Form.NDJSON:

@@ -33,6 +33,7 @@ from tests.plugins.serving import (
 
 LABELS = "    labels: {min_labels: 1, positive: fraud}\n"
 LIMITS = "limits: {body_bytes: 64KiB, events_per_body: 1000, string_length: 100}\n"
+ARROW = "application/vnd.apache.arrow.stream"
 MODELS = """  - name: price
     labels: {min_labels: 1}
   - name: unlabelled
@@ -212,6 +213,7 @@ def test_labels_of_numbers_are_errors_in_their_unit(labelled: SidecarProcess) ->
         ([{}] * 1001, JSON, 413, "too_many_labels"),
         (b"\n".join([b"{}"] * 1001), NDJSON, 413, "too_many_labels"),
         (b" " * 70_000, JSON, 413, "too_large"),
+        ({"id": "x", "label": "fraud"}, ARROW, 415, "unreadable"),
     ],
 )
 def test_a_body_that_cannot_be_taken_counts_as_one(
@@ -221,6 +223,12 @@ def test_a_body_that_cannot_be_taken_counts_as_one(
     reply = label(labelled.url, body, content_type)
     assert (reply.status, list(reply.json())) == (status, ["error"])
     assert refused(samples(labelled.url), reason) - before == 1
+
+
+def test_a_media_type_that_nobody_knows_is_taken_for_json(labelled: SidecarProcess) -> None:
+    """As `curl -d` sends it, and as for events."""
+    for form in ("text/plain", "application/x-www-form-urlencoded"):
+        assert label(labelled.url, {"id": "nobody", "label": "fraud", "model": "fraud"}, form).status == 422
 
 
 def test_nothing_on_the_network_can_label(labelled: SidecarProcess) -> None:
