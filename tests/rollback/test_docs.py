@@ -211,6 +211,22 @@ def test_alertmanager_takes_its_configuration(tmp_path: Path) -> None:
     assert "SUCCESS" in checked.stdout
 
 
+def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
+    text = block("Metrics", "yaml")
+    for name in ("rollback-token", "rollback-ca.crt"):
+        (tmp_path / name).write_text("")
+        text = text.replace(f"/etc/prometheus/{name}", str(tmp_path / name))
+    path = tmp_path / "prometheus.yml"
+    path.write_text(text)
+
+    checked = subprocess.run(
+        [program("promtool"), "check", "config", path], capture_output=True, text=True, check=False
+    )
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "SUCCESS" in checked.stdout
+
+
 def test_alerts_go_to_the_receiver_by_their_action(tmp_path: Path) -> None:
     path = tmp_path / "alertmanager.yml"
     path.write_text(block("Alertmanager", "yaml"))
