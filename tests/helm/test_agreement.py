@@ -27,7 +27,7 @@ ODD: dict[str, Any] = {
         "user": 7,
         "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
         "state": {"enabled": True, "sizeLimit": "1Gi"},
-        "args": ["--log.level=debug"],
+        "args": ["--log.level=debug", "--web.max-connections=64"],
         "scrapeAnnotations": False,
         "ignoredContainers": ["worker"],
     },
