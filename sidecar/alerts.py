@@ -4,6 +4,7 @@ The rules in Prometheus decide, over all replicas and with their durations; this
 thresholds.
 """
 
+import math
 from collections.abc import Iterator
 
 from sidecar.levels import LEVELS
@@ -15,6 +16,9 @@ from sidecar.slices import Steps, at_once
 LATENCY_LIMITS = (("HighP95Latency", "p95", 0.95, 0.1), ("CriticalP99Latency", "p99", 0.99, 0.5))
 """Alert, its quantile by name and as the target of an objective, and the limit in seconds where there is none."""
 
+ACCURACY_LIMIT = 0.8
+"""Share of labels that are what was predicted, below which the alert on accuracy holds, by more than chance."""
+
 
 def alerts_report(monitor: Monitor, *, now: float) -> Report:
     """Report as `reporting_alerts` does, at once."""
@@ -25,6 +29,7 @@ def reporting_alerts(monitor: Monitor, *, now: float) -> Steps[Report]:
     """Report the level of every feature and objective, and the alerts whose condition holds now, in steps."""
     latency = latency_report(monitor, now=now)
     watched = dict(monitor.models)
+    accuracy = {name: list(_accuracy_alerts(model, now=now)) for name, model in watched.items()}
     drift = yield from reporting_drift(monitor, now=now)
     alerts: list[Report] = []
     models: Report = {}
@@ -34,6 +39,7 @@ def reporting_alerts(monitor: Monitor, *, now: float) -> Steps[Report]:
         traffic = latency["models"][name]["windows"][window]
         alerts += _drift_alerts(model, drift["models"][name])
         alerts += _traffic_alerts(model, traffic, window)
+        alerts += accuracy[name]
         models[name] = {
             "features": [{key: f[key] for key in ("feature", "role", "level", "psi")} for f in features],
             "slos": traffic["slos"],
@@ -78,3 +84,19 @@ def _traffic_alerts(model: Model, traffic: Report, window: str) -> Iterator[Repo
     for alert, value, limit in values:
         if value is not None and value > limit:
             yield {"alert": alert, "model": model.name, "window": window, "value": value, "limit": limit}
+
+
+def _accuracy_alerts(model: Model, *, now: float) -> Iterator[Report]:
+    """Tell of a model that is wrong too often: by two standard errors of so many labels, as the rule has it."""
+    if model.labels is None:
+        return
+    window = model.config.drift_window()
+    at = model.labels.windows.index(window)
+    tally = model.labels.counts(now=now)
+    compared = int(tally.outcomes[at].sum())
+    if compared < max(model.labels.config.min_labels, 1):
+        return
+    value = int(tally.correct[at]) / compared
+    limit = ACCURACY_LIMIT - 2 * math.sqrt(ACCURACY_LIMIT * (1 - ACCURACY_LIMIT) / compared)
+    if value < limit:
+        yield {"alert": "ModelAccuracyLow", "model": model.name, "window": window.text, "value": value, "limit": limit}

@@ -15,8 +15,8 @@ from aiohttp.test_utils import TestServer
 
 from demo.process import sidecar
 from sidecar.alertmanager import AlertmanagerError, held_alerts
-from sidecar.alerts import alerts_report
-from sidecar.config import Config, LatencyConfig, ModelConfig, Slo
+from sidecar.alerts import ACCURACY_LIMIT, alerts_report
+from sidecar.config import Config, LabelsConfig, LatencyConfig, ModelConfig, Slo
 from sidecar.configfile import Duration
 from sidecar.event import Form
 from sidecar.monitor import Monitor
@@ -99,10 +99,42 @@ def test_errors_have_their_alert_above_the_limit_and_with_enough_predictions() -
     assert fired(events=MIN_PREDICTIONS - 1, error=lambda i: i % 10 == 0) == {}
 
 
+def accuracy_alert(*, right: int, of: int, labels: LabelsConfig | None = None, age: float = 0.0) -> Any:
+    """Have so many predictions of so many labelled as what they were, and return the alert on accuracy."""
+    config = ModelConfig(name="m", reference="-", labels=labels or LabelsConfig())
+    watched = monitor(config)
+    events = [{"id": i, "features": {"kind": "a"}, "prediction": "a"} for i in range(of)]
+    watched.submit(msgspec.json.encode(events), Form.JSON, transport="test", now=1.0)
+    came = [{"id": i, "label": "a" if i < right else "b"} for i in range(of)]
+    taken = watched.submit_labels(msgspec.json.encode(came), Form.JSON, transport="test", now=1.0)
+    assert taken.accepted == of
+    named = {alert["alert"]: alert for alert in alerts_report(watched, now=1.0 + age)["alerts"]}
+    return named.get("ModelAccuracyLow")
+
+
+def test_a_model_that_is_wrong_more_often_than_by_chance_has_the_alert_of_the_rule() -> None:
+    """Of 400 labels, 80 % less two standard errors is 304."""
+    assert accuracy_alert(right=304, of=400) is None
+    alert = accuracy_alert(right=303, of=400)
+    assert (alert["model"], alert["window"], alert["value"]) == ("m", "1h", 303 / 400)
+    assert alert["limit"] == pytest.approx(304 / 400)
+
+
+def test_few_labels_or_old_ones_say_nothing_of_accuracy() -> None:
+    assert accuracy_alert(right=0, of=99) is None
+    assert accuracy_alert(right=0, of=100)["value"] == 0.0
+    assert accuracy_alert(right=0, of=10, labels=LabelsConfig(min_labels=10))["value"] == 0.0
+    assert accuracy_alert(right=0, of=100, age=3700.0) is None
+    assert accuracy_alert(right=0, of=0, labels=LabelsConfig(min_labels=1)) is None
+
+
 def test_every_alert_it_can_name_is_one_of_the_shipped_and_its_limits_are_theirs() -> None:
     named = {*fired(share=0.9), *fired(share=0.66), *fired(share=0.72)}
-    named |= {"HighP95Latency", "CriticalP99Latency", "HighErrorRate"}
+    named |= {"HighP95Latency", "CriticalP99Latency", "HighErrorRate", "ModelAccuracyLow"}
     assert named <= set(ALERTS)
+    quality = Settings().quality
+    assert (quality.accuracy, quality.min_labels) == (ACCURACY_LIMIT, LabelsConfig().min_labels)
+    assert quality.window == MODEL.drift_window().text
     service = Settings().service
     assert service.error_ratio == ERROR_RATE_LIMIT
     assert service.min_predictions == MIN_PREDICTIONS
