@@ -1,7 +1,7 @@
 """A model in the manner of scikit-learn that logs what it predicts."""
 
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Sequence
+from itertools import islice, repeat
 from typing import Any
 
 from sidecar.client.monitor import Monitor
@@ -12,7 +12,7 @@ def monitored(model: Any, monitor: Monitor, *, feature_names: Sequence[str] | No
 
     Names of features are `feature_names`, those of the columns of a data frame, those the model was fitted with, or
     `x0`, `x1`, …. Each row carries the latency of its call. Of two classes the probability is that of the second, of
-    more that of the class predicted.
+    more that of the class predicted. Both methods take `ids` besides, one for each row, which the model does not see.
     """
     return _Monitored(model, monitor, None if feature_names is None else [str(name) for name in feature_names])
 
@@ -28,20 +28,20 @@ class _Monitored:
             raise AttributeError(name)
         return getattr(self._model, name)
 
-    def predict(self, rows: Any, *args: Any, **kwargs: Any) -> Any:
+    def predict(self, rows: Any, *args: Any, ids: Collection[Any] | None = None, **kwargs: Any) -> Any:
         """Predict, and log features and predictions."""
         with self._monitor.measure() as measurement:
             predictions = self._model.predict(rows, *args, **kwargs)
             measurement.stop()
-            self._log(rows, predictions, lambda: ((label, None) for label in predictions))
+            self._log(rows, predictions, ids, lambda: ((label, None) for label in predictions))
         return predictions
 
-    def predict_proba(self, rows: Any, *args: Any, **kwargs: Any) -> Any:
+    def predict_proba(self, rows: Any, *args: Any, ids: Collection[Any] | None = None, **kwargs: Any) -> Any:
         """Predict probabilities, and log features, the likeliest class and the probability."""
         with self._monitor.measure() as measurement:
             probabilities = self._model.predict_proba(rows, *args, **kwargs)
             measurement.stop()
-            self._log(rows, probabilities, lambda: map(self._outcome, probabilities))
+            self._log(rows, probabilities, ids, lambda: map(self._outcome, probabilities))
         return probabilities
 
     def _outcome(self, probabilities: Any) -> tuple[Any, Any]:
@@ -49,15 +49,18 @@ class _Monitored:
         best = shares.index(max(shares))
         return self._model.classes_[best], shares[1 if len(shares) == 2 else best]
 
-    def _log(self, rows: Any, results: Any, outcomes: Callable[[], Any]) -> None:
+    def _log(self, rows: Any, results: Any, ids: Collection[Any] | None, outcomes: Callable[[], Any]) -> None:
         """Log rows with what came of them; of a call with more rows than the queue may have, only so many."""
         logged, total = 0, 1
         try:
             total = len(results)
             most = self._monitor.queue_events
             features = _features(rows, self._names, self._model, most)
-            for row, (prediction, probability) in zip(features, islice(outcomes(), most), strict=True):
-                self._monitor.log(row, prediction, probability)
+            if ids is not None and len(ids) != total:  # the label of one row would become that of another
+                raise ValueError(f"{len(ids)} ids for {total} rows")
+            named = repeat(None, min(total, most)) if ids is None else islice(ids, most)
+            for row, (prediction, probability), id_ in zip(features, islice(outcomes(), most), named, strict=True):
+                self._monitor.log(row, prediction, probability, id=id_)
                 logged += 1
         except Exception:  # noqa: BLE001  (rows may be of any kind, and monitoring must not fail the model)
             self._monitor.drop("invalid", total - logged)

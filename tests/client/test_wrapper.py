@@ -45,6 +45,24 @@ def test_of_more_classes_it_is_that_of_the_class_predicted(monitor: Recorded) ->
 
 
 @pytest.mark.parametrize(
+    "ids", [["a", "b", None, "d"], pd.Series([7, 8, 9, 10], index=[3, 2, 1, 0]), np.arange(4), FRAME.index]
+)
+def test_ids_are_those_of_the_rows_and_the_model_does_not_see_them(monitor: Recorded, ids: Any) -> None:
+    model = monitored(LogisticRegression().fit(ROWS, [False, False, True, True]), monitor)
+    model.predict_proba(ROWS, ids=ids)
+    model.predict(ROWS, ids=ids)
+    assert [event[5] for event in monitor.events] == [*ids, *ids]
+
+
+@pytest.mark.parametrize("ids", [["a"] * 3, ["a"] * 5, 7, (c for c in "abcd")])
+def test_ids_that_are_not_one_for_each_row_are_joined_to_none_and_fail_nothing(monitor: Recorded, ids: Any) -> None:
+    model = monitored(LinearRegression().fit(ROWS, [1, 2, 3, 4]), monitor)
+    assert len(model.predict(ROWS, ids=ids)) == 4
+    assert monitor.events == []
+    assert monitor.stats().dropped == {"invalid": 4}
+
+
+@pytest.mark.parametrize(
     ("fit", "rows", "names", "expected"),
     [
         (FRAME, ROWS, None, ["amount", "count"]),
