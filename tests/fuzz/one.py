@@ -17,7 +17,8 @@ LONGEST_BYTES = 4096
 
 # Only what is imported in here is instrumented, so it must not have been imported before.
 with atheris.instrument_imports(
-    include=["sidecar", "yaml", "tests.fuzz.bodies", "tests.fuzz.state"], enable_loader_override=False
+    include=["sidecar", "yaml", "tests.fuzz.bodies", "tests.fuzz.labels", "tests.fuzz.state"],
+    enable_loader_override=False,
 ):
     from tests.fuzz.targets import TARGETS
 
@@ -45,7 +46,7 @@ def main(name: str, folder: str, *options: str) -> None:
 
 def _head(name: str) -> int:
     """Return the number of bytes before the document."""
-    return 1 if name in ("bodies", "columns") else 0
+    return 1 if name in ("bodies", "columns", "labels") else 0
 
 
 def any_target(data: bytes) -> None:

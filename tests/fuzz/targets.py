@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from sidecar import config as configurations
 from sidecar import webconfig
-from sidecar.collector import Collector, LoadState
 from sidecar.config import Config, ModelConfig
 from sidecar.configfile import ConfigError
 from sidecar.monitor import Monitor
@@ -23,7 +20,8 @@ from sidecar.reference import profile as profiles
 from sidecar.reference.profile import ProfileError
 from sidecar.rollback import payload
 from sidecar.rollback import policy as policies
-from tests.fuzz import bodies, state
+from tests.fuzz import bodies, labels, state
+from tests.fuzz.scraped import read_back
 
 Target = Callable[[bytes], None]
 
@@ -46,16 +44,6 @@ def profile(data: bytes) -> None:
         Config(models=(ModelConfig(name=loaded.model or "m"),)), {loaded.model or "m": loaded}, now=0.0, start=NOON
     )
     read_back(monitor)
-
-
-def read_back(monitor: Monitor) -> None:
-    """Scrape in both formats: each must be read by the parser of its format, to the same series."""
-    collector = Collector(monitor, LoadState())
-    text, _ = collector.expose("", now=1.0)
-    openmetrics, _ = collector.expose("application/openmetrics-text;version=1.0.0", now=1.0)
-    families = parse_openmetrics(openmetrics.decode())  # type: ignore[no-untyped-call]
-    same = {(s.name, tuple(s.labels.items())) for family in families for s in family.samples}
-    assert {(s.name, tuple(s.labels.items())) for family in parse_text(text.decode()) for s in family.samples} == same
 
 
 def configuration(data: bytes) -> None:
@@ -113,6 +101,7 @@ def _text(data: bytes) -> str:
 TARGETS: dict[str, Target] = {
     "bodies": bodies.fuzz,
     "columns": bodies.fuzz_columns,
+    "labels": labels.fuzz,
     "profile": profile,
     "notification": notification,
     "configuration": configuration,
