@@ -1,13 +1,15 @@
 """Arrow IPC streams to the columns that a MessagePack body has: buffers of float64, and texts as values and codes.
 
 What comes out is decoded as such a body is, so that the same is refused for the same reasons. pyarrow is an extra, and
-is imported at the first stream.
+is imported at the first stream. `to_numpy`, and whatever makes Arrow of Python's values, such as `fill_null`, would
+import pandas too where it is installed, which takes three times as long: buffers are read as they are.
 """
 
 import struct
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from sidecar.event import TooManyEvents, Unreadable, Unsupported
 
@@ -120,18 +122,30 @@ def _column(name: str, array: "pa.Array") -> Any:
 
     types, kind = pa.types, array.type
     if types.is_integer(kind) or types.is_floating(kind):
-        floats = array.cast(pa.float64(), safe=False).fill_null(float("nan"))
-        return floats.to_numpy(zero_copy_only=False).astype("<f8").tobytes()
+        return _buffer(array.cast(pa.float64(), safe=False), "<f8", missing=float("nan"))
     if types.is_boolean(kind) and name == "error":
-        return array.fill_null(False).to_pylist()
+        return [value is True for value in array.to_pylist()]
     if types.is_dictionary(kind) and not _is_text(kind.value_type):
         return _column(name, array.dictionary_decode())
     if _is_text(kind):
         array = array.cast(pa.large_string()).dictionary_encode()
     if types.is_dictionary(array.type):
-        codes = array.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
-        return {"values": array.dictionary.to_pylist(), "codes": codes.astype("<i4").tobytes()}
+        codes = _buffer(array.indices.cast(pa.int32()), "<i4", missing=-1)
+        return {"values": array.dictionary.to_pylist(), "codes": codes}
     return array.to_pylist()
+
+
+def _buffer(array: "pa.Array", numbers: str, *, missing: float) -> bytes:
+    """Return the buffer of an array of these numbers, with `missing` for null."""
+    present, data = array.buffers()
+    if not len(array):
+        return b""
+    width = np.dtype(numbers).itemsize
+    values = np.frombuffer(data, numbers, count=len(array), offset=array.offset * width)
+    if array.null_count:
+        bits = np.unpackbits(np.frombuffer(present, np.uint8), bitorder="little")
+        values = np.where(bits[array.offset : array.offset + len(array)], values, missing).astype(numbers)
+    return values.tobytes()
 
 
 def _is_text(kind: "pa.DataType") -> bool:

@@ -85,6 +85,33 @@ def test_dictionaries_may_differ_between_batches_and_hold_null() -> None:
     assert counted(whole)[4][0] == ["a", "b", "c", None]
 
 
+@given(
+    st.lists(
+        st.tuples(st.none() | st.integers(-100, 100), st.none() | st.sampled_from("abc")), min_size=1, max_size=40
+    ),
+    st.sampled_from([pa.int8(), pa.int64(), pa.float32(), pa.float64()]),
+    st.booleans(),
+    st.integers(0, 40),
+)
+def test_null_is_missing_wherever_it_is_and_however_batches_are_cut(
+    rows: list[tuple[int | None, str | None]], numbers: pa.DataType, nested: bool, cut: int
+) -> None:
+    amounts, shops = (list(column) for column in zip(*rows, strict=True))
+    columns = [pa.array(amounts, numbers), pa.array(shops, pa.string())]
+    if nested:  # the fields of a struct that is null are null, too
+        whole = pa.StructArray.from_arrays(
+            columns, ["amount", "shop"], mask=pa.array([i == cut for i in range(len(rows))])
+        )
+        made = pa.record_batch({"features": whole})
+        amounts = [None if i == cut else amount for i, amount in enumerate(amounts)]
+        shops = [None if i == cut else shop for i, shop in enumerate(shops)]
+    else:
+        made = pa.record_batch(columns, names=["amount", "shop"])
+    schema = Schema(model="m", numeric=(Key("input", "amount"),), categorical=(Key("input", "shop"),))
+    found = counted(stream(made.slice(0, cut), made.slice(cut)), schema)
+    assert (found[0], found[3], found[4]) == (len(rows), [amounts], [shops])
+
+
 def test_features_may_be_a_struct_where_a_name_is_taken() -> None:
     schema = Schema(model="m", numeric=(Key("input", "error"),))
     features = pa.array([{"error": 1.0}, None, {"error": 3.0}])
@@ -214,6 +241,16 @@ def test_without_pyarrow_the_answer_says_which_extra_it_needs(tmp_path: Path, mo
         assert reply.status == 415
         assert reply.json() == {"error": "Arrow streams need the extra `arrow`: pip install 'model-sidecar[arrow]'"}
         assert value(samples(running.url), "model_sidecar_events_rejected_total", reason="unreadable", transport="http")
+
+
+def test_pandas_is_not_loaded_for_a_stream(tmp_path: Path) -> None:
+    """It is installed here, and pyarrow would load it in many places: for half of the memory and most of the wait."""
+    (tmp_path / "stream").write_bytes(stream(batch(coded=["shop"]), batch(ROWS[:2], coded=["shop"])))
+    read = f"open({str(tmp_path / 'stream')!r}, 'rb').read()"
+    script = (
+        f"import sidecar.arrow, sys; sidecar.arrow.packed_columns({read}, events=9); sys.exit('pandas' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_pyarrow_is_not_loaded_before_it_is_needed() -> None:
