@@ -154,6 +154,29 @@ def test_a_time_of_day_that_was_set_is_followed_and_what_was_learned_by_it_stays
         assert now.monitor.wall(now.clock()) == now.clock.time_of_day()
 
 
+def _hours(kept: Kept) -> dict[int, int]:
+    """Return the number of events of the last five minutes by the hour of the day that they were counted in."""
+    comparison = kept.monitor.models["fraud"].comparison
+    assert comparison is not None
+    slots = comparison._windows.counts(now=kept.clock())[1, comparison.reference_counts.size :]
+    return {int(slot): int(slots[slot]) for slot in slots.nonzero()[0]}
+
+
+def test_events_count_in_the_hour_that_it_is_after_the_time_of_day_was_set(tmp_path: Path) -> None:
+    """One at 8 o'clock, two that wait while the clock is set to 10; then a restart, and the same from the journal."""
+    kept = Kept(tmp_path / "a", Time())
+    assert kept.clock.time_of_day().hour == 8
+    kept.submit(_event())
+    kept.monitor.flush(now=kept.clock())
+    kept.submit(_event())
+    assert _set(kept, 7200) == timedelta(hours=2)
+    kept.submit(_event())
+    kept.monitor.flush(now=kept.clock())
+    again = kept.killed(tmp_path / "b")
+    assert _hours(kept) == _hours(again) == {8: 1, 10: 2}
+    assert again.everything() == kept.everything()
+
+
 def test_two_clocks_that_are_read_one_after_the_other_are_no_change_of_the_time_of_day(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "a", Time())
     before = kept.monitor.wall(kept.clock())
