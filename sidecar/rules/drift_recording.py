@@ -3,7 +3,13 @@ sum.
 
 An average of the replicas' own PSI would be another number. The formulas are those of the sidecar; r is the
 smoothed reference, c the live counts, N their sum, B the number of bins, M the rows behind the reference.
+
+A reference by season is another one each hour. What it expects of the events that came is a counter of every replica,
+and is added up as the events are: so r of a window is weighted by the hours in which its events came, on whichever
+replica. A model without a season has no such series, and r and M are those of the whole reference.
 """
+
+from collections.abc import Callable
 
 from sidecar import metrics
 from sidecar.rules import names
@@ -71,7 +77,11 @@ def _reference_group(drift: Drift) -> Group:
             Record(
                 record=names.REFERENCE_SAMPLES,
                 expr=f"max by ({REFERENCE}) ({metrics.REFERENCE_SAMPLES.name})",
-                comment="M",
+            ),
+            Record(
+                record=names.SEASON_SAMPLES,
+                expr=f"max by ({REFERENCE}) ({metrics.REFERENCE_SEASON_SAMPLES.name})",
+                comment="Rows for the hour of now. Only for references by season, as all that is expected below.",
             ),
         ],
     )
@@ -81,19 +91,30 @@ def _slice_groups(drift: Drift) -> list[Group]:
     window, groups = drift.windows[0], []
     for number, matcher in enumerate(slice_matchers(drift.slices)):
         labels = {"slice": str(number)}
-        observations = f"{metrics.BIN_OBSERVATIONS.name}{matcher}"
-        counts = Record(
-            record=names.bin_observations_slice(window),
-            labels=labels,
-            expr=f"sum by ({BIN}) (\n  increase({observations}[{window}])\n)",
-            comment="Increase before sum, so that a restart of one replica is seen as such.",
+        counts, expected = (
+            Record(
+                record=record,
+                labels=labels,
+                expr=f"sum by ({BIN}) (\n  increase({metric.name}{matcher}[{window}])\n)",
+                comment=comment,
+            )
+            for record, metric, comment in (
+                (
+                    names.bin_observations_slice(window),
+                    metrics.BIN_OBSERVATIONS,
+                    "Increase before sum, so that a restart of one replica is seen as such.",
+                ),
+                (names.bin_expected_slice(window), metrics.BIN_EXPECTED_OBSERVATIONS, ""),
+            )
         )
         shares = Record(
             record=names.REFERENCE_SLICE,
             labels=labels,
             expr=f"max by ({BIN}, range) (\n  {metrics.BIN_REFERENCE_RATIO.name}{matcher}\n)",
         )
-        groups.append(Group(name=f"model-drift-bins-{number}", interval=drift.interval, rules=[counts, shares]))
+        groups.append(
+            Group(name=f"model-drift-bins-{number}", interval=drift.interval, rules=[counts, expected, shares])
+        )
     return groups
 
 
@@ -101,45 +122,90 @@ def _window_group(window: str, drift: Drift) -> Group:
     return Group(
         name=f"model-drift-{window}",
         interval=drift.interval,
-        rules=[*_counts(window, drift), *_drift(window, drift)],
+        rules=[*_counts(window, drift), *_compared(window, drift), *_drift(window, drift)],
     )
 
 
 def _counts(window: str, drift: Drift) -> list[Record]:
-    base = drift.windows[0]
-    if window == base:
-        rules = [
-            Record(
-                record=names.bin_observations(base),
-                expr=_filled(f"sum by ({BIN}) ({names.bin_observations_slice(base)})"),
-                comment="c. A bin that nobody has seen is 0, not absent: it counts as much as the others.",
-            )
-        ]
-    else:
-        overlap = milliseconds(base) // milliseconds(drift.interval)
-        count = milliseconds(window) // milliseconds(drift.interval)
-        rules = [
-            Record(
-                record=names.bin_observations(window),
-                expr=_filled(f"sum_over_time({names.bin_observations(base)}[{just_under(window)}]) / {overlap}"),
-                comment=f"c. The sum of {count} overlapping counts, one each {drift.interval}; every event "
-                f"is in "
-                f"{overlap} of them. The range is a hair short of {window} so that it holds {count} samples "
-                "whether or not its left end is part of it.",
-            )
-        ]
-    rules.append(
+    comment = "c. A bin that nobody has seen is 0, not absent: it counts as much as the others."
+    if window != drift.windows[0]:
+        interval, count = drift.interval, milliseconds(window) // milliseconds(drift.interval)
+        comment = (
+            f"c. The sum of {count} overlapping counts, one each {interval}; every event is in {_overlap(drift)} of "
+            f"them. The range is a hair short of {window} so that it holds {count} samples whether or not its left "
+            "end is part of it."
+        )
+    counted = _added_up(names.bin_observations, names.bin_observations_slice, window, drift)
+    return [
+        Record(
+            record=names.bin_observations(window),
+            expr=f"{counted}\nor\n  0 * {names.REFERENCE_RATIO}",
+            comment=comment,
+        ),
         Record(
             record=names.observations(window),
             expr=f"sum by ({KEY}) ({names.bin_observations(window)})",
             comment="N",
-        )
-    )
-    return rules
+        ),
+    ]
+
+
+def _compared(window: str, drift: Drift) -> list[Record]:
+    """Return the records of what a window is compared with: by season where there is one, else as a whole."""
+    expected = names.bin_expected(window)
+    return [
+        Record(
+            record=expected,
+            expr=_added_up(names.bin_expected, names.bin_expected_slice, window, drift),
+            comment="What the reference expects of these events, by the hours in which they came.",
+        ),
+        Record(
+            record=names.reference_ratio(window),
+            expr=(
+                f"{expected}\n"
+                f"/ on ({KEY}) group_left () (\n"
+                f"    sum by ({KEY}) ({expected}) > 0\n"
+                "  and\n"
+                f"    count by ({KEY}) ({expected}) == {names.BINS_COUNT}\n"
+                ")\n"
+                "or\n"
+                f"  {names.REFERENCE_RATIO}\n"
+                f"  unless on ({REFERENCE}) {names.SEASON_SAMPLES}"
+            ),
+            comment="r of this window. By season: the shares expected, where all bins of a valid reference are there; "
+            "never the whole instead, which would take each night for drift.",
+        ),
+        Record(
+            record=names.reference_samples(window),
+            expr=f"{_season_rows(window, drift)}\n< {names.REFERENCE_SAMPLES}\nor\n  {names.REFERENCE_SAMPLES}",
+            comment="M. By season: the rows of the hours of this window, at most all. Exact where events come as the "
+            "reference's rows do over the day, else high; low where the window is of an hour or less and spans two.",
+        ),
+    ]
+
+
+def _season_rows(window: str, drift: Drift) -> str:
+    """Add up the rows of each hour, as long as there was one; of less than an hour take the mean."""
+    hour, over = milliseconds("1h"), f"over_time({names.SEASON_SAMPLES}[{just_under(window)}])"
+    if milliseconds(window) <= hour:
+        return f"avg_{over}"
+    return f"sum_{over} / {hour / milliseconds(drift.interval):.12g}"
+
+
+def _added_up(record: Callable[[str], str], sliced: Callable[[str], str], window: str, drift: Drift) -> str:
+    """Add up slices for the shortest window, and what that records for a longer one."""
+    base = drift.windows[0]
+    if window == base:
+        return f"sum by ({BIN}) ({sliced(base)})"
+    return f"sum_over_time({record(base)}[{just_under(window)}]) / {_overlap(drift)}"
+
+
+def _overlap(drift: Drift) -> int:
+    return milliseconds(drift.windows[0]) // milliseconds(drift.interval)
 
 
 def _drift(window: str, drift: Drift) -> list[Record]:
-    live, reference = names.live_ratio(window), names.REFERENCE_RATIO
+    live, reference = names.live_ratio(window), names.reference_ratio(window)
     enough = f"({names.observations(window)} >= {drift.min_samples})"
     half = f"0.5 * {names.BINS_COUNT}"
     return [
@@ -186,7 +252,7 @@ def _drift(window: str, drift: Drift) -> list[Record]:
             expr=(
                 f"{names.SIGNIFICANCE} * on ({KEY}) (\n"
                 f"    1 / {enough}\n"
-                f"  + on ({REFERENCE}) group_left () (1 / {names.REFERENCE_SAMPLES})\n"
+                f"  + on ({REFERENCE}) group_left () (1 / {names.reference_samples(window)})\n"
                 ")"
             ),
             comment="The smallest PSI that means anything: significance factor * (1/N + 1/M)",
@@ -201,7 +267,3 @@ def _drift(window: str, drift: Drift) -> list[Record]:
             comment=f"The {drift.top_bins} bins that add most, with the range that people read.",
         ),
     ]
-
-
-def _filled(expr: str) -> str:
-    return f"{expr}\nor\n  0 * {names.REFERENCE_RATIO}"

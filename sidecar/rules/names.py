@@ -18,6 +18,7 @@ REFERENCE_RATIO = "model_feature_bin:reference:ratio"
 BINS_COUNT = "model_feature:bins:count"
 SIGNIFICANCE = "model_feature:drift_significance_factor:max"
 REFERENCE_SAMPLES = "model_reference:samples:max"
+SEASON_SAMPLES = "model_reference:season_samples:max"
 
 
 def bin_observations_slice(window: str) -> str:
@@ -33,6 +34,26 @@ def bin_observations(window: str) -> str:
 def observations(window: str) -> str:
     """Name the events of a window by feature."""
     return f"model_feature:observations:increase{window}"
+
+
+def bin_expected_slice(window: str) -> str:
+    """Name what a reference by season expects of the events of a window, by bin and by slice of the fleet."""
+    return f"model_feature_bin:expected_observations_slice:increase{window}"
+
+
+def bin_expected(window: str) -> str:
+    """Name what a reference by season expects of the events of a window, by bin."""
+    return f"model_feature_bin:expected_observations:increase{window}"
+
+
+def reference_ratio(window: str) -> str:
+    """Name the share of each bin in the reference that a window is compared with."""
+    return f"model_feature_bin:reference:ratio{window}"
+
+
+def reference_samples(window: str) -> str:
+    """Name the rows of the reference that a window is compared with."""
+    return f"model_reference:samples:compared{window}"
 
 
 def live_ratio(window: str) -> str:

@@ -42,8 +42,8 @@ FLEETS = {
 }
 
 
-def key(reference: str = "aaaa0000", feature: str = "amount") -> str:
-    return f'{{namespace="prod", model="fraud", reference="{reference}", role="input", feature="{feature}"}}'
+def key(reference: str = "aaaa0000", feature: str = "amount", model: str = "fraud") -> str:
+    return f'{{namespace="prod", model="{model}", reference="{reference}", role="input", feature="{feature}"}}'
 
 
 def numbers(
