@@ -58,15 +58,18 @@ def _now(settings: Settings) -> Section:
     )
     reference = About(
         title="Rows behind the reference",
-        description="How many rows the reference was built from.",
+        description="How many rows of the reference these events are compared with: all, or those of the same hours "
+        "where it is one by season.",
     )
     of_model = 'namespace=~"$namespace", model="$model", reference=~"$reference"'
+    of_pods = pick(names.REFERENCE_SAMPLES, of_model)  # all there is with the variant of the rules for pod gauges
+    rows = f"{pick(names.reference_samples(WINDOW), of_model)} or {of_pods}"
     numbers = [
         (level, f"max({promql.level(ONE_FEATURE, settings.drift.thresholds)})", 4),
         (psi, f"max({pick(names.psi(WINDOW), ONE_FEATURE)})", 5),
         (least, f"max({pick(names.psi_threshold(WINDOW), ONE_FEATURE)})", 5),
         (samples, f"max({pick(names.observations(WINDOW), ONE_FEATURE)})", 5),
-        (reference, f"max({pick(names.REFERENCE_SAMPLES, of_model)})", 5),
+        (reference, f"max({rows})", 5),
     ]
     return Section(
         title="$feature of $model, over $window",
@@ -81,13 +84,14 @@ def _now(settings: Settings) -> Section:
 
 def _bins() -> Section:
     by_bin = "namespace, reference, bin, range"
-    known = f"sum by ({by_bin}) ({pick(names.REFERENCE_RANGE, ONE_FEATURE)})"
+    known = f"sum by ({by_bin}) (\n{with_range(pick(names.reference_ratio(WINDOW), ONE_FEATURE), ONE_FEATURE)}\n)"
     live = f"sum by ({by_bin}) (\n{with_range(pick(names.live_ratio(WINDOW), ONE_FEATURE), ONE_FEATURE)}\n)"
     part = with_range(pick(names.contribution(WINDOW), ONE_FEATURE), ONE_FEATURE)
     distribution = About(
         title="Reference and live, by bin",
-        description="The share of events in each bin: in the reference, and live over the window. Two "
-        "references, or namespaces, have a set of bins each; choose one above.",
+        description="The share of events in each bin: in the reference, and live over the window. A reference by "
+        "season is shown as it is in the hours of these events. Two references, or namespaces, have a set of bins "
+        "each; choose one above.",
         unit="percentunit",
         no_value="too few events",
     )
@@ -206,7 +210,7 @@ def _over_time(settings: Settings) -> Section:
                     panel=lines(
                         missing,
                         Query(pick(names.live_ratio(WINDOW), ONE_FEATURE, absent), "missing, live"),
-                        Query(pick(names.REFERENCE_RATIO, ONE_FEATURE, absent), "missing, reference"),
+                        Query(pick(names.reference_ratio(WINDOW), ONE_FEATURE, absent), "missing, reference"),
                         Query(f"{listed}\nor\n{outside} / ({counted} > 0)", "unseen values of {{feature}}"),
                         colours=(look.LIVE, look.REFERENCE, look.LIMIT),
                         dashed=("B",),

@@ -15,8 +15,8 @@ def section(settings: Settings) -> Section:
     in_use = About(
         title="References in use",
         description="What each model is compared with: its fingerprint, where it came from, how old it is, how many "
-        "rows and replicas are behind it. Two rows of one model: replicas disagree, as while a new reference rolls "
-        "out.",
+        "rows and replicas are behind it; and how many of its rows are for the hour of now, which are fewer where it "
+        "is one by season. Two lines of one model: replicas disagree, as while a new reference rolls out.",
         runbooks=links.runbook(settings.links, "ModelSidecarReferenceMismatch", "ModelSidecarReferenceStale"),
     )
     age = About(
@@ -49,8 +49,10 @@ def section(settings: Settings) -> Section:
     info, created, size = (
         pick(m.name, MODELS) for m in (metrics.REFERENCE_INFO, metrics.REFERENCE_CREATED, metrics.REFERENCE_SAMPLES)
     )
+    of_season = pick(metrics.REFERENCE_SEASON_SAMPLES.name, MODELS)
     keys = "namespace, model, reference"
     labelled = f"group_left (source, model_version) max by ({keys}, source, model_version) ({info})"
+    of_now = f"(max by ({keys}) ({of_season})\n  or max by ({keys}) ({size})\n)"
     without = (
         f"sum by (namespace, model) (({pick(metrics.PREDICTIONS.name, MODELS)} >= bool 0)\n"
         f"  unless on (namespace, job, instance, model) {info})\n"
@@ -85,10 +87,12 @@ def section(settings: Settings) -> Section:
                             Column(of="model_version", title="Version"),
                             Column(of="#A", title="Age", unit="s", decimals=1),
                             Column(of="#B", title="Rows", unit="short"),
-                            Column(of="#C", title="Replicas", unit="short"),
+                            Column(of="#C", title="Rows for this hour", unit="short"),
+                            Column(of="#D", title="Replicas", unit="short"),
                         ],
                         Query(f"(time() - max by ({keys}) ({created})) * on ({keys}) {labelled}", form="table"),
                         Query(f"max by ({keys}) ({size}) * on ({keys}) {labelled}", form="table"),
+                        Query(f"{of_now} * on ({keys}) {labelled}", form="table"),
                         Query(f"count by ({keys}, source, model_version) ({info})", form="table"),
                         sort="Model",
                         descending=False,
