@@ -2,6 +2,7 @@
 
     python -m bench.rule_cost                 # 100 pods x 100 features x 12 bins, about nine minutes
     python -m bench.rule_cost --pods 10       # a smaller fleet
+    python -m bench.rule_cost --season        # references by season: one more counter for each bin
 
 One HTTP server on the loopback interface plays every pod. The history that the long windows read is written
 into the storage first, so that 24h are 24h. Prometheus gets two cores.
@@ -37,7 +38,8 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 class Fleet:
     """Render the exposition of a pod; all pods have had the same events."""
 
-    def __init__(self, *, features: int, bins: int) -> None:
+    def __init__(self, *, features: int, bins: int, season: bool = False) -> None:
+        self.season = season
         self.features = [f"feature_{number:04d}" for number in range(features)]
         self.bins = [f"{number:02d}" for number in range(bins - 1)] + ["missing"]
         self.key = f'model="{MODEL}",reference="{REFERENCE}"'
@@ -61,6 +63,8 @@ class Fleet:
             f'{metrics.LATENCY.name}_bucket{{model="{MODEL}",le="{le}"}} {int(events * min(1, le * 20))}'
             for le in BUCKETS
         ]
+        if self.season:
+            lines.append(f"{metrics.REFERENCE_SEASON_SAMPLES.name}{{{self.key}}} 400")
         for number, feature in enumerate(self.features):
             role = "output" if number < 2 else "input"
             key = f'{self.key},role="{role}",feature="{feature}"'
@@ -70,20 +74,23 @@ class Fleet:
                 share = events * (1 + (index + number) % 3) // 2 // len(self.bins)
                 lines.append(f"{metrics.BIN_OBSERVATIONS.name}{{{labels}}} {share}")
                 lines.append(f"{metrics.BIN_REFERENCE_RATIO.name}{{{labels}}} {1 / len(self.bins)}")
+                if self.season:
+                    lines.append(f"{metrics.BIN_EXPECTED_OBSERVATIONS.name}{{{labels}}} {events / len(self.bins)}")
         return "\n".join(lines) + "\n"
 
     def history(self, settings: Settings, until: int) -> Iterator[str]:
         """Yield the recorded past that the long windows add up, as OpenMetrics."""
         drift, objectives = settings.drift, settings.objectives
         base = f'namespace="{NAMESPACE}",model="{MODEL}"'
-        yield f"# TYPE {names.bin_observations(drift.windows[0])} unknown\n"
-        for number, feature in enumerate(self.features):
-            role = "output" if number < 2 else "input"
-            for name in self.bins:
-                labels = f'{base},reference="{REFERENCE}",role="{role}",feature="{feature}",bin="{name}"'
-                series = f"{names.bin_observations(drift.windows[0])}{{{labels}}}"
-                for at in _times(until, drift.windows[-1], drift.interval):
-                    yield f"{series} {4000 + (at + number) % 97}.5 {at}\n"
+        for record in (names.bin_observations, names.bin_expected) if self.season else (names.bin_observations,):
+            yield f"# TYPE {record(drift.windows[0])} unknown\n"
+            for number, feature in enumerate(self.features):
+                role = "output" if number < 2 else "input"
+                for name in self.bins:
+                    labels = f'{base},reference="{REFERENCE}",role="{role}",feature="{feature}",bin="{name}"'
+                    series = f"{record(drift.windows[0])}{{{labels}}}"
+                    for at in _times(until, drift.windows[-1], drift.interval):
+                        yield f"{series} {4000 + (at + number) % 97}.5 {at}\n"
         for metric in (names.slo_events, names.slo_errors):
             yield f"# TYPE {metric(objectives.windows[0])} unknown\n"
             for slo in ("latency_100ms", "latency_500ms", "errors"):
@@ -192,7 +199,7 @@ def table(title: str, seconds: dict[str, list[float]], *, rows: int | None = Non
 def run(args: argparse.Namespace, directory: Path) -> int:
     """Start the fleet and Prometheus, watch, print; return 1 if a group takes a second or more."""
     settings = Settings()
-    fleet = Fleet(features=args.features, bins=args.bins)
+    fleet = Fleet(features=args.features, bins=args.bins, season=args.season)
     data = directory / "data"
     history = directory / "history.txt"
     print(f"writing {settings.drift.windows[-1]} of history ...", flush=True)
@@ -249,6 +256,7 @@ def main() -> int:
     parser.add_argument("--pods", type=int, default=100)
     parser.add_argument("--features", type=int, default=100)
     parser.add_argument("--bins", type=int, default=12)
+    parser.add_argument("--season", action="store_true", help="references by season")
     parser.add_argument("--scrape-interval", default="15s")
     parser.add_argument("--minutes", type=float, default=9, help="how long Prometheus runs")
     args = parser.parse_args()
