@@ -27,11 +27,14 @@ def _per_bin(values: NDArray[Any], starts: Indices, bins: int) -> NDArray[Any]:
     return np.take(values, feature, axis=-1)  # much faster than repeating rows of several windows
 
 
+def shares(values: NDArray[Any], starts: Indices) -> Floats:
+    """Divide what is in each bin by what is in all of its feature, without smoothing."""
+    return np.asarray(values / _per_bin(per_feature(values, starts), starts, values.shape[-1]), dtype=np.float64)
+
+
 def reference_shares(counts: Counts, starts: Indices) -> Floats:
     """Smooth reference counts R: `r_i = (R_i + 0.5) / (M + 0.5 B)` (Jeffreys' prior)."""
-    smoothed = counts + 0.5
-    total = per_feature(smoothed, starts)
-    return np.asarray(smoothed / _per_bin(total, starts, counts.shape[-1]), dtype=np.float64)
+    return shares(counts + 0.5, starts)
 
 
 def live_shares(counts: NDArray[Any], reference: Floats, starts: Indices) -> Floats:

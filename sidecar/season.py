@@ -16,7 +16,7 @@ CYCLES: tuple[Cycle, ...] = get_args(Cycle)
 SLOT_SECONDS = 3600
 """Length of a slot, the piece of a cycle that is compared with its like."""
 
-_OFFSETS_SECONDS = 900
+OFFSETS_SECONDS = 900
 """Times of day change at whole quarters of an hour of UTC, in every zone since 1972."""
 
 
@@ -55,8 +55,8 @@ class Season(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Return the slot of each time, in seconds of Unix time; -1 where it is NaN."""
         known = np.isfinite(times)
         found = np.full(times.shape, -1, dtype=np.intp)
-        quarters, which = np.unique(np.floor(times[known] / _OFFSETS_SECONDS).astype(np.int64), return_inverse=True)
-        slots = np.array([self.slot(_moment(q * _OFFSETS_SECONDS)) for q in quarters.tolist()], dtype=np.intp)
+        quarters, which = np.unique(np.floor(times[known] / OFFSETS_SECONDS).astype(np.int64), return_inverse=True)
+        slots = np.array([self.slot(_moment(q * OFFSETS_SECONDS)) for q in quarters.tolist()], dtype=np.intp)
         found[known] = slots[which]
         return found
 

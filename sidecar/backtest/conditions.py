@@ -64,15 +64,13 @@ def bands(thresholds: Thresholds) -> dict[str, Band]:
     }
 
 
-def exceeding(
-    series: DriftSeries, features: Sequence[Key], factors: Floats, reference_rows: int, *, lowest: float
-) -> list[Exceeding]:
+def exceeding(series: DriftSeries, features: Sequence[Key], factors: Floats, *, lowest: float) -> list[Exceeding]:
     """Find where each feature exceeds; `factors` are significance factors, 0 for the fixed levels alone."""
     found = []
     for feature, psi, samples, factor in zip(features, series.psi, series.samples, factors.tolist(), strict=True):
         with np.errstate(invalid="ignore"):
             at = np.flatnonzero(psi >= lowest)
-            least = factor * (1 / samples[at] + 1 / reference_rows)
+            least = factor * (1 / samples[at] + 1 / series.reference_rows[at])
         values = np.array(psi[at])
         over = values > least
         with np.errstate(divide="ignore"):

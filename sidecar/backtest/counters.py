@@ -1,8 +1,8 @@
 """Counters: the history counted in the bins of the sidecar, at the times when Prometheus would have scraped it.
 
 One row of counts a scrape, in the order of time and without gaps. Columns are the bins of all features, as in
-`sidecar.comparison`; then events, errors, and latencies up to each bound of the histogram, as `sidecar.traffic` counts
-them.
+`sidecar.comparison`, and for a reference by season again, with what it expects; then events, errors, and latencies up
+to each bound of the histogram, as `sidecar.traffic` counts them.
 """
 
 import math
@@ -13,28 +13,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.backtest.history import Rows
-from sidecar.bins import CategoricalBins, Coded
+from sidecar.bins import CategoricalBins, Coded, Floats
 from sidecar.comparison import Comparison
+from sidecar.reference.seasonal import Seasonal
 
-Counts = NDArray[np.int64]
+Counts = Floats
 
 _MOST_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where each count lies in a row: `bins` of the features, `events`, `errors`, and `latencies` by bound and +Inf."""
+    """Where each count lies in a row: `bins` of the features, `events`, `errors`, and `latencies` by bound and +Inf.
+
+    `expected` is empty but for a reference by season.
+    """
 
     bins: slice
+    expected: slice
     events: int
     errors: int
     latencies: slice
     bounds: tuple[float, ...]
 
     @classmethod
-    def of(cls, bins: int, bounds: tuple[float, ...]) -> "Layout":
-        """Lay out a row for a number of bins and the bounds of the histogram in seconds."""
-        return cls(slice(0, bins), bins, bins + 1, slice(bins + 2, bins + 3 + len(bounds)), bounds)
+    def of(cls, comparison: Comparison, bounds: tuple[float, ...]) -> "Layout":
+        """Lay out a row for the bins of a comparison and the bounds of the histogram in seconds."""
+        bins, expected = comparison.reference_counts.size, comparison.expected_observations.size
+        end = bins + expected
+        return cls(slice(0, bins), slice(bins, end), end, end + 1, slice(end + 2, end + 3 + len(bounds)), bounds)
 
     @property
     def columns(self) -> int:
@@ -64,13 +71,13 @@ def counted(
     """Count rows, which come in the order of their times, in as many scrapes at a time as memory is meant for."""
     size = max(1, _MOST_CELLS // layout.columns)
     first: int | None = None
-    counts = np.zeros((0, layout.columns), dtype=np.int64)
+    counts = np.zeros((0, layout.columns))
     for rows in batches:
         scrapes = scrape_of(rows.times, scrape_seconds)
         at = 0
         while at < scrapes.size:
             if first is None:
-                first, counts = int(scrapes[at]), np.zeros((size, layout.columns), dtype=np.int64)
+                first, counts = int(scrapes[at]), np.zeros((size, layout.columns))
             upto = int(np.searchsorted(scrapes, first + size, side="left"))
             if upto > at:
                 piece = slice(at, upto)
@@ -111,6 +118,15 @@ def _add(counts: Counts, places: NDArray[np.int64], rows: Rows, comparison: Comp
     added = np.bincount(np.concatenate(cells), minlength=(high - low) * columns).reshape(-1, columns)
     added[:, layout.latencies] = np.cumsum(added[:, layout.latencies], axis=1)
     counts[low:high] += added
+    if comparison.seasonal is not None:
+        _expect(counts[:, layout.expected], places, rows.times, comparison.seasonal)
+
+
+def _expect(expected: Floats, places: NDArray[np.int64], times: Floats, seasonal: Seasonal) -> None:
+    """Add what the season expects of events in each place, shape `(places, bins)`."""
+    slots = seasonal.season.slots
+    pairs, events = np.unique(places * slots + seasonal.season.slots_of(times), return_counts=True)
+    np.add.at(expected, pairs // slots, events[:, None] * seasonal.shares[pairs % slots])
 
 
 def scrapes_between(first: float, last: float, scrape_seconds: float) -> tuple[int, int]:

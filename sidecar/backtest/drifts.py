@@ -14,23 +14,26 @@ from sidecar.bins import Floats
 from sidecar.comparison import Comparison
 from sidecar.rules.duration import milliseconds
 from sidecar.rules.settings import Drift
+from sidecar.season import SLOT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class DriftSeries:
     """One window: `psi` and `samples` of shape `(features, evaluations)`; PSI is NaN below the least samples.
 
-    Features differ in samples where `increase` meets counters that have just begun.
+    Features differ in samples where `increase` meets counters that have just begun. `reference_rows`, of shape
+    `(evaluations,)`, are the rows of the reference that are compared with.
     """
 
     window: str
     evaluated: Evaluations
     psi: Floats
     samples: Floats
+    reference_rows: Floats
 
-    def threshold(self, feature: int, factor: float, reference_rows: int) -> Floats:
+    def threshold(self, feature: int, factor: float) -> Floats:
         """Return the smallest PSI of a feature that means anything, at every evaluation; infinite without samples."""
-        return drift.psi_threshold(np.array(factor), self.samples[feature], np.array(reference_rows))
+        return drift.psi_threshold(np.array(factor), self.samples[feature], self.reference_rows)
 
 
 class Drifts:
@@ -52,17 +55,25 @@ class Drifts:
         self._comparison = comparison
         self._least = settings.min_samples
         self._directory = tempfile.TemporaryDirectory(prefix="model-sidecar-", ignore_cleanup_errors=True)
-        base, interval, bins = milliseconds(settings.windows[0]), evaluated.interval, comparison.reference_counts.size
+        base, interval = milliseconds(settings.windows[0]), evaluated.interval
+        self._bins = comparison.reference_counts.size
+        columns = self._bins + comparison.expected_observations.size
         self._increases = Increases(
-            evaluated, begin=begin, scrape=scrape, window=base, columns=bins, prometheus=prometheus
+            evaluated, begin=begin, scrape=scrape, window=base, columns=columns, prometheus=prometheus
         )
         self._sums = [
-            Sums(window=milliseconds(window), base=base, interval=interval, columns=bins)
+            Sums(window=milliseconds(window), base=base, interval=interval, columns=columns)
             for window in settings.windows[1:]
         ]
         shape = (len(comparison.features), evaluated.number)
         self.series = [
-            DriftSeries(window, evaluated, self._array(f"{window}-psi", shape), self._array(f"{window}-samples", shape))
+            DriftSeries(
+                window,
+                evaluated,
+                self._array(f"{window}-psi", shape),
+                self._array(f"{window}-samples", shape),
+                reference_rows(comparison, evaluated, scrape=scrape, window=milliseconds(window)),
+            )
             for window in settings.windows
         ]
         self._done = 0
@@ -75,7 +86,7 @@ class Drifts:
         return array
 
     def add(self, counts: Counts) -> None:
-        """Go on by the counts of the bins between scrapes."""
+        """Go on by the counts of the bins between scrapes, and what was expected of them by season."""
         base = self._increases.add(counts)
         self._keep(self.series[0], base)
         for series, sums in zip(self.series[1:], self._sums, strict=True):
@@ -83,13 +94,17 @@ class Drifts:
         self._done += len(base)
 
     def _keep(self, series: DriftSeries, counts: Floats) -> None:
-        comparison = self._comparison
-        samples = drift.per_feature(counts, comparison.starts)
+        comparison, starts = self._comparison, self._comparison.starts
+        counts, expected = counts[:, : self._bins], counts[:, self._bins :]
+        samples = drift.per_feature(counts, starts)
         enough = samples >= self._least
         some = enough.any(axis=1)
         psi = np.full(samples.shape, np.nan)
-        live = drift.live_shares(counts[some], comparison.reference_shares, comparison.starts)
-        psi[some] = drift.psi(live, comparison.reference_shares, comparison.starts)
+        reference = comparison.reference_shares
+        if comparison.seasonal is not None:
+            reference = drift.shares(expected[some], starts)
+        live = drift.live_shares(counts[some], reference, starts)
+        psi[some] = drift.psi(live, reference, starts)
         psi[~enough] = np.nan
         place = slice(self._done, self._done + len(counts))
         series.samples[:, place] = samples.T
@@ -99,3 +114,23 @@ class Drifts:
         """Remove the files; the series are not to be read any more."""
         self.series = []
         self._directory.cleanup()
+
+
+def reference_rows(comparison: Comparison, evaluated: Evaluations, *, scrape: int, window: int) -> Floats:
+    """Return the rows of the reference that a window of milliseconds is compared with, at every evaluation.
+
+    By season those of the hours that it spans, as the last scrape has them, at most all: their sum, each for as long as
+    it lasted, or their mean where the window is no longer than an hour.
+    """
+    rows = np.full(evaluated.number, float(comparison.profile.rows))
+    seasonal = comparison.seasonal
+    if seasonal is None:
+        return rows
+    scraped = evaluated.times() // scrape * scrape / 1000
+    total = np.concatenate(([0.0], np.cumsum(seasonal.rows[seasonal.season.slots_of(scraped)])))
+    last = np.arange(1, evaluated.number + 1)
+    first = np.maximum(last - window // evaluated.interval, 0)
+    of_slots = total[last] - total[first]
+    slot = SLOT_SECONDS * 1000
+    of_slots /= last - first if window <= slot else slot / evaluated.interval
+    return np.asarray(np.minimum(of_slots, rows))

@@ -24,6 +24,7 @@ from sidecar.event import Batch, Schema
 from sidecar.exposition import header, prefix
 from sidecar.metrics import CATALOGUE, Metric
 from sidecar.monitor import Monitor
+from sidecar.season import OFFSETS_SECONDS
 from sidecar.window import PANES
 
 TARGET = {"job": "model-sidecar", "instance": "backtest"}
@@ -78,10 +79,13 @@ def backfill(history: History, plan: Plan, path: Path, *, labels: Mapping[str, s
 
 
 def _pieces(rows: Rows, scrape_seconds: int, pane_seconds: float) -> Iterator[tuple[int, Rows]]:
-    """Cut rows where a scrape or a pane of the shortest window begins; each with the scrape that first sees it."""
+    """Cut rows where a scrape, a pane of the shortest window, or somewhere an hour begins.
+
+    Each piece comes with the scrape that first sees it.
+    """
     scrapes = scrape_of(rows.times, scrape_seconds)
-    panes = np.floor(rows.times / pane_seconds)
-    cuts = np.flatnonzero((np.diff(scrapes) != 0) | (np.diff(panes) != 0)) + 1
+    panes, quarters = np.floor(rows.times / pane_seconds), np.floor(rows.times / OFFSETS_SECONDS)
+    cuts = np.flatnonzero((np.diff(scrapes) != 0) | (np.diff(panes) != 0) | (np.diff(quarters) != 0)) + 1
     for first, after in zip([0, *cuts.tolist()], [*cuts.tolist(), rows.times.size], strict=True):
         yield int(scrapes[first]), rows.picked(slice(first, after))
 

@@ -202,7 +202,7 @@ def _plots(study: Study, axis: TimeAxis) -> list[str]:
             first=series.evaluated.first / 1000,
             step=series.evaluated.interval / 1000,
             psi=np.asarray(series.psi[i]),
-            least=_finite(series.threshold(i, study.comparison.significance_factor[i], study.comparison.profile.rows)),
+            least=_finite(series.threshold(i, study.comparison.significance_factor[i])),
             levels=levels,
             firings=[f for f in study.firings if f.subject == key.name and f.alert in rows],
             rows=rows,

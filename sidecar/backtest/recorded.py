@@ -6,11 +6,11 @@ milliseconds.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.backtest.counters import Counts
 from sidecar.bins import Floats
 
 PROMETHEUS = 3
@@ -63,7 +63,7 @@ class Increases:
         self._cumulative: Floats = np.zeros((1, columns))
         self._done = 0
 
-    def add(self, counts: Counts) -> Floats:
+    def add(self, counts: NDArray[Any]) -> Floats:
         """Go on by what came between scrapes, and return the increases at the evaluations up to the last of them."""
         fresh = np.cumsum(counts, axis=0, dtype=np.float64)
         fresh += self._cumulative[-1]

@@ -117,7 +117,7 @@ def run(history: History, plan: Plan, *, progress: Progress = silent) -> Study:
     model, settings = plan.model, plan.settings
     comparison = Comparison(model.name, history.profile, model.drift, (), now=history.first)
     bounds = Traffic(model.latency, (), now=history.first).bounds
-    layout = Layout.of(comparison.reference_counts.size, bounds)
+    layout = Layout.of(comparison, bounds)
     begin, end = scrapes_between(history.first, history.last, plan.scrape_seconds)
     span = Span(begin, end, plan.scrape_seconds * 1000, plan.prometheus)
     evaluated = evaluations(begin, end, scrape=span.scrape, interval=milliseconds(settings.drift.interval))
@@ -131,7 +131,7 @@ def run(history: History, plan: Plan, *, progress: Progress = silent) -> Study:
             Budgets(settings, layout, span, **there),
         ]
         for scrapes in counted(history.batches(), comparison, layout, scrape_seconds=plan.scrape_seconds):
-            drifts.add(scrapes.counts[:, layout.bins])
+            drifts.add(scrapes.counts[:, : layout.events])
             for part in service:
                 part.add(scrapes.counts)
         study = Study(
@@ -192,7 +192,6 @@ def exceed(study: Study, settings: Settings, factors: Floats | None = None) -> l
         study.series_of(settings.drift.alert_window),
         keys_of(comparison),
         comparison.significance_factor if factors is None else factors,
-        comparison.profile.rows,
         lowest=settings.drift.thresholds.moderate,
     )
 

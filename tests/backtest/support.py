@@ -16,7 +16,9 @@ from sidecar.config import DriftConfig, ModelConfig
 from sidecar.configfile import Duration
 from sidecar.reference import Profile, build
 from sidecar.rules import Settings
+from sidecar.season import Season
 from tests.rules.promtool import call
+from tests.seasons import by_season
 
 START = 1_360_360_020
 """A Saturday in February 2013, a whole number of minutes."""
@@ -99,13 +101,21 @@ def reference() -> Profile:
     return build(columns, prediction="prediction", bins=6, window_rows=240, model="fraud")
 
 
+@cache
+def reference_by_season() -> Profile:
+    """Return the same profile by hour of the day; by chance no hour is quite as another."""
+    calm = afternoon(minutes=1000, storm=(0, 0), seed=2).columns
+    day = Season(cycle="hour-of-day")
+    return by_season(reference(), calm, day.slots_of(calm["timestamp"]), day)
+
+
 def model() -> ModelConfig:
     drift = DriftConfig(min_samples=50)
     return ModelConfig(name="fraud", drift=drift, windows=(Duration("5m"), Duration("20m")))
 
 
-def history(*paths: Path, **options: Any) -> History:
-    return History(paths, reference(), Named(), **options)
+def history(*paths: Path, profile: Profile | None = None, **options: Any) -> History:
+    return History(paths, profile or reference(), Named(), **options)
 
 
 def plan(**changes: Any) -> Plan:

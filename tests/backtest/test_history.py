@@ -114,7 +114,7 @@ def test_counts_are_those_of_the_sidecar(tmp_path: Path) -> None:
     events = short()
     found = history(events.parquet(tmp_path / "x.parquet"))
     comparison = Comparison("fraud", found.profile, DriftConfig(), plan().model.windows, now=START)
-    layout = Layout.of(comparison.reference_counts.size, (0.05, 0.1))
+    layout = Layout.of(comparison, (0.05, 0.1))
     counts = sum(s.counts.sum(axis=0) for s in counted(found.batches(), comparison, layout, scrape_seconds=60))
 
     columns = events.columns

@@ -198,10 +198,10 @@ def _compare(prometheus: Prometheus, found: Study, window: str) -> int:
     slices = _phase(prometheus, names.bin_observations_slice(base), found)
     bases = _phase(prometheus, names.bin_observations(base), found)
     series, times = _drift_at(found, slices, window)
-    factors, rows = found.comparison.significance_factor, found.comparison.profile.rows
+    factors = found.comparison.significance_factor
     compared = 0
     for number, key in enumerate(keys_of(found.comparison)):
-        least = series.threshold(number, factors[number], rows)
+        least = series.threshold(number, factors[number])
         for record, values in ((names.psi(window), series.psi[number]), (names.psi_threshold(window), least)):
             [recorded] = prometheus.query(f'{record}{{feature="{key.name}"}}[2h]', end_of_history)
             for at, value in recorded["values"]:
@@ -228,13 +228,13 @@ def _drift_at(found: Study, phase: int, window: str) -> tuple[DriftSeries, dict[
         scrape=span.scrape,
         prometheus=prometheus_major(),
     )
-    layout = Layout.of(comparison.reference_counts.size, (0.1,))
+    layout = Layout.of(comparison, (0.1,))
     path = Path(drifts._directory.name) / "events.jsonl"
     again = history(afternoon(minutes=70, storm=(35, 50)).lines(path))
     for scrapes in counted(again.batches(), comparison, layout, scrape_seconds=SCRAPE):
-        drifts.add(scrapes.counts[:, layout.bins])
+        drifts.add(scrapes.counts[:, : layout.events])
     one = next(s for s in drifts.series if s.window == window)
-    series = DriftSeries(window, evaluated, np.array(one.psi), np.array(one.samples))
+    series = DriftSeries(window, evaluated, np.array(one.psi), np.array(one.samples), one.reference_rows)
     del one
     drifts.close()
     return series, {time: i for i, time in enumerate(evaluated.times().tolist())}

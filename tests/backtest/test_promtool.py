@@ -3,16 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from sidecar.backtest.openmetrics import backfill
 from sidecar.backtest.study import Plan, Study, keys_of, run
+from sidecar.reference import Profile
 from sidecar.rules import names, product
 from tests.rules.promtool import Check, check_rules
 
-from .support import afternoon, history, plan
+from .support import afternoon, history, plan, reference, reference_by_season
 
 FILES = ("drift.recording.yml", "service.recording.yml", "drift.alerts.yml", "service.alerts.yml")
 FIRING = 'count by (alertname, feature, slo, long_window) (ALERTS{alertstate="firing"})'
@@ -33,17 +35,22 @@ def the_plan() -> Plan:
     return plan()
 
 
+@pytest.fixture(scope="module", params=[reference, reference_by_season])
+def profile(request: pytest.FixtureRequest) -> Profile:
+    return cast(Profile, request.param())
+
+
 @pytest.fixture(scope="module")
-def found(directory: Path, the_plan: Plan) -> Iterator[Study]:
-    with run(history(directory / "events.jsonl"), the_plan) as study:
+def found(directory: Path, the_plan: Plan, profile: Profile) -> Iterator[Study]:
+    with run(history(directory / "events.jsonl", profile=profile), the_plan) as study:
         yield study
 
 
 @pytest.fixture(scope="module")
-def series(directory: Path, the_plan: Plan) -> dict[str, str]:
+def series(directory: Path, the_plan: Plan, profile: Profile) -> dict[str, str]:
     """What was scraped, as promtool writes it: one value a minute from the first scrape on."""
     path = directory / "history.om"
-    backfill(history(directory / "events.jsonl"), the_plan, path, labels={"namespace": "prod"})
+    backfill(history(directory / "events.jsonl", profile=profile), the_plan, path, labels={"namespace": "prod"})
     values = defaultdict(list)
     for line in path.read_text().splitlines():
         if not line.startswith("#"):
@@ -78,11 +85,11 @@ def firing_series(found: Study, minute: int) -> dict[str, float]:
 def drift_checks(found: Study, window: str) -> Iterator[Check]:
     """Expect each PSI and what chance explains at every minute, or that there is neither."""
     drifts = found.series_of(window)
-    factors, rows = found.comparison.significance_factor, found.comparison.profile.rows
+    factors = found.comparison.significance_factor
     assert np.isfinite(drifts.psi).mean() > 0.5
     assert np.isnan(drifts.psi[:, :2]).all()
     for number, key in enumerate(keys_of(found.comparison)):
-        least = drifts.threshold(number, factors[number], rows)
+        least = drifts.threshold(number, factors[number])
         for i, time in enumerate(drifts.evaluated.times().tolist()):
             at = f"{time // 60_000 - found.span.begin}m"
             for record, value in ((names.psi(window), drifts.psi[number, i]), (names.psi_threshold(window), least[i])):
