@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +18,9 @@ from sidecar.reference.profile import (
     ProfileError,
     Role,
     check,
+    season_bytes,
 )
+from sidecar.season import Season
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +74,26 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Rows counted in all bins of all features, end to end (`counts`), and for each feature its design effect."""
+    """Rows counted in all bins of all features, end to end (`counts`), and for each feature its design effect.
+
+    The effects are for windows of `window_rows` rows; of the clock, they are from so many `stretches`. With a `season`,
+    `by_slot` are the counts in each of its slots, shape `(slots, bins)`.
+    """
 
     rows: int
     counts: NDArray[np.int64]
     design_effects: Floats
     moments: Sequence[Moments]
+    window_rows: int
+    stretches: int = 0
+    season: Season | None = None
+    by_slot: NDArray[np.int64] | None = None
 
 
 def assemble(
     specs: Sequence[FeatureSpec],
     counted: Counted,
     *,
-    window_rows: int,
     model: str,
     model_version: str,
     source: str,
@@ -92,18 +102,27 @@ def assemble(
     """Return the profile of what was counted in agreed bins; raises ProfileError if that is nothing."""
     if counted.rows == 0:
         raise ProfileError("there are no rows to build from")
-    starts = first_bins(specs)
     features = []
-    for i, spec in enumerate(specs):
-        counts = counted.counts[starts[i] : starts[i] + spec.bins.size].tolist()
-        features.append(_feature(spec, counts, counted.moments[i], design_effect=float(counted.design_effects[i])))
+    season_rows: tuple[int, ...] = ()
+    for i, (spec, start) in enumerate(zip(specs, first_bins(specs).tolist(), strict=True)):
+        own = slice(start, start + spec.bins.size)
+        feature = _feature(
+            spec, counted.counts[own].tolist(), counted.moments[i], design_effect=float(counted.design_effects[i])
+        )
+        if counted.season is not None and counted.by_slot is not None:
+            by_slot = counted.by_slot[:, own]
+            season_rows = tuple(by_slot.sum(axis=1).tolist())
+            feature = msgspec.structs.replace(feature, season_counts=season_bytes(by_slot))
+        features.append(feature)
     profile = Profile(
         model=model,
         model_version=model_version,
         source=source,
         created=(created or datetime.now(UTC)).replace(microsecond=0),
         rows=counted.rows,
-        window_rows=window_rows,
+        window_rows=counted.window_rows,
+        season=counted.season,
+        season_rows=season_rows,
         features=tuple(features),
     )
     check(profile)

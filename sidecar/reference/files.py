@@ -26,8 +26,10 @@ from sidecar.reference.build import (
 )
 from sidecar.reference.columns import Sample, to_columns
 from sidecar.reference.counted import FeatureSpec, Wanted
-from sidecar.reference.counting import LEAST_BLOCK_ROWS, LEAST_BLOCKS, Column, Counting, block_rows, spec_of
+from sidecar.reference.counting import Column, Counting, block_rows, spec_of
+from sidecar.reference.effects import LEAST_BLOCKS
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, ProfileError, Role
+from sidecar.reference.stretches import LEAST_BLOCK_ROWS
 from sidecar.reference.summary import Summary
 from sidecar.reference.summary import summarize as summary_of
 
@@ -102,7 +104,7 @@ def build(
             counting.add(columns, None if timestamp is None else np.asarray(columns[timestamp]) / unit)
     except DataError as error:
         raise ProfileError(str(error)) from error
-    if timestamp is not None and (found := len(counting.stretches())) < LEAST_BLOCKS:
+    if timestamp is not None and (found := counting.counted().stretches) < LEAST_BLOCKS:
         notice(
             f"{found} windows hold at least {LEAST_BLOCK_ROWS} rows, too few for a design effect, which is left at 1: "
             "a longer --window may hold more"

@@ -20,6 +20,7 @@ OUTPUTS = ("prediction", "probability")
 MOST_ROWS = 2**53
 """Fewer rows than this have counts that are exact as doubles too."""
 
+_MOST_SEASON_COUNT = 2**32 - 1
 
 MOST_CHARACTERS = 10_000
 """Longest name, category or other text of a profile: each is a label of many series."""
@@ -116,6 +117,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def season_counts(feature: FeatureProfile, season: Season) -> NDArray[np.uint32]:
     """Return the counts of a feature in every slot of the season, shape `(slots, bins)`."""
     return np.frombuffer(feature.season_counts, "<u4").reshape(season.slots, -1)
+
+
+def season_bytes(counts: NDArray[np.int64]) -> bytes:
+    """Return what `season_counts` reads of counts of shape `(slots, bins)`; raises ProfileError for one too large."""
+    most = int(counts.max(initial=0))
+    if most > _MOST_SEASON_COUNT:
+        raise ProfileError(f"a bin has {most} rows in one hour of the season, more than {_MOST_SEASON_COUNT}")
+    return counts.astype("<u4").tobytes()
 
 
 def load(path: Path) -> Profile:

@@ -18,8 +18,10 @@ from sidecar.bins import CategoricalBins, Floats, NumericBins, quantile_edges
 from sidecar.event import UNFIT_NAME
 from sidecar.reference.build import BINS, CATEGORIES, WINDOW_ROWS, check_options, select
 from sidecar.reference.counted import Counted, FeatureSpec, Moments, Wanted, assemble, first_bins
-from sidecar.reference.counting import block_rows, design_effects, most_blocks
+from sidecar.reference.counting import block_rows
+from sidecar.reference.effects import design_effects
 from sidecar.reference.profile import Profile, ProfileError
+from sidecar.reference.stretches import most_blocks
 
 Notice = Callable[[str], None]
 
@@ -79,10 +81,10 @@ def build(
         notice("the design effect is 1, because nothing says in which order the rows happened (order_by)")
     counts, moments = _totals(table, reads, specs, rows)
     blocks = _blocks(table, reads, specs, rows, block, order_by) if order_by else np.zeros((0, counts.size), np.int64)
+    effects = design_effects(blocks, counts, first_bins(specs), window_rows=block)
     return assemble(
         specs,
-        Counted(rows, counts, design_effects(blocks, counts, first_bins(specs), window_rows=block), moments),
-        window_rows=block,
+        Counted(rows, counts, effects, moments, window_rows=block),
         model=model,
         model_version=model_version,
         source=source,

@@ -12,7 +12,8 @@ from sidecar import drift
 from sidecar.bins import CategoricalBins, NumericBins
 from sidecar.reference import CategoricalProfile, NumericProfile, ProfileError, build
 from sidecar.reference.counted import FeatureSpec, Wanted
-from sidecar.reference.counting import Counting, design_effects
+from sidecar.reference.counting import Counting
+from sidecar.reference.effects import design_effects
 from sidecar.reference.profile import dump, parse
 
 RNG = np.random.default_rng(7)

@@ -82,7 +82,7 @@ def test_many_blocks_are_thinned_as_they_are_live(monkeypatch: pytest.MonkeyPatc
     random = np.random.default_rng(3)
     data = pd.DataFrame({"a": np.cumsum(random.normal(size=3000)), "place": range(3000)})
     options: dict[str, Any] = {"features": ["a"], "window_rows": 4, "created": CREATED}
-    monkeypatch.setattr("sidecar.reference.counting._MOST_BLOCKS", 100)
+    monkeypatch.setattr("sidecar.reference.stretches._MOST_BLOCKS", 100)
     found = tables.build(ibis.memtable(data), order_by=["place"], **options)
     assert_same(found, build(data, **options))
 
