@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from sidecar.bins import Floats, Indices
 
@@ -18,6 +19,14 @@ SLOT_SECONDS = 3600
 
 OFFSETS_SECONDS = 900
 """Times of day change at whole quarters of an hour of UTC, in every zone since 1972."""
+
+_QUARTERS_A_DAY = 96
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_SLOT = 72
+"""Hours from a Monday 0:00 to the beginning of Unix time, a Thursday."""
+
+_FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC).timestamp(), datetime(9999, 12, 29, tzinfo=UTC).timestamp()
+_MIDDLE, _REACH = (_FIRST + _LAST) / 2, (_LAST - _FIRST) / 2
 
 
 class SeasonError(Exception):
@@ -52,13 +61,31 @@ class Season(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return local.hour if self.cycle == "hour-of-day" else local.weekday() * 24 + local.hour
 
     def slots_of(self, times: Floats) -> Indices:
-        """Return the slot of each time, in seconds of Unix time; -1 where it is NaN."""
-        known = np.isfinite(times)
+        """Return the slot of each time, in seconds of Unix time; -1 where it is NaN, or of no year from 1 to 9999."""
+        with np.errstate(invalid="ignore"):
+            known = np.abs(times - _MIDDLE) < _REACH
+        quarters = np.floor(times[known] / OFFSETS_SECONDS).astype(np.int64)
+        local = quarters * OFFSETS_SECONDS + self._offsets(quarters)
         found = np.full(times.shape, -1, dtype=np.intp)
-        quarters, which = np.unique(np.floor(times[known] / OFFSETS_SECONDS).astype(np.int64), return_inverse=True)
-        slots = np.array([self.slot(_moment(q * OFFSETS_SECONDS)) for q in quarters.tolist()], dtype=np.intp)
-        found[known] = slots[which]
+        found[known] = (local // SLOT_SECONDS + _EPOCH_SLOT) % self.slots
         return found
+
+    def _offsets(self, quarters: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how far the clocks are before UTC, in seconds, in each quarter of an hour of Unix time."""
+        if self.time_zone == "UTC" or not quarters.size:
+            return np.zeros_like(quarters)
+        days = quarters // _QUARTERS_A_DAY
+        first = int(days.min())
+        days -= first
+        present = np.flatnonzero(np.bincount(days))
+        by_day = np.zeros((2, int(present[-1]) + 1), dtype=np.int64)
+        for i in (0, 1):  # a day and the next
+            by_day[i, present] = _each_offset(self.time_zone, (present + first + i) * _QUARTERS_A_DAY)
+        offsets: NDArray[np.int64] = by_day[0, days]
+        changing = (by_day[0] != by_day[1])[days]  # clocks are put forward or back
+        within, which = np.unique(quarters[changing], return_inverse=True)
+        offsets[changing] = _each_offset(self.time_zone, within)[which]
+        return offsets
 
 
 @lru_cache(maxsize=64)
@@ -74,5 +101,8 @@ def zone(name: str) -> tzinfo:
         ) from error
 
 
-def _moment(seconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+def _each_offset(time_zone: str, quarters: NDArray[np.int64]) -> NDArray[np.int64]:
+    clocks = zone(time_zone)
+    moments = [(_EPOCH + timedelta(seconds=q * OFFSETS_SECONDS)).astimezone(clocks) for q in quarters.tolist()]
+    offsets = [offset.total_seconds() for m in moments if (offset := m.utcoffset()) is not None]
+    return np.array(offsets, dtype=np.int64)

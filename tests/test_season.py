@@ -43,6 +43,10 @@ def test_many_times_have_the_slots_that_each_has(cycle: str, time_zone: str, tim
 def test_what_has_no_time_is_in_no_slot() -> None:
     times = np.array([np.nan, MONDAY.timestamp(), np.inf])
     assert Season(cycle="hour-of-week").slots_of(times).tolist() == [-1, 0, -1]
+    years = np.array([-9e10, -6.2e10, 2.5e11, 2.6e11])
+    for time_zone in ZONES:
+        found = Season(cycle="hour-of-day", time_zone=time_zone).slots_of(years)
+        assert (found >= 0).tolist() == [False, True, True, False]
     assert Season(cycle="hour-of-week").slots_of(np.array([])).tolist() == []
 
 
