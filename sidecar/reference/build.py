@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sidecar.bins import category_text
 from sidecar.reference.counted import Wanted
 from sidecar.reference.counting import Column, Counting, block_rows, spec_of
-from sidecar.reference.profile import Profile, ProfileError
+from sidecar.reference.profile import Profile, ProfileError, Role
 
 BINS = 10
 CATEGORIES = 50
@@ -94,6 +94,27 @@ def select(
     if not wanted:
         raise ProfileError("no columns to build from")
     return wanted
+
+
+def select_as(
+    reference: Profile,
+    columns: Sequence[str],
+    features: Sequence[str] | None,
+    outputs: Mapping[str, str | None],
+) -> dict[tuple[Role, str], Wanted]:
+    """Decide which columns are the inputs and outputs of a reference; raises ProfileError for a name not there."""
+    inputs = [f.name for f in reference.inputs]
+    for name in features or ():
+        if name not in inputs:
+            raise ProfileError(f"no feature named {name!r} in the reference; there are: {', '.join(inputs)}")
+    named = {o: c or (o if o in columns else None) for o, c in outputs.items() if reference.output(o) is not None}
+    chosen = select(
+        columns,
+        features=inputs if features is None else features,
+        prediction=named.get("prediction"),
+        probability=named.get("probability"),
+    )
+    return {(w.role, w.name): w for w in chosen}
 
 
 def to_column(name: str, values: Any, *, categorical: bool) -> Column:

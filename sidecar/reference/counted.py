@@ -77,7 +77,7 @@ class Counted:
     """Rows counted in all bins of all features, end to end (`counts`), and for each feature its design effect.
 
     The effects are for windows of `window_rows` rows; of the clock, they are from so many `stretches`. With a `season`,
-    `by_slot` are the counts in each of its slots, shape `(slots, bins)`.
+    `by_slot` are the counts in each of its slots, shape `(slots, bins)`, and `season_rows` the rows.
     """
 
     rows: int
@@ -87,6 +87,7 @@ class Counted:
     window_rows: int
     stretches: int = 0
     season: Season | None = None
+    season_rows: tuple[int, ...] = ()
     by_slot: NDArray[np.int64] | None = None
 
 
@@ -103,16 +104,13 @@ def assemble(
     if counted.rows == 0:
         raise ProfileError("there are no rows to build from")
     features = []
-    season_rows: tuple[int, ...] = ()
     for i, (spec, start) in enumerate(zip(specs, first_bins(specs).tolist(), strict=True)):
         own = slice(start, start + spec.bins.size)
         feature = _feature(
             spec, counted.counts[own].tolist(), counted.moments[i], design_effect=float(counted.design_effects[i])
         )
-        if counted.season is not None and counted.by_slot is not None:
-            by_slot = counted.by_slot[:, own]
-            season_rows = tuple(by_slot.sum(axis=1).tolist())
-            feature = msgspec.structs.replace(feature, season_counts=season_bytes(by_slot))
+        if counted.by_slot is not None:
+            feature = msgspec.structs.replace(feature, season_counts=season_bytes(counted.by_slot[:, own]))
         features.append(feature)
     profile = Profile(
         model=model,
@@ -122,7 +120,7 @@ def assemble(
         rows=counted.rows,
         window_rows=counted.window_rows,
         season=counted.season,
-        season_rows=season_rows,
+        season_rows=counted.season_rows,
         features=tuple(features),
     )
     check(profile)

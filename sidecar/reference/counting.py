@@ -13,7 +13,7 @@ from sidecar.reference.counted import Counted, FeatureSpec, Moments, Wanted, ass
 from sidecar.reference.effects import design_effects, stretch_effects
 from sidecar.reference.profile import Profile
 from sidecar.reference.stretches import Stretches, most_blocks
-from sidecar.season import Season
+from sidecar.season import SLOT_SECONDS, Season
 
 Column = Floats | list[str | None] | Coded
 """A numeric column (NaN is missing) or a categorical one (None is missing)."""
@@ -53,8 +53,6 @@ class Counting:
     window_seconds: float | None = None
     season: Season | None = None
     rows: int = 0
-    span_seconds: float = 0.0
-    """From the first time to the last."""
     _by_slot: NDArray[np.int64] = field(init=False)
     """Counts of each slot of the season, and last those of rows that are in none."""
     _starts: NDArray[np.intp] = field(init=False)
@@ -122,7 +120,13 @@ class Counting:
         known = times[np.isfinite(times)]
         if known.size:
             self._first, self._last = min(self._first, float(known.min())), max(self._last, float(known.max()))
-            self.span_seconds = self._last - self._first
+
+    @property
+    def span_seconds(self) -> float:
+        """From the beginning of the first hour that has rows to the end of the last; 0 where no row has a time."""
+        if self._first > self._last:
+            return 0.0
+        return (self._last // SLOT_SECONDS - self._first // SLOT_SECONDS + 1) * SLOT_SECONDS
 
     def _close_block(self) -> None:
         if (self.rows // self.window_rows) % self._keep_every == 0:
@@ -152,7 +156,8 @@ class Counting:
             window_rows=int(np.median(rows)) if rows.size else 0,
             stretches=rows.size,
             season=season,
-            by_slot=by_slot,
+            season_rows=tuple(by_slot[:, : self.specs[0].bins.size].sum(axis=1).tolist()),
+            by_slot=None if season is None else by_slot,
         )
 
     def profile(self, *, model: str, model_version: str, source: str, created: datetime | None = None) -> Profile:

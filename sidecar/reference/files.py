@@ -4,17 +4,14 @@ The rows are read up to three times: to see what each column holds, to sample th
 and to count. Only the sample is held in memory. Where it holds all rows they are counted from there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
-from sidecar.bins import Floats
 from sidecar.data.files import DataError
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.table import Progress, Table, silent
-from sidecar.data.times import unit_of, way_of_time
+from sidecar.data.times import unit_of
 from sidecar.event import UNFIT_NAME
 from sidecar.reference.build import (
     BINS,
@@ -23,15 +20,16 @@ from sidecar.reference.build import (
     check_options,
     mixed,
     select,
+    select_as,
 )
+from sidecar.reference.clock import Clock, Notice, largest, unit
 from sidecar.reference.columns import Sample, to_columns
-from sidecar.reference.counted import FeatureSpec, Wanted
+from sidecar.reference.counted import FeatureSpec, Wanted, assemble
 from sidecar.reference.counting import Column, Counting, block_rows, spec_of
-from sidecar.reference.effects import LEAST_BLOCKS
-from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, ProfileError, Role
-from sidecar.reference.stretches import LEAST_BLOCK_ROWS
+from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, ProfileError
 from sidecar.reference.summary import Summary
 from sidecar.reference.summary import summarize as summary_of
+from sidecar.season import Season
 
 SAMPLE_ROWS = 200_000
 """Rows that bins are chosen from, at the most."""
@@ -40,9 +38,6 @@ WINDOW_SECONDS = 3600.0
 """The window that the design effect is for, where rows have times: the one that alerts read."""
 
 _OTHER_SHARE = 0.5
-
-Notice = Callable[[str], None]
-"""Told, in one sentence, what was left out or looks odd."""
 
 
 def build(
@@ -59,6 +54,7 @@ def build(
     sample_rows: int = SAMPLE_ROWS,
     timestamp: str | None = None,
     window_seconds: float = WINDOW_SECONDS,
+    season: Season | None = None,
     model: str = "",
     model_version: str = "",
     source: str | None = None,
@@ -72,11 +68,13 @@ def build(
     chosen from that many of them, taken evenly from the whole; counts are always of all rows.
 
     With `timestamp`, a column of times, the blocks for the design effect are stretches of the clock of
-    `window_seconds`, rather than `window_rows` rows in the order of the files.
+    `window_seconds`, rather than `window_rows` rows in the order of the files. With a `season` too, rows are counted by
+    its slots as well.
 
     Raises ProfileError for data that cannot be read or used.
     """
     check_options(bins=bins, categories=categories, window_rows=window_rows, sample_rows=sample_rows)
+    clock = Clock.of(timestamp, window_seconds, season)
     try:
         table = Table(data, nulls=null)
         wanted, ways = choose(
@@ -87,29 +85,26 @@ def build(
             categorical=frozenset(categorical),
             progress=progress,
             notice=notice,
-            timestamp=timestamp,
+            clock=clock,
         )
         sample = Sample(table.rows, sample_rows)
         for columns in _read(table, ways, "choosing bins", progress):
             sample.add(columns)
         sampled = sample.columns()
         specs = [spec_of(w, sampled[w.column], bins=bins, categories=categories) for w in wanted]
-        counting = Counting(
-            specs,
-            window_rows=block_rows(window_rows, table.rows),
-            window_seconds=None if timestamp is None else window_seconds,
-        )
-        unit = 1.0 if timestamp is None else _unit(np.asarray(sampled[timestamp]))
+        counting = _counting(specs, block_rows(window_rows, table.rows), clock)
+        second = 1.0 if clock is None else unit(clock.times(sampled))
         for columns in [sampled] if sample.complete else _read(table, ways, "counting", progress):
-            counting.add(columns, None if timestamp is None else np.asarray(columns[timestamp]) / unit)
+            counting.add(columns, None if clock is None else clock.times(columns) / second)
     except DataError as error:
         raise ProfileError(str(error)) from error
-    if timestamp is not None and (found := counting.counted().stretches) < LEAST_BLOCKS:
-        notice(
-            f"{found} windows hold at least {LEAST_BLOCK_ROWS} rows, too few for a design effect, which is left at 1: "
-            "a longer --window may hold more"
-        )
-    profile = counting.profile(
+    counted = counting.counted()
+    if clock is not None:
+        clock.require_cycles(counting.span_seconds)
+        clock.tell(counted, counting.span_seconds, notice)
+    profile = assemble(
+        specs,
+        counted,
         model=model,
         model_version=model_version,
         source=_names(table) if source is None else source,
@@ -171,6 +166,9 @@ def count(
     prediction: str | None = None,
     probability: str | None = None,
     null: Sequence[str] = (),
+    timestamp: str | None = None,
+    window_seconds: float = WINDOW_SECONDS,
+    season: Season | None = None,
     model: str | None = None,
     model_version: str = "",
     source: str | None = None,
@@ -181,15 +179,21 @@ def count(
     """Count data files in the bins of a reference, and return that as a profile.
 
     `features` are the inputs to count, by default all of the reference. An output is counted if its column is named or
-    is called as the output is. Raises ProfileError, also for a feature that the data lacks.
+    is called as the output is. With `timestamp` and a `season` rows are counted as `build` does, whatever the season of
+    the reference. Raises ProfileError, also for a feature that the data lacks.
     """
+    clock = Clock.of(timestamp, window_seconds, season)
     try:
         table = Table(data, nulls=null)
-        wanted = _wanted_of(reference, table.columns, features, {"prediction": prediction, "probability": probability})
+        wanted = select_as(reference, table.columns, features, {"prediction": prediction, "probability": probability})
         for output in (f for f in reference.features if f.role == "output"):
             if ("output", output.name) not in wanted:
                 notice(f"the {output.name} is left out: say which column it is (--{output.name})")
-        tallies = table.tally(list(dict.fromkeys(w.column for w in wanted.values())), progress=progress)
+        read = [w.column for w in wanted.values()]
+        if clock is not None:
+            clock.check(table.columns, read)
+            read.append(clock.column)
+        tallies = table.tally(list(dict.fromkeys(read)), progress=progress)
         if not table.rows:
             raise ProfileError(f"there are no rows in {_names(table)}")
         specs: list[FeatureSpec] = []
@@ -205,12 +209,21 @@ def count(
             if ways.setdefault(w.column, way) != way:
                 raise ProfileError(f"column {w.column!r} is numeric in one role and categorical in the other")
             specs.append(FeatureSpec(w, feature.bins()))
-        counting = Counting(specs, window_rows=block_rows(reference.window_rows or WINDOW_ROWS, table.rows))
+        counting = _counting(specs, block_rows(reference.window_rows or WINDOW_ROWS, table.rows), clock)
+        second = 1.0
+        if clock is not None:
+            ways[clock.column] = clock.way(tallies)
+            second = _unit(table, clock, ways[clock.column], progress)
         for columns in _read(table, ways, "counting", progress):
-            counting.add(columns)
+            counting.add(columns, None if clock is None else clock.times(columns) / second)
     except DataError as error:
         raise ProfileError(str(error)) from error
-    return counting.profile(
+    counted = counting.counted()
+    if clock is not None:
+        clock.tell(counted, counting.span_seconds, notice)
+    return assemble(
+        specs,
+        counted,
         model=reference.model if model is None else model,
         model_version=model_version,
         source=_names(table) if source is None else source,
@@ -218,24 +231,10 @@ def count(
     )
 
 
-def _wanted_of(
-    reference: Profile,
-    columns: Sequence[str],
-    features: Sequence[str] | None,
-    outputs: Mapping[str, str | None],
-) -> dict[tuple[Role, str], Wanted]:
-    inputs = [f.name for f in reference.inputs]
-    for name in features or ():
-        if name not in inputs:
-            raise ProfileError(f"no feature named {name!r} in the reference; there are: {', '.join(inputs)}")
-    named = {o: c or (o if o in columns else None) for o, c in outputs.items() if reference.output(o) is not None}
-    chosen = select(
-        columns,
-        features=inputs if features is None else features,
-        prediction=named.get("prediction"),
-        probability=named.get("probability"),
-    )
-    return {(w.role, w.name): w for w in chosen}
+def _counting(specs: list[FeatureSpec], window_rows: int, clock: Clock | None) -> Counting:
+    if clock is None:
+        return Counting(specs, window_rows=window_rows)
+    return Counting(specs, window_rows=window_rows, window_seconds=clock.window_seconds, season=clock.season)
 
 
 def choose(
@@ -247,7 +246,7 @@ def choose(
     categorical: frozenset[str],
     progress: Progress,
     notice: Notice,
-    timestamp: str | None = None,
+    clock: Clock | None = None,
 ) -> tuple[list[Wanted], dict[str, Way]]:
     """Decide which columns are used and how each is read, and count the rows; raises ProfileError and DataError."""
     named = features is not None
@@ -258,7 +257,8 @@ def choose(
         table.require_same_columns()
         if "" in table.columns:
             notice("a column without a name is left out")
-        features = [n for n in table.columns if n not in ("", prediction, probability, timestamp)]
+        others = ("", prediction, probability, None if clock is None else clock.column)
+        features = [n for n in table.columns if n not in others]
     wanted = select(table.columns, features=features, prediction=prediction, probability=probability)
     for w in wanted:
         if UNFIT_NAME.search(w.name):
@@ -266,12 +266,9 @@ def choose(
                 f"column {w.name!r} cannot be a feature: a name holds no quotes, backslashes or controls"
             )
     read = [w.column for w in wanted]
-    if timestamp is not None:
-        if timestamp not in table.columns:
-            raise ProfileError(f"no column named {timestamp!r}; there are: {', '.join(table.columns)}")
-        if timestamp in read:
-            raise ProfileError(f"column {timestamp!r} is the time, so that it cannot be a feature")
-        read.append(timestamp)
+    if clock is not None:
+        clock.check(table.columns, read)
+        read.append(clock.column)
     tallies = table.tally(list(dict.fromkeys(read)), progress=progress)
     if not table.rows:
         raise ProfileError(f"there are no rows in {_names(table)}")
@@ -285,8 +282,8 @@ def choose(
         kept.append(w)
     if not kept:
         raise ProfileError(f"no column of {_names(table)} can be a feature")
-    if timestamp is not None:
-        ways[timestamp] = way_of_time(timestamp, tallies[timestamp])
+    if clock is not None:
+        ways[clock.column] = clock.way(tallies)
     return kept, ways
 
 
@@ -320,8 +317,12 @@ def _read(table: Table, ways: Mapping[str, Way], what: str, progress: Progress) 
         progress(what, done, table.rows)
 
 
-def _unit(times: Floats) -> float:
-    return unit_of(float(np.nanmax(np.abs(times), initial=0.0)))
+def _unit(table: Table, clock: Clock, way: Way, progress: Progress) -> float:
+    """Return how many units of the times are a second: of numbers, the largest says it."""
+    if way == "time":
+        return 1.0
+    batches = _read(table, {clock.column: way}, "reading times", progress)
+    return unit_of(max((largest(clock.times(columns)) for columns in batches), default=0.0))
 
 
 def _names(table: Table) -> str:

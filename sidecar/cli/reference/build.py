@@ -2,12 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from sidecar.cli.reference.data import add_bin_options, add_column_options
 from sidecar.cli.reference.write import write
 from sidecar.cli.terminal import progress_bar, tell
 from sidecar.reference import Profile, ProfileError
 from sidecar.reference.profile import load_bins
+from sidecar.season import CYCLES, Season
 
 SUMMARY = "build a profile from data files"
 DESCRIPTION = """Build a reference profile from CSV, Parquet or JSON Lines: files, directories or patterns, of any size.
@@ -29,6 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default="1h",
         help="with --timestamp, the window that alerts read, instead of --window-rows (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--season",
+        choices=CYCLES,
+        help="with --timestamp, count by these hours too, so that nights are compared with nights (default: do not)",
+    )
+    parser.add_argument(
+        "--season-time-zone",
+        metavar="ZONE",
+        help="with --season, whose clocks say the hour, such as Europe/Berlin (default: UTC)",
     )
     parser.add_argument(
         "--bins-from",
@@ -63,8 +75,7 @@ def _built(args: argparse.Namespace) -> Profile:
             categories=args.categories,
             window_rows=args.window_rows,
             sample_rows=args.sample_rows,
-            timestamp=args.timestamp,
-            window_seconds=args.window,
+            **_times(args),
             model=args.model,
             model_version=args.model_version,
             source=args.source,
@@ -76,7 +87,7 @@ def _built(args: argparse.Namespace) -> Profile:
 def _counted(args: argparse.Namespace) -> Profile:
     from sidecar.reference import files
 
-    fixed = ("categorical", "bins", "categories", "window_rows", "sample_rows", "timestamp")
+    fixed = ("categorical", "bins", "categories", "window_rows", "sample_rows")
     chooser = argparse.ArgumentParser()
     add_column_options(chooser)
     add_bin_options(chooser)
@@ -91,12 +102,22 @@ def _counted(args: argparse.Namespace) -> Profile:
             prediction=args.prediction,
             probability=args.probability,
             null=args.null,
+            **_times(args),
             model=args.model,
             model_version=args.model_version,
             source=args.source,
             progress=progress,
             notice=tell,
         )
+
+
+def _times(args: argparse.Namespace) -> dict[str, Any]:
+    if args.season_time_zone is not None and args.season is None:
+        raise ProfileError("--season-time-zone goes with --season")
+    season = None
+    if args.season is not None:
+        season = Season(cycle=args.season, time_zone=args.season_time_zone or "UTC")
+    return {"timestamp": args.timestamp, "window_seconds": args.window, "season": season}
 
 
 def _seconds(text: str) -> float:

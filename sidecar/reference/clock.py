@@ -1,0 +1,121 @@
+"""The times of rows: which column they are in, and what is asked of them and said about them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sidecar.bins import Floats
+from sidecar.data.kinds import Tally, Way
+from sidecar.data.times import unit_of, way_of_time
+from sidecar.reference.counted import Counted
+from sidecar.reference.counting import Column
+from sidecar.reference.effects import LEAST_BLOCKS
+from sidecar.reference.profile import ProfileError
+from sidecar.reference.stretches import LEAST_BLOCK_ROWS
+from sidecar.season import Cycle, Season, SeasonError, zone
+
+LEAST_CYCLES = 2
+"""Cycles below which a season cannot be told from what happened once."""
+
+LEAST_SLOT_ROWS = 50
+"""Rows below which a slot is compared with little more than the whole, towards which it is smoothed."""
+
+Notice = Callable[[str], None]
+"""Told, in one sentence, what was left out or looks odd."""
+
+_CYCLES: Mapping[Cycle, tuple[str, str]] = {
+    "hour-of-day": ("hours of the day", "two days"),
+    "hour-of-week": ("hours of the week", "two weeks"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The column of the times, the window that alerts read, and the season by which rows are counted too."""
+
+    column: str
+    window_seconds: float
+    season: Season | None = None
+
+    @classmethod
+    def of(cls, timestamp: str | None, window_seconds: float, season: Season | None) -> "Clock | None":
+        """Return that of these options, None where no column has times; raises ProfileError."""
+        if season is not None:
+            try:
+                zone(season.time_zone)
+            except SeasonError as error:
+                raise ProfileError(str(error)) from error
+        if timestamp is not None:
+            return cls(timestamp, window_seconds, season)
+        if season is not None:
+            raise ProfileError("a season needs the time of every row: say which column it is (--timestamp)")
+        return None
+
+    def check(self, columns: Sequence[str], features: Sequence[str]) -> None:
+        """Refuse a column that is not there, or is a feature; raises ProfileError."""
+        if self.column not in columns:
+            raise ProfileError(f"no column named {self.column!r}; there are: {', '.join(columns)}")
+        if self.column in features:
+            raise ProfileError(f"column {self.column!r} is the time, so that it cannot be a feature")
+
+    def way(self, tallies: Mapping[str, Tally]) -> Way:
+        """Return how the column is read; raises DataError."""
+        return way_of_time(self.column, tallies[self.column])
+
+    def times(self, columns: Mapping[str, Column]) -> Floats:
+        """Return the times of a batch, in the unit that they are written in."""
+        return np.asarray(columns[self.column], dtype=np.float64)
+
+    def require_cycles(self, span_seconds: float) -> None:
+        """Refuse data that is too short for a season; raises ProfileError."""
+        if self.season is not None and (sentence := self._too_short(self.season, span_seconds)):
+            otherwise = (
+                "take --season hour-of-day, or none"
+                if self.season.cycle == "hour-of-week" and span_seconds >= LEAST_CYCLES * 86_400
+                else "build without --season"
+            )
+            raise ProfileError(f"{sentence}: {otherwise}")
+
+    def _too_short(self, season: Season, span_seconds: float) -> str | None:
+        if span_seconds >= LEAST_CYCLES * season.seconds:
+            return None
+        slots, least = _CYCLES[season.cycle]
+        found = f"{span_seconds / 86_400:.1f} days" if span_seconds >= 172_800 else f"{span_seconds / 3600:.0f} hours"
+        return f"the times in {self.column!r} span {found}, and a reference by {slots} needs {least}"
+
+    def tell(self, counted: Counted, span_seconds: float, notice: Notice) -> None:
+        """Say what was too little to go by."""
+        if self.season is not None:
+            self._tell_of_season(self.season, counted, span_seconds, notice)
+        if counted.stretches < LEAST_BLOCKS:
+            alike, more = "", "a longer --window"
+            if self.season is not None:
+                alike, more = " and have their like at other times", "longer data or a longer --window"
+            notice(
+                f"{counted.stretches} windows hold at least {LEAST_BLOCK_ROWS} rows{alike}, too few for a design "
+                f"effect, which is left at 1: {more} may hold more"
+            )
+
+    def _tell_of_season(self, season: Season, counted: Counted, span_seconds: float, notice: Notice) -> None:
+        if sentence := self._too_short(season, span_seconds):
+            notice(f"{sentence}: merge it with other parts")
+        rows = np.array(counted.season_rows)
+        if timeless := counted.rows - int(rows.sum()):
+            notice(f"{timeless} of {counted.rows} rows have no time: they are in the whole and in no hour")
+        none, few = int((rows == 0).sum()), int(((rows > 0) & (rows < LEAST_SLOT_ROWS)).sum())
+        if none or few:
+            notice(
+                f"of the {season.slots} {_CYCLES[season.cycle][0]} {none} have no rows and {few} fewer than "
+                f"{LEAST_SLOT_ROWS}: events of those are compared with little more than the whole"
+            )
+
+
+def unit(times: Floats) -> float:
+    """Return how many units of these times are a second."""
+    return unit_of(largest(times))
+
+
+def largest(times: Floats) -> float:
+    """Return how far the furthest time is from the beginning of Unix time, in the unit that they are written in."""
+    return float(np.nanmax(np.abs(times), initial=0.0))
