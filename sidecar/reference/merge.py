@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from sidecar import drift
+from sidecar.reference.effects import LEAST_BLOCKS, stretch_effects
 from sidecar.reference.profile import (
     CategoricalProfile,
     FeatureProfile,
@@ -15,7 +16,11 @@ from sidecar.reference.profile import (
     Profile,
     ProfileError,
     check,
+    season_bytes,
+    season_counts,
 )
+from sidecar.reference.stretches import LEAST_BLOCK_ROWS
+from sidecar.season import Season
 
 _ONE = np.array([0])
 
@@ -24,7 +29,8 @@ def merge(parts: Sequence[Profile], *, names: Sequence[str] | None = None, sourc
     """Merge profiles of parts that have the same bins; `names` call the parts in errors.
 
     Counts, rows, extremes and so the fingerprint are those of one profile of all rows, exactly; mean and standard
-    deviation up to rounding. The design effect is put together by `design_effect`. Raises ProfileError.
+    deviation up to rounding. The design effect is put together by `design_effect`, that of parts by season by
+    `seasonal_effect`. Raises ProfileError.
     """
     called = [part.source or f"part {i + 1}" for i, part in enumerate(parts)] if names is None else list(names)
     if len(parts) < 2:
@@ -32,14 +38,15 @@ def merge(parts: Sequence[Profile], *, names: Sequence[str] | None = None, sourc
     first = parts[0]
     for part, name in zip(parts[1:], called[1:], strict=True):
         _require_alike(first, called[0], part, name)
-    rows = sum(part.rows for part in parts)
     profile = Profile(
         model=first.model,
         model_version=first.model_version,
         source=_sources(parts) if source is None else source,
         created=_newest(parts),
-        rows=rows,
+        rows=sum(part.rows for part in parts),
         window_rows=max(part.window_rows for part in parts),
+        season=first.season,
+        season_rows=tuple(sum(rows) for rows in zip(*(part.season_rows for part in parts), strict=True)),
         features=tuple(_feature(parts, i) for i in range(len(first.features))),
     )
     check(profile)
@@ -70,6 +77,42 @@ def design_effect(parts: Sequence[Profile], features: Sequence[FeatureProfile], 
     return max(1.0, observed / (degrees * (1 / block - 1 / rows)))
 
 
+def seasonal_effect(
+    parts: Sequence[Profile], features: Sequence[FeatureProfile], total: Sequence[int], season: Season
+) -> float:
+    """Return the design effect of all rows from those of parts by season.
+
+    Of a slot of the season a part has n rows and all have M. A block of m rows lies around those n as the design effect
+    D_p of the part says, and they around those M, so that to the second order again it has
+
+        x = (D_p (b_p - 1)(1/m - 1/n) + PSI(slot in part, slot in all)) / (1/m - 1/M),
+
+    which is what `stretch_effects` takes of stretches; with parts of one cycle each, slots in them are the stretches.
+    That PSI is taken from the one against other parts, times `(1 - n/M)^2`. m is the largest block of any part, and no
+    more than n. The effect is at least the mean of those of the parts, weighted by rows.
+    """
+    knows = np.array([part.window_rows > 0 for part in parts])
+    weights = np.array([part.rows for part in parts]) * (knows if knows.any() else 1)
+    effects = np.array([feature.design_effect for feature in features])
+    least = float(weights @ effects / weights.sum())
+    block = max(part.window_rows for part in parts)
+    counts = np.array([season_counts(feature, season) for feature in features]).astype(np.int64)
+    events, others = counts.sum(axis=2), counts.sum(axis=0) - counts
+    rows, rest = np.minimum(block, events) if block else events, others.sum(axis=2)
+    usable = (events >= LEAST_BLOCK_ROWS) & (rest >= rows / 2)
+    if usable.sum() < LEAST_BLOCKS:
+        return least
+    part, rows, events, rest = np.nonzero(usable)[0], rows[usable], events[usable], rest[usable]
+    whole = drift.reference_shares(np.array(total), _ONE)
+    expected = drift.live_shares(others[usable], whole, _ONE)
+    apart = drift.psi(drift.live_shares(counts[usable], expected, _ONE), expected, _ONE)[:, 0]
+    degrees = np.array([max(_occupied(feature.bin_counts()) - 1, 0) for feature in features])
+    spread = np.where(knows, effects, least) * degrees
+    observed = spread[part] * (1 / rows - 1 / events) + apart * (rest / (events + rest)) ** 2
+    scaled = observed / (1 / rows - 1 / (events + rest))
+    return max(least, float(stretch_effects(scaled[:, None], np.array(total), _ONE)[0]))
+
+
 def _occupied(counts: Sequence[int]) -> int:
     return sum(count > 0 for count in counts)
 
@@ -80,6 +123,10 @@ def _require_alike(a: Profile, a_name: str, b: Profile, b_name: str) -> None:
             raise ProfileError(
                 f"{b_name} is of {what.replace('_', ' ')} {getattr(b, what)!r} and {a_name} of {getattr(a, what)!r}"
             )
+    if a.season != b.season:
+        raise ProfileError(
+            f"{b_name} is {_by(b.season)} and {a_name} {_by(a.season)}: build every part with the same --season"
+        )
     of_a, of_b = ([(f.role, f.name) for f in part.features] for part in (a, b))
     odd = next((key for key in (*of_a, *of_b) if (key in of_a) != (key in of_b)), None)
     if odd is not None:
@@ -91,6 +138,10 @@ def _require_alike(a: Profile, a_name: str, b: Profile, b_name: str) -> None:
                 f"the bins of {feature.role} {feature.name!r} in {b_name} are not those in {a_name}: "
                 "build every part with --bins-from the same file"
             )
+
+
+def _by(season: Season | None) -> str:
+    return "without a season" if season is None else f"by {season.cycle} ({season.time_zone})"
 
 
 def _bins(feature: FeatureProfile) -> tuple[str, tuple[float, ...] | tuple[str, ...]]:
@@ -106,11 +157,20 @@ def _same(part: Profile, feature: FeatureProfile) -> FeatureProfile:
 def _feature(parts: Sequence[Profile], number: int) -> FeatureProfile:
     features = [_same(part, parts[0].features[number]) for part in parts]
     total = [sum(counts) for counts in zip(*(f.bin_counts() for f in features), strict=True)]
-    effect = round(design_effect(parts, features, total), 4)
-    first = features[0]
+    first, season = features[0], parts[0].season
+    if season is None:
+        effect, by_slot = round(design_effect(parts, features, total), 4), b""
+    else:
+        effect = round(seasonal_effect(parts, features, total, season), 4)
+        by_slot = season_bytes(np.array([season_counts(f, season) for f in features]).sum(axis=0, dtype=np.int64))
     if isinstance(first, CategoricalProfile):
         return msgspec.structs.replace(
-            first, counts=tuple(total[:-2]), other=total[-2], missing=total[-1], design_effect=effect
+            first,
+            counts=tuple(total[:-2]),
+            other=total[-2],
+            missing=total[-1],
+            design_effect=effect,
+            season_counts=by_slot,
         )
     numeric = [f for f in features if isinstance(f, NumericProfile)]
     mean, std = _moments(numeric)
@@ -123,6 +183,7 @@ def _feature(parts: Sequence[Profile], number: int) -> FeatureProfile:
         mean=mean,
         std=std,
         design_effect=effect,
+        season_counts=by_slot,
     )
 
 
