@@ -267,3 +267,66 @@ def test_a_missing_library_is_said_with_the_extra_that_has_it(tmp_path: Path, mi
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == f"model-sidecar: this command needs {missing}: pip install 'model-sidecar[reference]'\n"
+
+
+@pytest.fixture(scope="module")
+def january_by_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    frame = flights[flights["month"] == 1][["dep_delay", "carrier", "time_hour"]].copy()
+    frame["time_hour"] = pd.to_datetime(frame["time_hour"], utc=True)
+    path = tmp_path_factory.mktemp("hours") / "january.parquet"
+    frame.to_parquet(path, index=False)
+    return path
+
+
+ZONED = ["--timestamp", "time_hour", "--season-time-zone", "America/New_York"]
+
+
+def test_a_season_is_shown_as_the_rows_of_every_hour(run: Run, january_by_hours: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    status, _, err = run("build", january_by_hours, *ZONED, "--season", "hour-of-week", "--window", "24h", "-o", path)
+    assert status == 0
+    assert "of the 168 hours of the week 35 have no rows" in err
+    profile, (_, out, _) = load(path), run("show", path)
+    lines = out.splitlines()
+    assert "season           hour-of-week" in lines
+    assert "season time zone America/New_York" in lines
+    chart = {line.split()[0]: line for line in lines if line[:9].strip().endswith("day")}
+    assert list(chart) == ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+    for i, line in enumerate(chart.values()):
+        rows = profile.season_rows[24 * i : 24 * (i + 1)]
+        _, bars, total = line.split()
+        assert [bar == "·" for bar in bars] == [count == 0 for count in rows]
+        assert int(total) == sum(rows)
+    assert "█" in chart["Thursday"]  # of which January 2013 had five
+
+    assert run("build", january_by_hours, *ZONED, "--season", "hour-of-day", "-o", path)[0] == 0
+    [line] = [line for line in run("show", path)[1].splitlines() if line.startswith("all days")]
+    assert line.split()[-1] == "27004"
+    told = json.loads(run("show", path, "--json")[1])
+    assert (told["season"], told["season_time_zone"]) == ("hour-of-day", "America/New_York")
+    assert tuple(told["season_rows"]) == load(path).season_rows
+
+
+def test_diff_says_that_it_compares_all_hours_together(run: Run, january_by_hours: Path, tmp_path: Path) -> None:
+    path, plain = tmp_path / "x.json", tmp_path / "plain.json"
+    sentence = "All hours are compared together"
+    run("build", january_by_hours, *ZONED, "--season", "hour-of-week", "-o", path)
+    run("build", january_by_hours, "--timestamp", "time_hour", "-o", plain)
+    assert sentence in run("diff", path, january_by_hours)[1]
+    assert sentence in run("diff", plain, path)[1]
+    assert sentence not in run("diff", plain, january_by_hours)[1]
+    found = json.loads(run("diff", path, plain, "--json")[1])
+    assert [found[side]["season"] for side in "ab"] == ["hour-of-week", None]
+
+
+def test_a_season_without_what_it_needs_is_refused(run: Run, january_by_hours: Path) -> None:
+    for options, sentence in (
+        (["--season", "hour-of-week"], "a season needs the time of every row: say which column it is (--timestamp)"),
+        (ZONED, "--season-time-zone goes with --season"),
+        ([*ZONED[:2], "--season", "hour-of-day", "--season-time-zone", "Mars"], "no time zone 'Mars' is known here"),
+    ):
+        status, out, err = run("build", january_by_hours, *options)
+        assert (status, out, err.count("\n")) == (1, "", 1)
+        assert sentence in err
+    with pytest.raises(SystemExit, match="2"):
+        run("build", january_by_hours, "--timestamp", "time_hour", "--season", "hour-of-year")

@@ -143,6 +143,8 @@ def _print(a: Profile, b: Profile, found: list[Difference]) -> None:
     for side, profile in (("A", a), ("B", b)):
         of = f"{profile.source or profile.model or 'unnamed'}, {profile.rows} rows, {profile.fingerprint}"
         out.print(Text(f"{side}  {printable(of)}"))
+    if a.season is not None or b.season is not None:
+        out.print("All hours are compared together: what a profile has by season plays no part here.")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("feature", "role", "level"):
         table.add_column(title, overflow="fold")

@@ -13,6 +13,8 @@ SUMMARY = "show a profile as a table"
 DESCRIPTION = "Show a reference profile: a line for each feature, or the bins of one feature."
 
 _BAR_WIDTH = 40
+_DAY_HOURS = 24
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +32,8 @@ def run(args: argparse.Namespace) -> int:
         have = ", ".join(f.name for f in profile.features)
         raise ProfileError(f"{args.file}: no feature named {args.feature!r}; there are: {have}")
     if args.json:
-        print(
-            json.dumps(header(profile) | {"features": [described(f) for f in features]}, ensure_ascii=False, indent=2)
-        )
+        told = header(profile) | ({} if profile.season is None else {"season_rows": profile.season_rows})
+        print(json.dumps(told | {"features": [described(f) for f in features]}, ensure_ascii=False, indent=2))
     elif args.feature is None:
         _print_features(profile)
     else:
@@ -50,6 +51,8 @@ def header(profile: Profile) -> dict[str, Any]:
         "created": profile.created.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "rows": profile.rows,
         "window_rows": profile.window_rows,
+        "season": None if profile.season is None else profile.season.cycle,
+        "season_time_zone": None if profile.season is None else profile.season.time_zone,
         "fingerprint": profile.fingerprint,
     }
 
@@ -77,9 +80,11 @@ def _print_features(profile: Profile) -> None:
     from rich.text import Text
 
     out = console()
-    facts = {key.replace("_", " "): str(value) for key, value in header(profile).items() if value != ""}
+    facts = {key.replace("_", " "): str(value) for key, value in header(profile).items() if value not in ("", None)}
     for key, value in facts.items():
-        out.print(Text(f"{key:<14} {printable(value)}"))
+        out.print(Text(f"{key:<16} {printable(value)}"))
+    for line in _season_chart(profile):
+        out.print(Text(line))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("feature", "role", "kind"):
         table.add_column(title, overflow="fold")
@@ -99,6 +104,20 @@ def _print_features(profile: Profile) -> None:
             bar_chart(list(feature.bin_counts()[:-1])),
         )
     out.print(table)
+
+
+def _season_chart(profile: Profile) -> list[str]:
+    """Draw the rows of every hour, a day a line."""
+    if profile.season is None:
+        return []
+    chart, rows = bar_chart(list(profile.season_rows)), profile.season_rows
+    starts = range(0, len(rows), _DAY_HOURS)
+    days = _DAYS if len(rows) > _DAY_HOURS else ("all days",)
+    lines = [
+        f"{day:<9} {chart[i : i + _DAY_HOURS]} {sum(rows[i : i + _DAY_HOURS])}"
+        for day, i in zip(days, starts, strict=True)
+    ]
+    return ["", f"{'hour':<9} {'0     6     12    18':<{_DAY_HOURS}} rows", *lines]
 
 
 def _typical(feature: FeatureProfile, rows: int) -> str:
