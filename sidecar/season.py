@@ -25,8 +25,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_SLOT = 72
 """Hours from a Monday 0:00 to the beginning of Unix time, a Thursday."""
 
-_FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC).timestamp(), datetime(9999, 12, 29, tzinfo=UTC).timestamp()
-_MIDDLE, _REACH = (_FIRST + _LAST) / 2, (_LAST - _FIRST) / 2
+FIRST, LAST = datetime(1, 1, 3, tzinfo=UTC).timestamp(), datetime(9999, 12, 29, tzinfo=UTC).timestamp()
+"""Times outside of which there is no slot, in seconds of Unix time."""
+
+_MIDDLE, _REACH = (FIRST + LAST) / 2, (LAST - FIRST) / 2
 
 
 class SeasonError(Exception):
@@ -69,6 +71,28 @@ class Season(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         found = np.full(times.shape, -1, dtype=np.intp)
         found[known] = (local // SLOT_SECONDS + _EPOCH_SLOT) % self.slots
         return found
+
+    @property
+    def epoch_slot(self) -> int:
+        """The slot in which Unix time began, by the clocks of UTC."""
+        return _EPOCH_SLOT % self.slots
+
+    def changes(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Return how far the clocks are before UTC, in seconds, from `first` to `last`, in seconds of Unix time.
+
+        As pairs of a time and what holds before it, from the change before; the time of the last pair is after `last`.
+
+        >>> summer = int(datetime(2026, 7, 1, tzinfo=UTC).timestamp())
+        >>> Season(cycle="hour-of-day", time_zone="Europe/Berlin").changes(summer, summer + 150 * 86_400)
+        [(1792890000, 7200), (1795824001, 3600)]
+        """
+        if self.time_zone == "UTC":
+            return [(last + 1, 0)]
+        quarters = np.arange(first // OFFSETS_SECONDS, last // OFFSETS_SECONDS + 1, dtype=np.int64)
+        offsets = self._offsets(quarters)
+        after = np.flatnonzero(np.diff(offsets)) + 1
+        ends = [*(quarters[after] * OFFSETS_SECONDS).tolist(), last + 1]
+        return list(zip(ends, offsets[[*(after - 1).tolist(), -1]].tolist(), strict=True))
 
     def _offsets(self, quarters: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how far the clocks are before UTC, in seconds, in each quarter of an hour of Unix time."""

@@ -15,6 +15,9 @@ from sidecar.reference.profile import ProfileError
 from sidecar.reference.stretches import LEAST_BLOCK_ROWS
 from sidecar.season import Cycle, Season, SeasonError, zone
 
+WINDOW_SECONDS = 3600.0
+"""The window that the design effect is for, where rows have times: the one that alerts read."""
+
 LEAST_CYCLES = 2
 """Cycles below which a season cannot be told from what happened once."""
 

@@ -1,7 +1,7 @@
 """Counting: rows in agreed bins, a batch at a time, up to the profile of all of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -124,9 +124,7 @@ class Counting:
     @property
     def span_seconds(self) -> float:
         """From the beginning of the first hour that has rows to the end of the last; 0 where no row has a time."""
-        if self._first > self._last:
-            return 0.0
-        return (self._last // SLOT_SECONDS - self._first // SLOT_SECONDS + 1) * SLOT_SECONDS
+        return 0.0 if self._first > self._last else span_seconds(self._first, self._last)
 
     def _close_block(self) -> None:
         if (self.rows // self.window_rows) % self._keep_every == 0:
@@ -144,20 +142,8 @@ class Counting:
             blocks, window_rows = np.array(self._blocks), self.window_rows
             effects = design_effects(blocks, counts, self._starts, window_rows=window_rows)
             return Counted(self.rows, counts, effects, self._moments, window_rows=window_rows)
-        if season is None:
-            rows, scaled = self._stretches.against_whole(counts)
-        else:
-            rows, scaled = self._stretches.against_season(season, by_slot, counts)
-        return Counted(
-            self.rows,
-            counts,
-            stretch_effects(scaled, counts, self._starts),
-            self._moments,
-            window_rows=int(np.median(rows)) if rows.size else 0,
-            stretches=rows.size,
-            season=season,
-            season_rows=tuple(by_slot[:, : self.specs[0].bins.size].sum(axis=1).tolist()),
-            by_slot=None if season is None else by_slot,
+        return counted_by_clock(
+            self._stretches, counts, by_slot, specs=self.specs, rows=self.rows, moments=self._moments, season=season
         )
 
     def profile(self, *, model: str, model_version: str, source: str, created: datetime | None = None) -> Profile:
@@ -165,3 +151,36 @@ class Counting:
         return assemble(
             self.specs, self.counted(), model=model, model_version=model_version, source=source, created=created
         )
+
+
+def counted_by_clock(
+    stretches: Stretches,
+    counts: NDArray[np.int64],
+    by_slot: NDArray[np.int64],
+    *,
+    specs: Sequence[FeatureSpec],
+    rows: int,
+    moments: Sequence[Moments],
+    season: Season | None,
+) -> Counted:
+    """Return what was counted, with the design effects of stretches; `by_slot` is empty where there is no season."""
+    if season is None:
+        block_rows, scaled = stretches.against_whole(counts)
+    else:
+        block_rows, scaled = stretches.against_season(season, by_slot, counts)
+    return Counted(
+        rows,
+        counts,
+        stretch_effects(scaled, counts, first_bins(specs)),
+        moments,
+        window_rows=int(np.median(block_rows)) if block_rows.size else 0,
+        stretches=block_rows.size,
+        season=season,
+        season_rows=tuple(by_slot[:, : specs[0].bins.size].sum(axis=1).tolist()),
+        by_slot=None if season is None else by_slot,
+    )
+
+
+def span_seconds(first: float, last: float) -> float:
+    """Return how long it is from the beginning of the hour of one time to the end of that of another."""
+    return (last // SLOT_SECONDS - first // SLOT_SECONDS + 1) * SLOT_SECONDS

@@ -22,7 +22,7 @@ from sidecar.reference.build import (
     select,
     select_as,
 )
-from sidecar.reference.clock import Clock, Notice, largest, unit
+from sidecar.reference.clock import WINDOW_SECONDS, Clock, Notice, largest, unit
 from sidecar.reference.columns import Sample, to_columns
 from sidecar.reference.counted import FeatureSpec, Wanted, assemble
 from sidecar.reference.counting import Column, Counting, block_rows, spec_of
@@ -33,9 +33,6 @@ from sidecar.season import Season
 
 SAMPLE_ROWS = 200_000
 """Rows that bins are chosen from, at the most."""
-
-WINDOW_SECONDS = 3600.0
-"""The window that the design effect is for, where rows have times: the one that alerts read."""
 
 _OTHER_SHARE = 0.5
 

@@ -52,10 +52,24 @@ class Stretches:
             counts = np.bincount(indices[:, first:after].ravel(), minlength=self._bins)
             piece = int(pieces[first])
             self._counts[piece] = self._counts.get(piece, 0) + counts
-        while len(self._counts) > most_blocks(self._bins):
-            self._kept_share /= 2
+        if self.thin(np.array(list(self._counts), dtype=np.int64) // self._slots):
             held = np.array(list(self._counts))
             self._counts = {piece: self._counts[piece] for piece in held[self._keeps(held // self._slots)].tolist()}
+
+    def put(self, number: int, slot: int, counts: Counts) -> None:
+        """Take the counts of a slot within a stretch, all of them; of stretches that `thin` left."""
+        self._counts[number * self._slots + slot] = counts
+
+    def thin(self, numbers: NDArray[np.int64]) -> bool:
+        """Forget so many stretches that there are not too many of these, one for each of its slots; tell if any."""
+        before = self._kept_share
+        while self._keeps(numbers).sum() > most_blocks(self._bins):
+            self._kept_share /= 2
+        return self._kept_share < before
+
+    def kept(self, numbers: NDArray[np.int64]) -> list[int]:
+        """Return those of the stretches that are not forgotten."""
+        return list(dict.fromkeys(numbers[self._keeps(numbers)].tolist()))
 
     def _keeps(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which stretches are kept, by multiples of the golden ratio: they are in step with no day or week."""

@@ -5,8 +5,7 @@ values, found by counting distinct values in order, so they are those that `buil
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,28 +16,15 @@ from numpy.typing import NDArray
 from sidecar.bins import CategoricalBins, Floats, NumericBins, quantile_edges
 from sidecar.event import UNFIT_NAME
 from sidecar.reference.build import BINS, CATEGORIES, WINDOW_ROWS, check_options, select
+from sidecar.reference.clock import WINDOW_SECONDS, Clock, Notice
 from sidecar.reference.counted import Counted, FeatureSpec, Moments, Wanted, assemble, first_bins
 from sidecar.reference.counting import block_rows
 from sidecar.reference.effects import design_effects
 from sidecar.reference.profile import Profile, ProfileError
 from sidecar.reference.stretches import most_blocks
-
-Notice = Callable[[str], None]
-
-_LARGEST = "1.7976931348623157e308"
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A column and how it is read: `values` is float64 or text, NULL where a value is missing."""
-
-    wanted: Wanted
-    numeric: bool
-    values: Any
-
-    @property
-    def finite(self) -> Any:
-        return self.values.abs() <= _float(_LARGEST)
+from sidecar.reference.tablecounts import LARGEST, Read, counts_of, double, marked
+from sidecar.reference.tabletimes import count_by_clock
+from sidecar.season import Season
 
 
 def build(
@@ -49,6 +35,9 @@ def build(
     probability: str | None = None,
     categorical: Iterable[str] = (),
     order_by: Sequence[str] = (),
+    timestamp: str | None = None,
+    window_seconds: float = WINDOW_SECONDS,
+    season: Season | None = None,
     bins: int = BINS,
     categories: int = CATEGORIES,
     window_rows: int = WINDOW_ROWS,
@@ -61,45 +50,59 @@ def build(
     """Build a reference profile from an Ibis table; see `sidecar.reference.build` for the rest.
 
     A table has no order of its own: `order_by` names the columns that give the rows theirs, each row a different one.
-    Without it the design effect is 1. Raises ProfileError, also for numbers with fractions that are to be categories,
-    which every engine writes differently.
+    Or `timestamp`, a column of times, cuts them into stretches of the clock and counts by `season`, as
+    `sidecar.reference.files.build` does. Without either the design effect is 1. Raises ProfileError, also for numbers
+    with fractions that are to be categories, which every engine writes differently.
     """
     check_options(bins=bins, categories=categories, window_rows=window_rows)
+    clock = Clock.of(timestamp, window_seconds, season)
+    named = features is not None
+    if clock is not None:
+        if order_by:
+            raise ProfileError("order_by and timestamp exclude each other: blocks are of rows or of the clock")
+        if features is None:
+            features = [n for n in table.columns if n not in (prediction, probability, timestamp)]
     wanted = select(list(table.columns), features=features, prediction=prediction, probability=probability)
+    if clock is not None:
+        clock.check(table.columns, [w.column for w in wanted])
     for name in (*categorical, *order_by):
         if name not in table.columns:
             raise ProfileError(f"no column named {name!r}; there are: {', '.join(table.columns)}")
-    named = features is not None
     reads = _reads(table, wanted, frozenset(categorical), named=named, notice=notice)
     sizes = _sizes(table, reads)
     rows = sizes.pop("rows")
     if not rows:
         raise ProfileError("there are no rows to build from")
     reads, specs = _choose(table, reads, sizes, bins=bins, categories=categories)
-    block = block_rows(window_rows, rows)
+    counts, moments = _totals(table, reads, specs, rows)
+    if clock is not None:
+        counted = count_by_clock(table, reads, specs, rows, counts, moments, clock, notice)
+    else:
+        counted = _in_order(table, reads, specs, rows, counts, moments, block_rows(window_rows, rows), order_by, notice)
+    return assemble(specs, counted, model=model, model_version=model_version, source=source, created=created)
+
+
+def _in_order(
+    table: ibis.Table,
+    reads: Sequence[Read],
+    specs: Sequence[FeatureSpec],
+    rows: int,
+    counts: NDArray[np.int64],
+    moments: Sequence[Moments],
+    block: int,
+    order_by: Sequence[str],
+    notice: Notice,
+) -> Counted:
     if not order_by:
         notice("the design effect is 1, because nothing says in which order the rows happened (order_by)")
-    counts, moments = _totals(table, reads, specs, rows)
     blocks = _blocks(table, reads, specs, rows, block, order_by) if order_by else np.zeros((0, counts.size), np.int64)
     effects = design_effects(blocks, counts, first_bins(specs), window_rows=block)
-    return assemble(
-        specs,
-        Counted(rows, counts, effects, moments, window_rows=block),
-        model=model,
-        model_version=model_version,
-        source=source,
-        created=created,
-    )
-
-
-def _float(text: str) -> Any:
-    # As text: some engines read a literal such as 0.1 as a decimal, and round it a second time.
-    return ibis.literal(text).cast("float64")
+    return Counted(rows, counts, effects, moments, window_rows=block)
 
 
 def _reads(
     table: ibis.Table, wanted: Sequence[Wanted], categorical: frozenset[str], *, named: bool, notice: Notice
-) -> list[_Read]:
+) -> list[Read]:
     found = []
     for w in wanted:
         if UNFIT_NAME.search(w.name):
@@ -110,14 +113,14 @@ def _reads(
         kind = column.type()
         if kind.is_boolean():
             text = ibis.cases((column, "true"), (~column, "false"), else_=ibis.null("string"))
-            found.append(_Read(w, numeric=False, values=text))
+            found.append(Read(w, numeric=False, values=text))
         elif kind.is_numeric() and not as_category:
             values = column.cast("float64")
             if kind.is_floating():
                 values = ibis.cases((~values.isnan(), values), else_=ibis.null("float64"))
-            found.append(_Read(w, numeric=True, values=values))
+            found.append(Read(w, numeric=True, values=values))
         elif kind.is_integer() or kind.is_string() or kind.is_null():
-            found.append(_Read(w, numeric=False, values=column.cast("string")))
+            found.append(Read(w, numeric=False, values=column.cast("string")))
         elif kind.is_numeric():
             raise ProfileError(
                 f"column {w.column!r} holds numbers with fractions, which engines write in different ways: "
@@ -134,7 +137,7 @@ def _reads(
     return found
 
 
-def _sizes(table: ibis.Table, reads: Sequence[_Read]) -> dict[str, int]:
+def _sizes(table: ibis.Table, reads: Sequence[Read]) -> dict[str, int]:
     """Return how many rows there are, and of each numeric column how many values and finite values."""
     sizes = {"rows": table.count()}
     for i, read in enumerate(reads):
@@ -145,8 +148,8 @@ def _sizes(table: ibis.Table, reads: Sequence[_Read]) -> dict[str, int]:
 
 
 def _choose(
-    table: ibis.Table, reads: Sequence[_Read], sizes: Mapping[str, int], *, bins: int, categories: int
-) -> tuple[list[_Read], list[FeatureSpec]]:
+    table: ibis.Table, reads: Sequence[Read], sizes: Mapping[str, int], *, bins: int, categories: int
+) -> tuple[list[Read], list[FeatureSpec]]:
     chosen, specs = [], []
     for i, read in enumerate(reads):
         if not read.numeric:
@@ -154,13 +157,13 @@ def _choose(
         elif sizes[f"present{i}"] or read.wanted.name == "probability":
             specs.append(FeatureSpec(read.wanted, NumericBins(_edges(table, read, bins, sizes[f"finite{i}"]))))
         else:  # without any value, it takes whatever comes
-            read = _Read(read.wanted, numeric=False, values=read.values.cast("string"))
+            read = Read(read.wanted, numeric=False, values=read.values.cast("string"))
             specs.append(FeatureSpec(read.wanted, CategoricalBins(())))
         chosen.append(read)
     return chosen, specs
 
 
-def _commonest(table: ibis.Table, read: _Read, most: int) -> tuple[str, ...]:
+def _commonest(table: ibis.Table, read: Read, most: int) -> tuple[str, ...]:
     if not most:
         return ()
     texts = table.select(v=read.values)
@@ -170,7 +173,7 @@ def _commonest(table: ibis.Table, read: _Read, most: int) -> tuple[str, ...]:
     return tuple(text for _, text in pairs)
 
 
-def _edges(table: ibis.Table, read: _Read, bins: int, total: int) -> Floats:
+def _edges(table: ibis.Table, read: Read, bins: int, total: int) -> Floats:
     values = table.filter(read.finite).select(v=read.values)
     distinct = values.group_by("v").aggregate(n=lambda t: t.count())
     few = distinct.order_by(distinct.v).limit(bins + 1).execute()["v"].to_numpy(dtype=np.float64)
@@ -184,52 +187,15 @@ def _edges(table: ibis.Table, read: _Read, bins: int, total: int) -> Floats:
     return np.unique(found.execute().to_numpy(dtype=np.float64)[0])
 
 
-def _marks(read: _Read, spec: FeatureSpec, value: Any) -> dict[str, Any]:
-    """Return what to count for a feature: values up to each edge, or each category; and all that are there."""
-    if isinstance(spec.bins, NumericBins):
-        parts = [value <= _float(repr(edge)) for edge in spec.bins.edges.tolist()]
-    else:
-        parts = [value == ibis.literal(category) for category in spec.bins.categories]
-    return {f"m{i}": part for i, part in enumerate([*parts, value.notnull()])}
-
-
-def _bin_counts(spec: FeatureSpec, marks: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Turn what was counted (shape `(blocks, marks)`) into counts of bins, `missing` last."""
-    present = marks[:, -1]
-    if isinstance(spec.bins, NumericBins):
-        inner = np.diff(marks, axis=1, prepend=0)
-    else:
-        inner = np.column_stack([marks[:, :-1], present - marks[:, :-1].sum(axis=1)])
-    return np.column_stack([inner, rows - present])
-
-
-def _marked(table: ibis.Table, reads: Sequence[_Read], specs: Sequence[FeatureSpec]) -> dict[str, Any]:
-    """Return the aggregates of all features over a table that has their values as `v0`, `v1` and so on."""
-    return {
-        f"f{i}_{name}": mark.ifelse(1, 0).sum()
-        for i, (read, spec) in enumerate(zip(reads, specs, strict=True))
-        for name, mark in _marks(read, spec, table[f"v{i}"]).items()
-    }
-
-
-def _counts_of(found: Any, specs: Sequence[FeatureSpec]) -> NDArray[np.int64]:
-    rows = found["rows"].to_numpy(dtype=np.int64)
-    counts = []
-    for i, spec in enumerate(specs):
-        names = [name for name in found.columns if name.startswith(f"f{i}_")]
-        counts.append(_bin_counts(spec, found[names].fillna(0).to_numpy(dtype=np.int64), rows))
-    return np.column_stack(counts)
-
-
 def _totals(
-    table: ibis.Table, reads: Sequence[_Read], specs: Sequence[FeatureSpec], rows: int
+    table: ibis.Table, reads: Sequence[Read], specs: Sequence[FeatureSpec], rows: int
 ) -> tuple[NDArray[np.int64], list[Moments]]:
     plain = table.select(**{f"v{i}": read.values for i, read in enumerate(reads)})
-    aggregates = {"rows": plain.count(), **_marked(plain, reads, specs)}
+    aggregates = {"rows": plain.count(), **marked(plain, reads, specs)}
     for i, read in enumerate(reads):
         if read.numeric:
             v = plain[f"v{i}"]
-            finite = v.abs() <= _float(_LARGEST)
+            finite = v.abs() <= double(LARGEST)
             aggregates |= {
                 f"count{i}": finite.ifelse(1, 0).sum(),
                 f"min{i}": v.min(where=finite),
@@ -241,7 +207,7 @@ def _totals(
     if int(found["rows"][0]) != rows:
         raise ProfileError("the table changed while it was read")
     moments = [_moments(found, i) if read.numeric else Moments() for i, read in enumerate(reads)]
-    return _counts_of(found, specs)[0], moments
+    return counts_of(found, specs)[0], moments
 
 
 def _moments(found: Any, i: int) -> Moments:
@@ -255,7 +221,7 @@ def _moments(found: Any, i: int) -> Moments:
 
 def _blocks(
     table: ibis.Table,
-    reads: Sequence[_Read],
+    reads: Sequence[Read],
     specs: Sequence[FeatureSpec],
     rows: int,
     block: int,
@@ -271,5 +237,5 @@ def _blocks(
     # Whole numbers throughout: some engines divide as floats.
     cut = placed.mutate(first=placed.place - placed.place % block).drop("place")
     kept = cut.filter((cut["first"] < whole * block) & ((cut["first"] + block) % (block * every) == 0))
-    found = kept.group_by("first").aggregate(rows=kept.count(), **_marked(kept, reads, specs)).execute()
-    return _counts_of(found, specs)
+    found = kept.group_by("first").aggregate(rows=kept.count(), **marked(kept, reads, specs)).execute()
+    return counts_of(found, specs)

