@@ -16,9 +16,17 @@ _DATA = """
 SELECT random() * 1000 AS amount, ln(random() + 1e-9) AS distance, (random() * 100)::INT AS age,
   CASE WHEN random() < 0.05 THEN NULL ELSE random() END AS score, random() + random() AS speed,
   (random() * 1e6)::BIGINT AS number, ['visa', 'amex', 'mc', 'disc'][1 + (random() * 3.99)::INT] AS merchant,
-  'c' || (random() * 2000)::INT AS city, random() < 0.02 AS fraud, random() AS p
+  'c' || (random() * 2000)::INT AS city, random() < 0.02 AS fraud, random() AS p,
+  to_timestamp(1.76e9 + random() * 5e6)::TIMESTAMP AS at
 FROM range($rows)
 """
+
+_INPUTS = "amount,distance,age,score,speed,number,merchant,city"
+_WAYS = {
+    "": ["--features", _INPUTS],
+    "by the clock": ["--features", _INPUTS, "--timestamp", "at"],
+    "by hour of week": ["--features", _INPUTS, "--timestamp", "at", "--season", "hour-of-week"],
+}
 
 
 def main(rows: int = ROWS, *forms: str) -> None:
@@ -31,7 +39,8 @@ def main(rows: int = ROWS, *forms: str) -> None:
         generating.start()
         generating.join()
         for path in paths:
-            _measure(path)
+            for what, options in _WAYS.items():
+                _measure(path, what, options)
 
 
 def generate(rows: int, paths: list[Path]) -> None:
@@ -44,9 +53,9 @@ def generate(rows: int, paths: list[Path]) -> None:
             connection.execute(f"COPY (FROM '{paths[0]}') TO '{path}'")
 
 
-def _measure(path: Path) -> None:
-    options = ["--prediction", "fraud", "--probability", "p", "-o", str(path.with_suffix(".json"))]
-    command = [sys.executable, "-m", "sidecar", "reference", "build", str(path), *options]
+def _measure(path: Path, what: str, options: list[str]) -> None:
+    written = ["--prediction", "fraud", "--probability", "p", "-o", str(path.with_suffix(".json"))]
+    command = [sys.executable, "-m", "sidecar", "reference", "build", str(path), *written, *options]
     begun = time.monotonic()
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -54,7 +63,9 @@ def _measure(path: Path) -> None:
         raise SystemExit(f"{' '.join(command)} failed")
     seconds, cpu = time.monotonic() - begun, usage.ru_utime + usage.ru_stime
     size, peak = path.stat().st_size / 1e6, usage.ru_maxrss / 1024
-    print(f"  {path.suffix[1:]:<8} {size:7.0f} MB  {seconds:6.1f} s ({cpu:.1f} s of CPU)  peak {peak:.0f} MiB")
+    print(
+        f"  {path.suffix[1:]:<8} {what:<16} {size:7.0f} MB  {seconds:6.1f} s ({cpu:.1f} s of CPU)  peak {peak:.0f} MiB"
+    )
 
 
 if __name__ == "__main__":
