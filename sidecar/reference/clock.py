@@ -121,4 +121,4 @@ def unit(times: Floats) -> float:
 
 def largest(times: Floats) -> float:
     """Return how far the furthest time is from the beginning of Unix time, in the unit that they are written in."""
-    return float(np.nanmax(np.abs(times), initial=0.0))
+    return float(np.abs(times[np.isfinite(times)]).max(initial=0.0))

@@ -21,6 +21,7 @@ from sidecar.reference.counting import Counting
 from sidecar.reference.effects import LEAST_BLOCKS
 from sidecar.reference.profile import season_counts
 from sidecar.reference.seasonal import Seasonal
+from sidecar.reference.stretches import Stretches, most_blocks
 from sidecar.season import Season
 
 WEEK = Season(cycle="hour-of-week")
@@ -145,6 +146,27 @@ def test_batches_and_the_order_of_rows_do_not_matter(cuts: list[int], seed: int)
     a, b = (c.profile(model="", model_version="", source="", created=None) for c in (one, other))
     assert (a.fingerprint, a.season_rows, effects(a)) == (b.fingerprint, b.season_rows, effects(b))
     assert one.span_seconds == other.span_seconds
+
+
+def test_stretches_that_are_kept_are_of_every_hour_of_the_day() -> None:
+    numbers = np.arange(500_000, 500_000 + 24 * 365)
+    stretches = Stretches(np.array([0]), 40_000)
+    assert stretches.thin(numbers)
+    kept = stretches.kept(numbers)
+    assert 100 < len(kept) <= most_blocks(40_000) == 200
+    of_hours = np.bincount(np.array(kept) % 24, minlength=24)
+    assert of_hours.min() >= 0.5 * of_hours.mean()
+
+
+def test_an_infinite_time_is_none(tmp_path: Path) -> None:
+    times = MONDAY * 1000 + 3_600_000.0 * np.arange(48)
+    pd.DataFrame({"at": [*times, np.inf, np.nan], "x": range(50)}).to_parquet(tmp_path / "x.parquet")
+    told: list[str] = []
+    profile = files.build([tmp_path / "x.parquet"], timestamp="at", season=DAY, notice=told.append)
+    assert profile.season_rows == (2,) * 24
+    assert told[0] == "2 of 50 rows have no time: they are in the whole and in no hour"
+    counted = files.count([tmp_path / "x.parquet"], profile, timestamp="at", season=DAY)
+    assert counted.season_rows == profile.season_rows
 
 
 @pytest.fixture(scope="module")
