@@ -106,9 +106,9 @@ class Comparison:
             return
         columns = (*batch.numeric, *batch.categorical)
         indices = np.empty((len(self.bins), batch.rows), dtype=np.intp)
-        for i, (bins, start, column) in enumerate(zip(self.bins, self.starts, columns, strict=True)):
+        for i, (bins, column) in enumerate(zip(self.bins, columns, strict=True)):
             indices[i] = bins.index(column)
-            indices[i] += start
+        indices += self.starts[:, None]
         self._windows.add(indices.ravel(), now=now)
         self.out_of_range += ((batch.numeric < self._low) | (batch.numeric > self._high)).sum(axis=1)
         if self.seasonal is not None:

@@ -325,7 +325,8 @@ class Decoder:
 
 def _complete(events: Sequence[Event]) -> bool:
     """Tell whether every event that is no error has features."""
-    if None not in [event.features for event in events]:
+    features = [event.features for event in events]
+    if all(features):
         return True
     return all(event.features is not None or event.error for event in events)
 

@@ -30,7 +30,7 @@ _VALUES: Floats = np.minimum(FLOOR * 2 * _GAMMA ** np.arange(SIZE) / (_GAMMA + 1
 
 def index(seconds: Floats) -> Indices:
     """Return the bucket of each latency, in seconds; none may be NaN."""
-    clipped = np.clip(seconds, FLOOR, CEILING)
+    clipped = np.minimum(np.maximum(seconds, FLOOR), CEILING)
     return np.ceil(np.log(clipped / FLOOR) / _LOG_GAMMA - 1e-9).astype(np.intp)
 
 
