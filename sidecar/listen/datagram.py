@@ -22,6 +22,7 @@ DATAGRAM_BYTES = 256 * 1024
 WAIT_SECONDS = 0.002
 """How long single events wait for others at the most, to be decoded together with them."""
 
+_NEWLINE = ord("\n")
 _DRAINED_AT_ONCE = 256
 _DRAINED_BYTES = 1024 * 1024
 _WHOLE_JSON = re.compile(rb'\s*(?:\[|\{\s*"columns"|\{\s*"model"\s*:\s*"[^"\\]*"\s*,\s*"columns")')
@@ -43,8 +44,6 @@ class DatagramListener:
         self._path = path
         self._socket = unix.bind(path, socket.SOCK_DGRAM, group=group)
         self._inode = path.lstat().st_ino
-        self._buffer = bytearray(DATAGRAM_BYTES + 1)
-        self._view = memoryview(self._buffer)
         self._texts: list[bytes] = []
         self._counting: asyncio.TimerHandle | None = None
         self._refusals = RefusalLog(TRANSPORT, clock)
@@ -72,21 +71,20 @@ class DatagramListener:
 
     def _drain(self) -> int:
         """Take the datagrams that wait, up to a bound that leaves room for others, and return their number."""
-        receive, buffer, view, texts = self._socket.recv_into, self._buffer, self._view, self._texts
+        receive, texts = self._socket.recv, self._texts
         room = _DRAINED_BYTES
         taken = 0
         while taken < _DRAINED_AT_ONCE and room > 0:
             try:
-                size = receive(buffer)
+                datagram = receive(DATAGRAM_BYTES + 1)
             except BlockingIOError:
                 break
             taken += 1
+            size = len(datagram)
             room -= size
             if size > DATAGRAM_BYTES:
                 self._refuse("too_large", f"the datagram is longer than {DATAGRAM_BYTES} bytes")
-                continue
-            datagram = bytes(view[:size])
-            if datagram.startswith(b'{"features"') and datagram.find(b"\n", 0, -1) < 0:
+            elif datagram.startswith(b'{"features"') and _NEWLINE not in datagram:
                 texts.append(datagram)  # first, because most are of this kind
             else:
                 self._take(datagram)
