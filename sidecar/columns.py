@@ -43,16 +43,17 @@ def batch_of_events(events: Sequence[Event]) -> Batch:
     if not all(features):
         carrying = [event for event in events if event.features is not None]
         features = [event.features for event in carrying]
-    names, width = _input_names(schema), sum(key.role == "input" for key in schema.numeric)
-    rows, others = list(map(astuple, features)), list[tuple[Any, ...]]()
-    if rows and width < len(rows[0]):
-        others = list(zip(*[row[width:] for row in rows], strict=True))
-        rows = [row[:width] for row in rows]
-    inputs = dict(zip(names[width:], others, strict=False))
-    numeric = numbers.columns(rows, width)
-    if width < len(schema.numeric):
-        outputs = [_event_column(key, inputs, carrying) for key in schema.numeric[width:]]
-        numeric = np.concatenate((numeric, _matrix(outputs, len(rows))))
+    rows, names = list(map(astuple, features)), _input_names(schema)
+    width = sum(key.role == "input" for key in schema.numeric)
+    only_numbers = width == len(names) + len(schema.ignored)
+    columns = [] if only_numbers else list(zip(*rows, strict=True))
+    inputs: dict[str, Any] = dict(zip(names, columns, strict=False))
+    if only_numbers:
+        numeric = numbers.columns(rows, width)
+        if outputs := [_event_column(key, inputs, carrying) for key in schema.numeric[width:]]:
+            numeric = np.concatenate((numeric, _matrix(outputs, len(rows))))
+    else:
+        numeric = _matrix([_event_column(key, inputs, carrying) for key in schema.numeric], len(rows))
     return Batch(
         schema=schema,
         events=len(events),
@@ -61,7 +62,7 @@ def batch_of_events(events: Sequence[Event]) -> Batch:
         rows=len(rows),
         numeric=numeric,
         categorical=[_event_column(key, inputs, carrying) or () for key in schema.categorical],
-        unknown=sum(value is not ABSENT for value in chain.from_iterable(others[len(names) - width :])),
+        unknown=sum(value is not ABSENT for value in chain.from_iterable(columns[len(names) :])),
         identified=_identified_events(events) if schema.ids else Identified(),
     )
 
