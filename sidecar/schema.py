@@ -3,6 +3,7 @@
 Field names come from users, so the generated structs have names of their own and rename them on the wire.
 """
 
+import math
 import sys
 from typing import Annotated, Any
 
@@ -25,7 +26,8 @@ _Finite = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 def event_type(schema: Schema, *, string_length: int) -> Any:
     """Return the type of one event; the schema is its class attribute `schema`."""
     category = Annotated[str, Meta(max_length=string_length)] | bool | int | float | None
-    features = _features(schema, number=float | None, category=category)
+    # NaN is missing, as null is, and is packed as a number.
+    features = _features(schema, number=float | None, category=category, absent=(math.nan, None))
     fields: list[tuple[str, Any, Any] | tuple[str, Any]] = [
         ("features", features | None, None),  # an error may come without; of others the decoder sees to it
         ("prediction", _prediction(schema, number=float | None, category=category, undecided=None), None),
@@ -55,7 +57,7 @@ def columns_type(schema: Schema, *, string_length: int, buffers: bool) -> Any:
     columns = msgspec.defstruct(
         "Columns",
         [
-            ("features", _features(schema, number=number, category=category, default=msgspec.UNSET)),
+            ("features", _features(schema, number=number, category=category, absent=(msgspec.UNSET, msgspec.UNSET))),
             ("prediction", _prediction(schema, number=number, category=category, undecided=list[None]) | None, None),
             ("probability", probability | None, None),
             ("latency_ms", milliseconds | None, None),
@@ -82,11 +84,12 @@ def identifier(string_length: int) -> Any:
     )
 
 
-def _features(schema: Schema, *, number: Any, category: Any, default: Any = None) -> Any:
-    kinds = [(number, schema.numeric), (category, schema.categorical)]
-    if default is msgspec.UNSET:
-        kinds = [(kind | msgspec.UnsetType, keys) for kind, keys in kinds]
-    named = [(key.name, kind, default) for kind, keys in kinds for key in keys if key.role == "input"]
+def _features(schema: Schema, *, number: Any, category: Any, absent: tuple[Any, Any]) -> Any:
+    """Return the type of the features; `absent` are the values of a number and of a category that are not there."""
+    kinds = [(number, schema.numeric, absent[0]), (category, schema.categorical, absent[1])]
+    if msgspec.UNSET in absent:
+        kinds = [(kind | msgspec.UnsetType, keys, value) for kind, keys, value in kinds]
+    named = [(key.name, kind, value) for kind, keys, value in kinds for key in keys if key.role == "input"]
     named += [(name, msgspec.Raw, ABSENT) for name in schema.ignored]
     return msgspec.defstruct(
         "Features",
