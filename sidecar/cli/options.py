@@ -1,10 +1,13 @@
 """Options that several commands have."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from sidecar import log
 from sidecar.configfile import Duration
-from sidecar.connections import Bounds
+
+if TYPE_CHECKING:
+    from sidecar.connections import Bounds
 
 
 def add_log_options(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +58,10 @@ def auto_reload_seconds(args: argparse.Namespace) -> float | None:
     return None if args.auto_reload is None else float(args.auto_reload.seconds)
 
 
-def bounds(args: argparse.Namespace) -> Bounds:
+def bounds(args: argparse.Namespace) -> "Bounds":
     """Return the bounds that the options set."""
+    from sidecar.connections import Bounds  # here, because aiohttp is not to come with options: see `cli.serve`
+
     return Bounds(connections=args.max_connections, read_timeout_seconds=args.read_timeout.seconds)
 
 
