@@ -7,7 +7,7 @@ that names style and script by their hashes, so that nothing which traffic could
 import hashlib
 from base64 import b64encode
 from html import escape
-from importlib.resources import files
+from pathlib import Path
 
 from sidecar import __version__
 
@@ -54,7 +54,8 @@ class Page:
 
 
 def _text(name: str) -> str:
-    return files(__name__).joinpath(name).read_text(encoding="utf-8")
+    # Not importlib.resources, which brings zipfile along for packages that are in archives.
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

@@ -68,6 +68,6 @@ class Clock:
 
 def _read_boot_id() -> str:
     try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
+        return _BOOT_ID.read_text(encoding="utf-8").strip()
     except OSError:
         return ""  # not Linux: every start is taken for another boot
