@@ -18,7 +18,6 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from sidecar import __version__
-from sidecar.api import ingest_description, web_description
 from sidecar.collector import Collector, LoadState, StorageState
 from sidecar.configfile import ConfigError
 from sidecar.connections import Bounds, Connections, ProtocolFactory, allow_open_files, bounded_runner
@@ -200,8 +199,7 @@ class Application:
     def _web_application(self, *middlewares: Middleware) -> web.Application:
         application = web.Application(middlewares=middlewares)
         application.router.add_routes(self._web.routes())
-        description = web_description(telemetry_path=self._options.telemetry_path, open_paths=PROBES)
-        application.router.add_routes(description_routes(description))
+        application.router.add_routes(description_routes(self._describe_web))
         return application
 
     async def _ingest_runner(
@@ -228,10 +226,20 @@ class Application:
             ]
         )
         application.router.add_routes(lifecycle_routes(self.reload if self._options.enable_lifecycle else None))
-        application.router.add_routes(
-            description_routes(ingest_description(telemetry_path=self._options.telemetry_path))
-        )
+        application.router.add_routes(description_routes(self._describe_ingest))
         return application
+
+    # Few ask for a description, so that it is not kept; making one takes a millisecond or two.
+
+    def _describe_web(self) -> bytes:
+        from sidecar.api import web_description
+
+        return web_description(telemetry_path=self._options.telemetry_path, open_paths=PROBES)
+
+    def _describe_ingest(self) -> bytes:
+        from sidecar.api import ingest_description
+
+        return ingest_description(telemetry_path=self._options.telemetry_path)
 
     async def _look_regularly(self) -> None:
         """Count what waits, by the time of day that it is now."""

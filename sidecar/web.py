@@ -184,11 +184,11 @@ class Web:
         return response
 
 
-def description_routes(description: bytes) -> list[web.RouteDef]:
+def description_routes(describe: Callable[[], bytes]) -> list[web.RouteDef]:
     """Return `GET /openapi.json`, which answers with the description of the listener."""
 
     async def get_description(request: web.Request) -> web.Response:
-        return web.Response(body=description, headers={"Content-Type": "application/json"})
+        return web.Response(body=describe(), headers={"Content-Type": "application/json"})
 
     return [web.get(DESCRIPTION, get_description)]
 
