@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -29,6 +32,20 @@ from tests.plugins.serving import (
     value,
     wait_until,
 )
+
+
+def test_numpy_starts_no_thread_of_its_own(tmp_path: Path) -> None:
+    program = """
+import sys
+from threadpoolctl import threadpool_info
+from sidecar.cli import main
+assert main(["serve", f"--config.file={sys.argv[1]}"]) == 1
+print([pool["num_threads"] for pool in threadpool_info()])
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "none.yml")]
+    unset = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    finished = subprocess.run(command, env=unset, capture_output=True, text=True, check=False)
+    assert finished.stdout == "[1]\n", finished.stderr
 
 
 def test_learns_from_the_first_events_without_any_file(start: Start) -> None:

@@ -114,6 +114,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
+    # Before numpy is there, which would have a thread for every core of the node, to multiply matrices that nobody has.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _without_certificates():
         from sidecar import app
 
