@@ -14,12 +14,15 @@
 `bench.calibration` and `bench.rule_cost` are commands of their own.
 """
 
+import compileall
 import signal
 import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
+import sidecar
 from bench import figures
 
 ALL = ("ingest", "scrape", "drift", "memory", "start", "growth", "client", "callers", "peers")
@@ -41,6 +44,8 @@ def main(arguments: list[str]) -> int:
         print(f"no benchmark {unknown[0]!r}; there is: {', '.join(sorted(known))}, soak", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended, and figures are kept
+    # As installers do. Where Python is told to write no bytecode, each start would compile its sources.
+    compileall.compile_dir(Path(sidecar.__file__).parent, quiet=1)
     print(figures.machine())
     found = figures.load()
     for name in names:

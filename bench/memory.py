@@ -1,5 +1,7 @@
 """Memory: resident size at rest, after ten million events of 200 features, and with 5,000 features."""
 
+import time
+
 from bench.figures import Figures
 from bench.measure import resident_mebibytes
 from bench.work import bodies, connect, posting, running_sidecar, samples, total
@@ -24,6 +26,7 @@ def main(figures: Figures) -> None:
     body = bodies(FEATURES, events=BODY_EVENTS)[4]
     with running_sidecar(FEATURES) as process:
         pid = process.process.pid
+        time.sleep(1)  # it gives back what its start has freed just after it listens
         _tell(figures, "idle", f"{FEATURES} features, at rest", pid)
         connection = connect(process.url)
         post, sent = posting(connection, body), 0
