@@ -6,6 +6,8 @@ from bench.work import bodies, connect, monitor, posting, running_sidecar, sampl
 from sidecar.collector import Collector, LoadState
 
 FEATURES = (5, 50, 500, 5000)
+EVENTS = 500
+"""Events of a body: as many for few features as for many, since a column costs something whatever its length."""
 VALUES = 100_000
 LENGTHS = {"5m": ("5m",), "1d": ("1d",), "30d": ("30d",)}
 PANES, PANE_SECONDS = 2000, 24 * 60.0
@@ -29,7 +31,7 @@ def main(figures: Figures) -> None:
 
 
 def _by_features(figures: Figures, features: int) -> None:
-    body = bodies(features, events=max(100, min(500, VALUES // features)))[4]
+    body = bodies(features, events=EVENTS)[4]
     watched = monitor(features)
     watched.submit(body.content, body.form, transport="bench", now=1.0)
     comparison = watched.models["bench"].comparison
@@ -52,7 +54,7 @@ def _by_features(figures: Figures, features: int) -> None:
 
 
 def _one(figures: Figures, name: str, text: str, windows: tuple[str, ...], *, now: float, panes: int = 0) -> None:
-    watched, body = monitor(STEADY, windows=windows), bodies(STEADY, events=500)[4]
+    watched, body = monitor(STEADY, windows=windows), bodies(STEADY, events=EVENTS)[4]
     small = bodies(STEADY, events=1)[4]
     for _ in range(panes):  # an event in each pane, so that every pane of every ring has been used and used again
         now += PANE_SECONDS

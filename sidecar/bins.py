@@ -21,6 +21,12 @@ Category = str | bool | int | float | None
 
 _UNLISTED = -1
 
+_BLOCK_VALUES = 16_384
+"""Values whose bins are found together, so that they stay in the cache of a core: 128 KiB."""
+
+_MOST_COMPARED = 60
+"""Edges with which values are compared at most; among more, a search is faster whatever the number of values."""
+
 
 def category_text(value: str | bool | int | float) -> str:
     """Return the category that a value stands for: `true` and `false`, a number's shortest text, or the text itself.
@@ -69,7 +75,7 @@ class NumericBins:
     def __init__(self, edges: Sequence[float] | Floats) -> None:
         self.edges: Floats = np.asarray(edges, dtype=np.float64)
         # NaN sorts behind the +Inf put last, so that `missing` costs no extra step.
-        self._upper = np.append(self.edges, np.inf)
+        self.upper = np.append(self.edges, np.inf)
 
     @property
     def size(self) -> int:
@@ -78,7 +84,7 @@ class NumericBins:
 
     def index(self, values: Floats) -> Indices:
         """Return the bin of each value; NaN is missing."""
-        return self._upper.searchsorted(values, side="left")
+        return self.upper.searchsorted(values, side="left")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -92,6 +98,51 @@ class NumericBins:
         pairs = [f"({low}, {high}]" for low, high in pairwise(marks)]
         pairs[-1] = pairs[-1][:-1] + ")"
         return (*pairs, "missing")
+
+
+class NumericBlocks:
+    """The bins of many numeric features at once.
+
+    A search takes a branch a step, and a processor guesses half of them wrong. Where edges are few, every value is
+    compared with every upper edge of its feature instead, which takes a third of the time.
+    """
+
+    def __init__(self, features: Sequence[NumericBins]) -> None:
+        self._features = tuple(features)
+        self._edges = np.array([feature.size - 1 for feature in features], dtype=np.intp)
+        most = min(int(self._edges.max(initial=0)), _MOST_COMPARED)
+        # NaN stands where a feature has no further edge: no value is below it, and a missing value is below none.
+        self._upper = np.full((most, len(self._features), 1), np.nan)
+        for i, feature in enumerate(self._features):
+            edges = feature.upper[:most]
+            self._upper[: len(edges), i, 0] = edges
+
+    def index(self, values: Floats) -> Iterator[tuple[slice, Indices]]:
+        """Find the bin of each value, given a row for each feature; yields some features with their rows at a time."""
+        step = max(1, _BLOCK_VALUES // max(1, values.shape[1]))
+        for first in range(0, len(values), step):
+            features = slice(first, min(first + step, len(values)))
+            edges = int(self._edges[features].max())
+            compared = edges <= _MOST_COMPARED and _comparing_is_faster(values[features].shape, edges)
+            yield features, (self._compared if compared else self._searched)(features, values[features])
+
+    def _compared(self, features: slice, values: Floats) -> Indices:
+        edges = self._edges[features]
+        at_or_below = values <= self._upper[: int(edges.max()), features]
+        bins: Indices = edges[:, None] - at_or_below.view(np.uint8).sum(axis=0, dtype=np.uint8)
+        return bins
+
+    def _searched(self, features: slice, values: Floats) -> Indices:
+        bins = np.empty(values.shape, dtype=np.intp)
+        for row, feature, column in zip(bins, self._features[features], values, strict=True):
+            row[:] = feature.index(column)
+        return bins
+
+
+def _comparing_is_faster(shape: tuple[int, ...], edges: int) -> bool:
+    """Weigh all comparisons against a call for every feature and a search for every value; the unit is a search."""
+    features, rows = shape
+    return 150 + 0.02 * edges * features * rows < features * (75 + rows)
 
 
 class CategoricalBins:

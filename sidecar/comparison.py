@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sidecar import drift
 from sidecar.arrays import StateError, buffer, from_buffer
-from sidecar.bins import Floats
+from sidecar.bins import CategoricalBins, Floats, Indices, NumericBins, NumericBlocks
 from sidecar.config import DriftConfig
 from sidecar.configfile import Duration
 from sidecar.event import Batch, Key, Schema
@@ -70,6 +70,8 @@ class Comparison:
             categorical=tuple(Key(f.role, f.name) for f in self.features if isinstance(f, CategoricalProfile)),
         )
         self.bins = [feature.bins() for feature in self.features]
+        self._numeric = NumericBlocks([bins for bins in self.bins if isinstance(bins, NumericBins)])
+        self._categorical = [bins for bins in self.bins if isinstance(bins, CategoricalBins)]
         sizes = [bins.size for bins in self.bins]
         self.starts = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.intp)
         self.reference_counts = np.concatenate([feature.bin_counts() for feature in self.features]).astype(np.int64)
@@ -104,17 +106,22 @@ class Comparison:
         """Count the rows of a batch, whose columns are those of `schema`; `wall` is the time of day of `now`."""
         if not batch.rows:
             return
-        columns = (*batch.numeric, *batch.categorical)
-        indices = np.empty((len(self.bins), batch.rows), dtype=np.intp)
-        for i, (bins, column) in enumerate(zip(self.bins, columns, strict=True)):
-            indices[i] = bins.index(column)
-        indices += self.starts[:, None]
-        self._windows.add(indices.ravel(), now=now)
-        self.out_of_range += ((batch.numeric < self._low) | (batch.numeric > self._high)).sum(axis=1)
+        for features, indices in self._numeric.index(batch.numeric):
+            self._count(features, indices, now=now)
+            values, low, high = batch.numeric[features], self._low[features], self._high[features]
+            self.out_of_range[features] += ((values < low) | (values > high)).sum(axis=1)
+        for i, (bins, column) in enumerate(zip(self._categorical, batch.categorical, strict=True), len(batch.numeric)):
+            self._count(slice(i, i + 1), bins.index(column)[None, :], now=now)
         if self.seasonal is not None:
             slot = self.seasonal.season.slot(wall)
             self._windows.add_counts(self.reference_counts.size + slot, np.array([batch.rows]), now=now)
             self.expected_observations += batch.rows * self.seasonal.shares[slot]
+
+    def _count(self, features: slice, indices: Indices, *, now: float) -> None:
+        """Count the bins of some features that follow each other, a row of `indices` for each."""
+        starts = self.starts[features]
+        counts = np.bincount((indices + (starts - starts[0])[:, None]).ravel())
+        self._windows.add_counts(int(starts[0]), counts, now=now)
 
     def state(self) -> ComparisonState:
         """Return a copy of everything that `restore` wants."""

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar.bins import CategoricalBins, Category, Coded, NumericBins, category_text, quantile_edges, top_categories
+from sidecar import bins as bins_module
+from sidecar.bins import (
+    CategoricalBins,
+    Category,
+    Coded,
+    NumericBins,
+    NumericBlocks,
+    category_text,
+    quantile_edges,
+    top_categories,
+)
 
 LARGEST = float(np.finfo(np.float64).max)
 SMALLEST = 5e-324
@@ -41,6 +51,35 @@ def test_edges_belong_to_the_bin_below_and_infinities_to_the_outer_bins(edges: l
     bins = NumericBins(edges)
     assert bins.index(_array(edges)).tolist() == list(range(len(edges)))
     assert bins.index(_array([-math.inf, math.inf, math.nan])).tolist() == [0, len(edges), len(edges) + 1]
+
+
+@pytest.mark.parametrize("compared", [True, False])
+@given(data=st.data())
+def test_many_features_have_the_bins_of_each_alone(data: st.DataObject, *, compared: bool) -> None:
+    features = [NumericBins(edges) for edges in data.draw(st.lists(rising, max_size=5))]
+    edges = [edge for feature in features for edge in feature.edges.tolist()]
+    value = st.floats() | awkward | (st.sampled_from(edges) if edges else st.nothing())
+    rows = data.draw(st.integers(min_value=0, max_value=7))
+    values = _array(data.draw(st.lists(value, min_size=len(features) * rows, max_size=len(features) * rows)))
+    values = values.reshape(len(features), rows)
+    found = np.full(values.shape, -1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bins_module, "_comparing_is_faster", lambda shape, edges: compared)
+        patched.setattr(bins_module, "_BLOCK_VALUES", data.draw(st.integers(min_value=1, max_value=20)))
+        for at, indices in NumericBlocks(features).index(values):
+            found[at] = indices
+    assert found.tolist() == [feature.index(row).tolist() for feature, row in zip(features, values, strict=True)]
+
+
+@pytest.mark.parametrize("edges", [1, 20, 60, 61, 300])
+def test_many_features_of_any_number_of_bins_have_the_bins_of_each_alone(edges: int) -> None:
+    features = [NumericBins(np.arange(float(size))) for size in (edges - 1, 1, 0)]
+    values = np.random.default_rng(1).normal(edges / 2, edges, size=(3, 5000))
+    values[:, ::7] = np.nan
+    values[:, ::11] = edges / 2
+    for at, indices in NumericBlocks(features).index(values):
+        for row, feature, column in zip(indices, features[at], values[at], strict=True):
+            assert (row == feature.index(column)).all()
 
 
 @given(rising)
