@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Literal, get_args
-from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -117,6 +116,8 @@ def zone(name: str) -> tzinfo:
     """Return a time zone of the IANA database by its name; raises SeasonError."""
     if name == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo  # here, because few references are by season
+
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:  # KeyError: not found; others: not a name, or not a zone's file
