@@ -42,6 +42,11 @@ log = Log("sidecar")
 FLUSH_SECONDS = 0.5
 SHUTDOWN_SECONDS = 5.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of malloc.h
+_MAPPED_BYTES, _KEPT_BYTES = 4 * 2**20, 6 * 2**20
+"""Size from which memory goes back at once, and how much of the rest may wait to be used again.
+
+To take it anew for every body of a megabyte or two would double what such bodies cost.
+"""
 _THREADS = 2
 """For compression and passwords. The C library gives each thread memory of its own, and does not take it back."""
 
@@ -293,7 +298,7 @@ def _shown(host: str, port: int) -> str:
 
 def _give_memory_back() -> None:
     """Have the C library return freed memory sooner and share one arena among threads."""
-    for option, value in ((_M_MMAP_THRESHOLD, 2**20), (_M_TRIM_THRESHOLD, 2**20), (_M_ARENA_MAX, 1)):
+    for option, value in ((_M_MMAP_THRESHOLD, _MAPPED_BYTES), (_M_TRIM_THRESHOLD, _KEPT_BYTES), (_M_ARENA_MAX, 1)):
         _c_library("mallopt", option, value)
 
 
