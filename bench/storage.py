@@ -10,7 +10,9 @@ from bench.work import Body, bodies, profile
 from sidecar.collector import StorageState
 from sidecar.config import Config, ModelConfig
 from sidecar.monitor import Monitor
-from sidecar.storage import Clock, Pace, Store, checkpoint
+from sidecar.storage import checkpoint
+from sidecar.storage.clock import Clock
+from sidecar.storage.store import Pace, Store
 
 FEATURES = (5, 200)
 CONFIG = Config(models=(ModelConfig(name="bench", reference="-"),))

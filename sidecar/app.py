@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 from aiohttp import web
@@ -32,10 +33,13 @@ from sidecar.load import files, load_all
 from sidecar.log import Log
 from sidecar.monitor import Monitor
 from sidecar.notify import notify
-from sidecar.storage import Clock, Pace, Store
+from sidecar.storage.clock import Clock
 from sidecar.watch import Watch
 from sidecar.web import PATHS, PROBES, Web, description_routes, lifecycle_routes
 from sidecar.webconfig import WebConfig
+
+if TYPE_CHECKING:
+    from sidecar.storage.store import Pace, Store
 
 log = Log("sidecar")
 
@@ -68,7 +72,7 @@ class Options:
     unix_group: str | None = None
     web_config_file: Path | None = None
     storage_path: Path | None = None
-    storage_pace: Pace = field(default_factory=Pace)
+    storage_pace: "Pace | None" = None
 
 
 class Application:
@@ -92,7 +96,7 @@ class Application:
             self._monitor = Monitor(config, profiles, now=self._clock(), start=self._clock.time_of_day())
         else:
             storage = StorageState()
-            self._store = Store(options.storage_path, self._clock, storage, options.storage_pace)
+            self._store = _store(options.storage_path, self._clock, storage, options.storage_pace)
             self._monitor = self._store.begin(config, profiles)
         self._load = LoadState(last_success_timestamp_seconds=time.time())
         self._refused_connections: dict[str, int] = {}
@@ -294,6 +298,12 @@ def _naming(address: Address) -> Iterator[None]:
 
 def _shown(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _store(path: Path, clock: Clock, state: StorageState, pace: "Pace | None") -> "Store":
+    from sidecar.storage.store import Pace, Store  # here, to spare those without it its memory
+
+    return Store(path, clock, state, pace or Pace())
 
 
 def _give_memory_back() -> None:

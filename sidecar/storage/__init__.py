@@ -7,9 +7,3 @@
 5. `recovery`    checkpoint and journal to the monitor that wrote them
 6. `store`       when to write what, and what to do while nothing can be written
 """
-
-from sidecar.storage.clock import Clock
-from sidecar.storage.directory import StorageError
-from sidecar.storage.store import Pace, Store
-
-__all__ = ["Clock", "Pace", "StorageError", "Store"]

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from sidecar import app, log
 from sidecar.cli.serve import add_arguments, options
-from sidecar.storage import Pace
+from sidecar.storage.store import Pace
 
 QUICK = Pace(segment_bytes=2000, checkpoint_sizes=0, retry_seconds=0.1)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.storage import Pace
+from sidecar.storage.store import Pace
 from tests.plugins.serving import TIMEOUT_SECONDS, Samples, fraud_config, samples, value
 from tests.reliability.load import Sender, body, senders
 from tests.reliability.quick import QUICK, serve

@@ -18,7 +18,8 @@ from sidecar.event import Form
 from sidecar.monitor import Monitor
 from sidecar.reference import Profile, build
 from sidecar.season import Season
-from sidecar.storage import Clock, Pace, Store
+from sidecar.storage.clock import Clock
+from sidecar.storage.store import Pace, Store
 from tests.seasons import by_season
 
 RNG = np.random.default_rng(5)

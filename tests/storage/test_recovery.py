@@ -22,9 +22,8 @@ from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Lea
 from sidecar.configfile import Duration
 from sidecar.event import Form, Unreadable
 from sidecar.reference import build
-from sidecar.storage import StorageError
 from sidecar.storage.checkpoint import CheckpointError, decode
-from sidecar.storage.directory import KEPT_ASIDE
+from sidecar.storage.directory import KEPT_ASIDE, StorageError
 from sidecar.storage.journal import FORMS
 from tests.plugins.memory import IN_MEMORY
 from tests.storage.support import CONFIG, FRAUD, LEARNING, PROFILE, PROFILES, RNG, WINDOWS, Kept, Time

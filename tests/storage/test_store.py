@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.storage import Pace
-from sidecar.storage.store import SILENCE_SECONDS
+from sidecar.storage.store import SILENCE_SECONDS, Pace
 from tests.storage.support import Kept, Time
 
 EVENT = json.dumps({"model": "fraud", "features": {"amount": 1.0}}).encode()
