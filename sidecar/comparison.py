@@ -158,7 +158,7 @@ class Comparison:
         factor, steps, min_samples = self.significance_factor, self._steps, self._min_samples
         yield
         counts = both[:, :bins]
-        shares, rows = self._expected(both[:, bins:])
+        shares, rows = yield from self._expecting(both[:, bins:])
         yield
         live = drift.live_shares(counts, shares, starts)
         missing, samples = counts[:, self._missing], drift.per_feature(counts, starts)
@@ -188,7 +188,7 @@ class Comparison:
             reference=shares,
         )
 
-    def _expected(self, events: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    def _expecting(self, events: NDArray[np.int64]) -> Steps[tuple[Floats, Floats]]:
         """Return the shares to compare each window with, `(windows, bins)`, and the rows behind them, `(windows, 1)`.
 
         `events` are those of each slot, shape `(windows, slots)`.
@@ -197,7 +197,8 @@ class Comparison:
         if self.seasonal is None:
             rows = np.full((windows, 1), float(self.profile.rows))
             return np.broadcast_to(self.reference_shares, (windows, self.reference_shares.size)), rows
-        return self.seasonal.expected(events), self.seasonal.effective_rows(events)[:, None]
+        shares = yield from self.seasonal.expecting(events)
+        return shares, self.seasonal.effective_rows(events)[:, None]
 
 
 def _bound(feature: object, name: str, default: float) -> float:

@@ -10,6 +10,9 @@ from sidecar import drift
 from sidecar.bins import Floats, Indices
 from sidecar.reference.profile import FeatureProfile, Profile, season_counts
 from sidecar.season import Season
+from sidecar.slices import Steps, at_once
+
+_BINS_AT_ONCE = 2000
 
 
 class Seasonal:
@@ -40,14 +43,25 @@ class Seasonal:
         return cls(profile.season, np.array(profile.season_rows), counts, whole, starts)
 
     def expected(self, events: NDArray[Any]) -> Floats:
+        """Return what `expecting` does, at once."""
+        return at_once(self.expecting(events))
+
+    def expecting(self, events: NDArray[Any]) -> Steps[Floats]:
         """Return the shares expected of n_s events in each slot, `sum n_s r_s / N`; the whole's where there are none.
 
-        `events` has the shape `(..., slots)`, the result `(..., bins)`.
+        `events` has the shape `(..., slots)`, the result `(..., bins)`. In steps, and not by matrix multiplication:
+        that waits for other threads, for milliseconds where the processors are busy.
         """
-        total = events.sum(axis=-1, keepdims=True)
-        used = np.flatnonzero(events.reshape(-1, events.shape[-1]).any(axis=0))
-        weights = events[..., used] / np.maximum(total, 1)
-        return np.where(total > 0, weights @ self.shares[used], self._whole)
+        bins = self._whole.size
+        found = np.tile(self._whole, (*events.shape[:-1], 1))
+        for mixture, of_slots in zip(found.reshape(-1, bins), events.reshape(-1, events.shape[-1]), strict=True):
+            used = np.flatnonzero(of_slots)
+            weights = of_slots[used] / of_slots.sum()
+            for first in range(0, bins if used.size else 0, _BINS_AT_ONCE):
+                some = slice(first, first + _BINS_AT_ONCE)
+                mixture[some] = np.einsum("s,sb->b", weights, self.shares[used, some])
+                yield
+        return found
 
     def effective_rows(self, events: NDArray[Any]) -> Floats:
         """Return as how many independent rows those expected shares vary, `1 / sum (n_s / N)^2 / M_s`.

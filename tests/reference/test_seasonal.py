@@ -72,6 +72,28 @@ def test_without_events_the_whole_is_expected() -> None:
     assert np.isfinite(seasonal.effective_rows(none)).all()
 
 
+def test_windows_without_events_lie_beside_others() -> None:
+    seasonal = _seasonal()
+    events = np.array([_events(night=1, noon=4), _events(), _events(never=2**40)])
+    with np.errstate(all="raise"):
+        expected, rows = seasonal.expected(events), seasonal.effective_rows(events)
+    for i, each in enumerate(events):
+        assert expected[i].tolist() == seasonal.expected(each).tolist()
+        assert rows[i] == seasonal.effective_rows(each)
+    assert expected[1].tolist() == drift.reference_shares(_counts().sum(axis=0), STARTS).tolist()
+    assert seasonal.expected(events[:0]).shape == (0, 5)
+
+
+def test_thousands_of_bins_are_mixed_as_few_are() -> None:
+    features = 1000
+    counts, starts = np.tile(_counts(), features), np.arange(features) * 5
+    many = Seasonal(DAY, counts[:, :3].sum(axis=1), counts, drift.reference_shares(counts.sum(axis=0), starts), starts)
+    events = _events(night=30, noon=10)
+    few = drift.reference_shares(_counts().sum(axis=0), np.array([0]))
+    one = Seasonal(DAY, counts[:, :3].sum(axis=1), _counts(), few, np.array([0]))
+    assert many.expected(events).reshape(features, 5) == pytest.approx(np.tile(one.expected(events), (features, 1)))
+
+
 def test_a_profile_gives_its_counts_in_the_order_asked_for() -> None:
     counts = _counts().astype("<u4")
     number = NumericProfile(name="n", edges=(1.0,), counts=(8, 31), missing=11, season_counts=counts[:, :3].tobytes())
