@@ -4,6 +4,7 @@ import json
 import shutil
 import struct
 import sys
+import tarfile
 import zlib
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -28,7 +29,9 @@ from sidecar.storage.journal import FORMS
 from tests.plugins.memory import IN_MEMORY
 from tests.storage.support import CONFIG, FRAUD, LEARNING, PROFILE, PROFILES, RNG, WINDOWS, Kept, Time
 
-OTHER = build({"amount": RNG.normal(0, 1, 1000)}, model="fraud", created=datetime(2026, 1, 1, tzinfo=UTC))
+DATA = Path(__file__).parents[1] / "data"
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+OTHER = build({"amount": RNG.normal(0, 1, 1000)}, model="fraud", created=CREATED)
 
 
 def fraud(amount: float | None = 100.0, merchant: Any = "visa", **rest: Any) -> dict[str, Any]:
@@ -539,3 +542,24 @@ def test_a_state_from_before_there_were_labels_is_read(tmp_path: Path) -> None:
     again = spoiled(kept, tmp_path / "b", changed((kept.path / "state").read_bytes(), as_before))
     assert again.state.set_aside == dict.fromkeys(again.state.set_aside, 0)
     assert again.monitor.models["fraud"].traffic.events == 1
+
+
+def test_files_from_before_there_were_seasons_are_read(tmp_path: Path) -> None:
+    """Files that the last version without seasons wrote: seven events in the state, then three and a label."""
+    with tarfile.open(DATA / "states" / "before-seasons.tar.gz") as files:
+        files.extractall(tmp_path, filter="data")
+    profile = build({"amount": [float(i) for i in range(100)]}, model="fraud", bins=3, created=CREATED)
+    windows = (Duration("5m"),)
+    fraud = ModelConfig(name="fraud", reference="fraud.json", windows=windows, labels=LabelsConfig())
+    churn = ModelConfig(name="churn", learn=Learn(events=100), windows=windows)
+    time = Time(boottime=1020.0, wall=1_800_000_020.0)
+    kept = Kept(tmp_path, time, Config(models=(fraud, churn)), {"fraud": profile, "churn": None})
+    assert kept.state.set_aside == dict.fromkeys(kept.state.set_aside, 0)
+    assert kept.state.begun_anew == dict.fromkeys(kept.state.begun_anew, 0)
+    comparison, learner = kept.monitor.models["fraud"].comparison, kept.monitor.models["churn"].learner
+    assert comparison is not None
+    assert learner is not None
+    assert comparison.observations().tolist() == [7, 3, 0, 0]
+    assert comparison.counts(now=kept.clock()).tolist() == [[7, 3, 0, 0]]
+    assert learner.rows == 1
+    assert kept.monitor.labels == {"http": 1}
