@@ -1,5 +1,6 @@
 """The times of rows: which column they are in, and what is asked of them and said about them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,8 @@ class Clock:
                 zone(season.time_zone)
             except SeasonError as error:
                 raise ProfileError(str(error)) from error
+        if not 1 <= window_seconds < math.inf:
+            raise ProfileError(f"window_seconds is {window_seconds}, not a finite number of at least 1")
         if timestamp is not None:
             return cls(timestamp, window_seconds, season)
         if season is not None:

@@ -35,8 +35,8 @@ def count_by_clock(
 ) -> Counted:
     """Count by stretches of the clock and slots of the season; `counts` are those of all rows. Raises ProfileError."""
     window, season = int(clock.window_seconds), clock.season
-    if window != clock.window_seconds or window < 1:
-        raise ProfileError(f"window_seconds is {clock.window_seconds}, not a whole number of at least 1")
+    if window != clock.window_seconds:
+        raise ProfileError(f"window_seconds is {clock.window_seconds}, not a whole number")
     every = table.select(at=_seconds(table, clock.column), **{f"v{i}": read.values for i, read in enumerate(reads)})
     timed = every.filter(every["at"].notnull())
     [ends] = timed.aggregate(first=timed["at"].min(), last=timed["at"].max()).execute().to_dict("records")

@@ -193,7 +193,7 @@ def test_times_that_are_none_are_refused(timed: pd.DataFrame) -> None:
         ({"timestamp": "carrier", "features": ["dep_delay"]}, "column 'carrier' is of type string, not of times"),
         ({"timestamp": "at", "features": ["at"]}, "column 'at' is the time, so that it cannot be a feature"),
         ({"timestamp": "at", "order_by": ["at"]}, "order_by and timestamp exclude each other"),
-        ({"timestamp": "at", "window_seconds": 0.5}, r"window_seconds is 0\.5, not a whole number"),
+        ({"timestamp": "at", "window_seconds": 1.5}, r"window_seconds is 1\.5, not a whole number"),
         ({"season": NEW_YORK}, "a season needs the time of every row"),
         ({"timestamp": "at", "season": NEW_YORK}, "needs two weeks"),
     ):
