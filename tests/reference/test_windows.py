@@ -113,7 +113,7 @@ def test_too_few_windows_are_told_and_leave_the_design_effect_at_one(tmp_path: P
 @pytest.mark.parametrize("seconds", [0.0, -5.0, 1e-300, float("nan"), float("inf")])
 def test_a_window_of_no_length_or_without_end_is_refused(tmp_path: Path, seconds: float) -> None:
     path = written(tmp_path / "x.parquet", 1)
-    with pytest.raises(ProfileError, match="window_seconds is .*, not a finite number"):
+    with pytest.raises(ProfileError, match=r"window_seconds is .*, not a finite number"):
         files.build([path], timestamp="at", window_seconds=seconds)
 
 

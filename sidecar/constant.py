@@ -1,0 +1,117 @@
+"""Constant: what every scrape says alike of a model and of its reference, written once for each.
+
+These are whole lines, such as the shares of the reference, and lines up to a value that changes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sidecar import metrics
+from sidecar.comparison import Comparison
+from sidecar.exposition import number, prefix
+from sidecar.metrics import Metric
+from sidecar.model import Model
+from sidecar.samples import Samples, Written, prefixes, written
+from sidecar.slices import Steps
+
+STATISTICS = {
+    metrics.DRIFT_PSI: "psi",
+    metrics.DRIFT_KL: "kl",
+    metrics.DRIFT_JS: "js",
+    metrics.DRIFT_KS: "ks",
+    metrics.DRIFT_PSI_THRESHOLD: "threshold",
+}
+"""Gauges of drift, and what a reading calls them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantReference:
+    """What is written of the reference that live events are compared with; `expected` is empty without a season."""
+
+    comparison: Comparison
+    observations: Sequence[bytes]
+    expected: Sequence[bytes]
+    ratios: Written
+    windowed: Mapping[Metric, Sequence[bytes]]
+    factors: Sequence[bytes]
+    out_of_range: Sequence[bytes]
+    facts: Mapping[Metric, Written]
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """What is written of a model; `reference` is None while one is being learned."""
+
+    bounds: Sequence[float]
+    version: str
+    latency: Sequence[bytes]
+    latency_sum: bytes
+    latency_count: bytes
+    reference: ConstantReference | None
+
+    @classmethod
+    def of(cls, model: Model) -> Steps["Constant"]:
+        """Write what is the same until the model has another reference, other buckets or another version."""
+        name, latency, bounds = model.name, metrics.LATENCY.name, model.traffic.bounds
+        marks = [*map(number, map(float, bounds)), "+Inf"]
+        version, comparison = model.config.version, model.comparison
+        return cls(
+            bounds=bounds,
+            version=version,
+            latency=[prefix(f"{latency}_bucket", ("model", "le"), (name, mark)).encode() for mark in marks],
+            latency_sum=prefix(f"{latency}_sum", ("model",), (name,)).encode(),
+            latency_count=prefix(f"{latency}_count", ("model",), (name,)).encode(),
+            reference=None if comparison is None else (yield from _reference(name, version, comparison)),
+        )
+
+    def describes(self, model: Model) -> bool:
+        """Tell whether the model is still the one that was written."""
+        comparison = None if self.reference is None else self.reference.comparison
+        same = self.bounds == model.traffic.bounds and self.version == model.config.version
+        return same and comparison is model.comparison
+
+
+def _reference(model: str, version: str, comparison: Comparison) -> Steps[ConstantReference]:
+    profile = comparison.profile
+    reference = (model, profile.fingerprint)
+    features = [(f.role, f.name) for f in comparison.features]
+    observations = yield from prefixes(metrics.BIN_OBSERVATIONS, _bins(reference, comparison))
+    expected: Sequence[bytes] = ()
+    if comparison.seasonal is not None:
+        expected = yield from prefixes(metrics.BIN_EXPECTED_OBSERVATIONS, _bins(reference, comparison))
+    shares = yield from prefixes(metrics.BIN_REFERENCE_RATIO, _bins(reference, comparison))
+    ratios = []
+    for text in Samples(shares, comparison.reference_shares).texts():
+        ratios.append(text)
+        yield
+    windowed = {}
+    for metric in (*STATISTICS, metrics.WINDOW_SAMPLES):
+        by_window = ((model, *feature, window.text) for window in comparison.windows for feature in features)
+        windowed[metric] = yield from prefixes(metric, by_window)
+    factors = yield from prefixes(metrics.SIGNIFICANCE_FACTOR, ((*reference, *feature) for feature in features))
+    numeric = ((model, key.role, key.name) for key in comparison.schema.numeric)
+    out_of_range = yield from prefixes(metrics.OUT_OF_RANGE, numeric)
+    return ConstantReference(
+        comparison=comparison,
+        observations=observations,
+        expected=expected,
+        ratios=Written(ratios),
+        windowed=windowed,
+        factors=factors,
+        out_of_range=out_of_range,
+        facts={
+            metric: written(metric, {labels: value})
+            for metric, labels, value in (
+                (metrics.REFERENCE_INFO, (*reference, profile.source, version or profile.model_version), 1),
+                (metrics.REFERENCE_SAMPLES, reference, profile.rows),
+                (metrics.REFERENCE_CREATED, reference, int(profile.created.timestamp())),
+            )
+        },
+    )
+
+
+def _bins(reference: tuple[str, str], comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    """Return the labels of every bin, after those of the reference."""
+    for feature, bins in zip(comparison.features, comparison.bins, strict=True):
+        for name, range_text in zip(bins.names, bins.ranges, strict=True):
+            yield (*reference, feature.role, feature.name, name, range_text)
