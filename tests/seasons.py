@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sidecar.reference import Profile
 from sidecar.reference.profile import check
 from sidecar.season import Season
+from tests.plugins.serving import fraud_columns, fraud_profile
 
 
 def by_season(profile: Profile, columns: Mapping[str, Any], slots: NDArray[Any], season: Season) -> Profile:
@@ -24,3 +25,9 @@ def by_season(profile: Profile, columns: Mapping[str, Any], slots: NDArray[Any],
     made = replace(profile, season=season, season_rows=rows, features=tuple(features))
     check(made)
     return made
+
+
+def fraud_profile_by_season() -> Profile:
+    """Return the reference of a day on which the first half of the rows came between 0 and 1, the other later."""
+    slots = np.repeat([0, 5, 23], [500, 300, 200])
+    return by_season(fraud_profile(), fraud_columns(), slots, Season(cycle="hour-of-day"))

@@ -8,7 +8,6 @@ import subprocess
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import pytest
 from prometheus_client import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
@@ -22,12 +21,10 @@ from sidecar.configfile import Duration
 from sidecar.event import Form
 from sidecar.metrics import CATALOGUE, Metric
 from sidecar.monitor import Monitor
-from sidecar.reference import Profile
-from sidecar.season import Season
 from tests.plugins.golden import Golden
 from tests.plugins.programs import program
-from tests.plugins.serving import event, fraud_columns, fraud_profile, get, parsed, samples, value
-from tests.seasons import by_season
+from tests.plugins.serving import event, fraud_profile, get, parsed, samples, value
+from tests.seasons import fraud_profile_by_season
 
 TEXT = "text/plain;version=0.0.4"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -81,12 +78,6 @@ def fixed_state() -> Collector:
     return collector_of(monitor, storage)
 
 
-def seasonal_profile() -> Profile:
-    """Return the reference of a day on which the first half of the rows came between 0 and 1, the other later."""
-    slots = np.repeat([0, 5, 23], [500, 300, 200])
-    return by_season(fraud_profile(), fraud_columns(), slots, Season(cycle="hour-of-day"))
-
-
 def labelled_state() -> Collector:
     """Return a collector of everything there is: also of a season and labels, of classes and of numbers."""
     windows = (Duration("1m"), Duration("1h"))
@@ -99,7 +90,7 @@ def labelled_state() -> Collector:
     price = ModelConfig(name="price", windows=windows, labels=LabelsConfig(min_labels=3))
     monitor = Monitor(
         Config(models=(fraud, price)),
-        {"fraud": seasonal_profile(), "price": None},
+        {"fraud": fraud_profile_by_season(), "price": None},
         now=0.0,
         start=datetime(2026, 11, 2, tzinfo=UTC),
     )

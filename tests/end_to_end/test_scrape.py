@@ -16,8 +16,10 @@ import trustme
 
 from demo.process import SidecarProcess, sidecar
 from sidecar.metrics import CATALOGUE
+from sidecar.reference import save
 from tests.plugins.programs import program
 from tests.plugins.serving import event, fraud_config, get, parsed, post, request, wait_until
+from tests.seasons import fraud_profile_by_season
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -80,7 +82,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SidecarProcess]
     options = [f"--storage.path={directory}/kept"]
     labels = "    labels: {ttl: 1s, positive: fraud, min_labels: 3}\n"
     price = "  - name: price\n    labels: {min_labels: 3}\n"
-    with sidecar(directory, config=fraud_config(directory, labels + price), web=1, options=options) as process:
+    config = fraud_config(directory, labels + price)
+    save(fraud_profile_by_season(), directory / "fraud.profile.json")
+    with sidecar(directory, config=config, web=1, options=options) as process:
         post(process.url, [event(model="fraud")] * 300 + [event(model="fraud", latency_ms=-1)])
         post(process.url, [event(model="fraud", id=i) for i in range(9)])
         post(process.url, [event(model="price", id=i, prediction=i * 1.5) for i in range(9)])
