@@ -28,7 +28,7 @@ def _per_bin(values: NDArray[Any], starts: Indices, bins: int) -> NDArray[Any]:
 
 
 def shares(values: NDArray[Any], starts: Indices) -> Floats:
-    """Divide what is in each bin by what is in all of its feature, without smoothing."""
+    """Divide what is in each bin by what is in all of its feature, which is not 0, without smoothing."""
     return np.asarray(values / _per_bin(per_feature(values, starts), starts, values.shape[-1]), dtype=np.float64)
 
 

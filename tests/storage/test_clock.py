@@ -154,12 +154,11 @@ def test_a_time_of_day_that_was_set_is_followed_and_what_was_learned_by_it_stays
         assert now.monitor.wall(now.clock()) == now.clock.time_of_day()
 
 
-def _hours(kept: Kept) -> dict[int, int]:
-    """Return the number of events of the last five minutes by the hour of the day that they were counted in."""
+def _compared_with(kept: Kept) -> tuple[list[float], list[float]]:
+    """Return what was expected since the start, and the shares that the last five minutes are compared with."""
     comparison = kept.monitor.models["fraud"].comparison
     assert comparison is not None
-    slots = comparison._windows.counts(now=kept.clock())[1, comparison.reference_counts.size :]
-    return {int(slot): int(slots[slot]) for slot in slots.nonzero()[0]}
+    return comparison.expected_observations.tolist(), comparison.read(now=kept.clock()).reference[1].tolist()
 
 
 def test_events_count_in_the_hour_that_it_is_after_the_time_of_day_was_set(tmp_path: Path) -> None:
@@ -173,7 +172,14 @@ def test_events_count_in_the_hour_that_it_is_after_the_time_of_day_was_set(tmp_p
     kept.submit(_event())
     kept.monitor.flush(now=kept.clock())
     again = kept.killed(tmp_path / "b")
-    assert _hours(kept) == _hours(again) == {8: 1, 10: 2}
+    comparison = kept.monitor.models["fraud"].comparison
+    assert comparison is not None
+    assert comparison.seasonal is not None
+    expected = comparison.seasonal.shares[[8, 10, 10]].sum(axis=0)
+    for each in (kept, again):
+        ever, window = _compared_with(each)
+        assert ever == pytest.approx(expected, rel=1e-12)
+        assert window == pytest.approx(expected / 3, rel=1e-12)
     assert again.everything() == kept.everything()
 
 
