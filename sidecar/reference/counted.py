@@ -73,6 +73,15 @@ class Moments:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """All rows: how many there are in all bins of all features, end to end, and the moments of each feature."""
+
+    rows: int
+    counts: NDArray[np.int64]
+    moments: Sequence[Moments]
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """Rows counted in all bins of all features, end to end (`counts`), and for each feature its design effect.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.bins import CategoricalBins, Coded, Floats, NumericBins, quantile_edges, top_categories
-from sidecar.reference.counted import Counted, FeatureSpec, Moments, Wanted, assemble, first_bins
+from sidecar.reference.counted import Counted, FeatureSpec, Moments, Total, Wanted, assemble, first_bins
 from sidecar.reference.effects import design_effects, stretch_effects
 from sidecar.reference.profile import Profile
 from sidecar.reference.stretches import Stretches, most_blocks
@@ -142,9 +142,8 @@ class Counting:
             blocks, window_rows = np.array(self._blocks), self.window_rows
             effects = design_effects(blocks, counts, self._starts, window_rows=window_rows)
             return Counted(self.rows, counts, effects, self._moments, window_rows=window_rows)
-        return counted_by_clock(
-            self._stretches, counts, by_slot, specs=self.specs, rows=self.rows, moments=self._moments, season=season
-        )
+        total = Total(self.rows, counts, self._moments)
+        return counted_by_clock(self._stretches, total, by_slot, specs=self.specs, season=season)
 
     def profile(self, *, model: str, model_version: str, source: str, created: datetime | None = None) -> Profile:
         """Return the profile of everything counted; raises ProfileError if that is nothing."""
@@ -155,24 +154,22 @@ class Counting:
 
 def counted_by_clock(
     stretches: Stretches,
-    counts: NDArray[np.int64],
+    total: Total,
     by_slot: NDArray[np.int64],
     *,
     specs: Sequence[FeatureSpec],
-    rows: int,
-    moments: Sequence[Moments],
     season: Season | None,
 ) -> Counted:
     """Return what was counted, with the design effects of stretches; `by_slot` is empty where there is no season."""
     if season is None:
-        block_rows, scaled = stretches.against_whole(counts)
+        block_rows, scaled = stretches.against_whole(total.counts)
     else:
-        block_rows, scaled = stretches.against_season(season, by_slot, counts)
+        block_rows, scaled = stretches.against_season(season, by_slot, total.counts)
     return Counted(
-        rows,
-        counts,
-        stretch_effects(scaled, counts, first_bins(specs)),
-        moments,
+        total.rows,
+        total.counts,
+        stretch_effects(scaled, total.counts, first_bins(specs)),
+        total.moments,
         window_rows=int(np.median(block_rows)) if block_rows.size else 0,
         stretches=block_rows.size,
         season=season,

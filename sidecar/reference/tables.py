@@ -17,7 +17,7 @@ from sidecar.bins import CategoricalBins, Floats, NumericBins, quantile_edges
 from sidecar.event import UNFIT_NAME
 from sidecar.reference.build import BINS, CATEGORIES, WINDOW_ROWS, check_options, select
 from sidecar.reference.clock import WINDOW_SECONDS, Clock, Notice
-from sidecar.reference.counted import Counted, FeatureSpec, Moments, Wanted, assemble, first_bins
+from sidecar.reference.counted import Counted, FeatureSpec, Moments, Total, Wanted, assemble, first_bins
 from sidecar.reference.counting import block_rows
 from sidecar.reference.effects import design_effects
 from sidecar.reference.profile import Profile, ProfileError
@@ -74,11 +74,11 @@ def build(
     if not rows:
         raise ProfileError("there are no rows to build from")
     reads, specs = _choose(table, reads, sizes, bins=bins, categories=categories)
-    counts, moments = _totals(table, reads, specs, rows)
+    total = _total(table, reads, specs, rows)
     if clock is not None:
-        counted = count_by_clock(table, reads, specs, rows, counts, moments, clock, notice)
+        counted = count_by_clock(table, reads, specs, total, clock, notice)
     else:
-        counted = _in_order(table, reads, specs, rows, counts, moments, block_rows(window_rows, rows), order_by, notice)
+        counted = _in_order(table, reads, specs, total, block_rows(window_rows, rows), order_by, notice)
     return assemble(specs, counted, model=model, model_version=model_version, source=source, created=created)
 
 
@@ -86,18 +86,17 @@ def _in_order(
     table: ibis.Table,
     reads: Sequence[Read],
     specs: Sequence[FeatureSpec],
-    rows: int,
-    counts: NDArray[np.int64],
-    moments: Sequence[Moments],
+    total: Total,
     block: int,
     order_by: Sequence[str],
     notice: Notice,
 ) -> Counted:
     if not order_by:
         notice("the design effect is 1, because nothing says in which order the rows happened (order_by)")
+    rows, counts = total.rows, total.counts
     blocks = _blocks(table, reads, specs, rows, block, order_by) if order_by else np.zeros((0, counts.size), np.int64)
     effects = design_effects(blocks, counts, first_bins(specs), window_rows=block)
-    return Counted(rows, counts, effects, moments, window_rows=block)
+    return Counted(rows, counts, effects, total.moments, window_rows=block)
 
 
 def _reads(
@@ -187,9 +186,7 @@ def _edges(table: ibis.Table, read: Read, bins: int, total: int) -> Floats:
     return np.unique(found.execute().to_numpy(dtype=np.float64)[0])
 
 
-def _totals(
-    table: ibis.Table, reads: Sequence[Read], specs: Sequence[FeatureSpec], rows: int
-) -> tuple[NDArray[np.int64], list[Moments]]:
+def _total(table: ibis.Table, reads: Sequence[Read], specs: Sequence[FeatureSpec], rows: int) -> Total:
     plain = table.select(**{f"v{i}": read.values for i, read in enumerate(reads)})
     aggregates = {"rows": plain.count(), **marked(plain, reads, specs)}
     for i, read in enumerate(reads):
@@ -207,7 +204,7 @@ def _totals(
     if int(found["rows"][0]) != rows:
         raise ProfileError("the table changed while it was read")
     moments = [_moments(found, i) if read.numeric else Moments() for i, read in enumerate(reads)]
-    return counts_of(found, specs)[0], moments
+    return Total(rows, counts_of(found, specs)[0], moments)
 
 
 def _moments(found: Any, i: int) -> Moments:

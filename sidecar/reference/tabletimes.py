@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sidecar.data.times import unit_of
 from sidecar.reference.clock import Clock, Notice
-from sidecar.reference.counted import Counted, FeatureSpec, Moments, first_bins
+from sidecar.reference.counted import Counted, FeatureSpec, Total, first_bins
 from sidecar.reference.counting import counted_by_clock, span_seconds
 from sidecar.reference.profile import ProfileError
 from sidecar.reference.stretches import Stretches
@@ -27,13 +27,11 @@ def count_by_clock(
     table: ibis.Table,
     reads: Sequence[Read],
     specs: Sequence[FeatureSpec],
-    rows: int,
-    counts: NDArray[np.int64],
-    moments: Sequence[Moments],
+    total: Total,
     clock: Clock,
     notice: Notice,
 ) -> Counted:
-    """Count by stretches of the clock and slots of the season; `counts` are those of all rows. Raises ProfileError."""
+    """Count by stretches of the clock and slots of the season; raises ProfileError."""
     window, season = int(clock.window_seconds), clock.season
     if window != clock.window_seconds:
         raise ProfileError(f"window_seconds is {clock.window_seconds}, not a whole number")
@@ -47,13 +45,13 @@ def count_by_clock(
     slot = ibis.literal(0, "int64") if season is None else _slot_start(timed["at"], season, first, last)
     placed = timed.mutate(slot=slot, window=_window_start(timed["at"], window)).drop("at")
     slots = 0 if season is None else season.slots
-    by_slot = np.zeros((slots, counts.size), dtype=np.int64)
+    by_slot = np.zeros((slots, total.counts.size), dtype=np.int64)
     if season is not None:
         found = placed.group_by("slot").aggregate(rows=placed.count(), **marked(placed, reads, specs)).execute()
         by_slot[_numbers(found, "slot", SLOT_SECONDS)] = counts_of(found, specs)
-    stretches = Stretches(first_bins(specs), counts.size, slots=max(slots, 1))
+    stretches = Stretches(first_bins(specs), total.counts.size, slots=max(slots, 1))
     _fill(stretches, placed, reads, specs, window)
-    counted = counted_by_clock(stretches, counts, by_slot, specs=specs, rows=rows, moments=moments, season=season)
+    counted = counted_by_clock(stretches, total, by_slot, specs=specs, season=season)
     clock.tell(counted, span_seconds(first, last), notice)
     return counted
 
