@@ -13,6 +13,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from sidecar import __version__, metrics
+from sidecar.bins import Floats
 from sidecar.comparison import DriftReading
 from sidecar.constant import STATISTICS, Constant, ConstantReference
 from sidecar.exposition import header, number
@@ -43,6 +44,10 @@ class StorageState:
     checkpoint_bytes: int = 0
     set_aside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(metrics.SET_ASIDE_REASONS, 0))
     begun_anew: dict[str, int] = field(default_factory=lambda: dict.fromkeys(metrics.STORED_PARTS, 0))
+
+
+Begun = tuple[ConstantReference, Steps[DriftReading], Steps[Floats]]
+"""Drift and expected observations, still to be computed from what was read."""
 
 
 class Collector:
@@ -86,9 +91,11 @@ class Collector:
 
     def _texts(self, *, now: float) -> Steps[dict[Metric, list[bytes]]]:
         at_once(self.preparing(now=now))
-        families, readings = self._families(now=now)
-        for reading, constant in readings:
+        families, begun = self._families(now=now)
+        for constant, reading, expecting in begun:
             _drift_families(families, (yield from reading), constant)
+            expected = Samples(constant.expected, (yield from expecting))
+            families[metrics.BIN_EXPECTED_OBSERVATIONS].append(expected)
         found: dict[Metric, list[bytes]] = {}
         for metric, parts in families.items():
             for samples in parts:
@@ -110,24 +117,26 @@ class Collector:
                 return model
         return None
 
-    def _families(self, *, now: float) -> "tuple[Families, list[tuple[Steps[DriftReading], ConstantReference]]]":
-        """Read everything, of this moment, but for the process; drift is still to be computed from what was read."""
+    def _families(self, *, now: float) -> tuple[Families, list[Begun]]:
+        """Read everything, of this moment, but for the process."""
         families: Families = {metric: [] for metric in CATALOGUE}
-        readings = []
+        begun: list[Begun] = []
         self._sidecar_families(families)
         for name, model in self._monitor.models.items():
             constant = self._constant[name]
             _traffic_families(families, model, constant)
             if constant.reference is not None:
-                reading = constant.reference.comparison.reading(now=now)
+                comparison = constant.reference.comparison
+                reading, expecting = comparison.reading(now=now), comparison.expecting_observations()
                 next(reading)
-                readings.append((reading, constant.reference))
+                next(expecting)
+                begun.append((constant.reference, reading, expecting))
                 _reference_families(families, constant.reference)
                 _season_families(families, constant.reference, wall=self._monitor.wall(now))
             if model.labels is not None:
                 tally_families(families, name, model.labels)
                 quality_families(families, name, model.labels, now=now)
-        return families, readings
+        return families, begun
 
     def _sidecar_families(self, families: Families) -> None:
         monitor = self._monitor
@@ -197,8 +206,6 @@ def _season_families(families: Families, constant: ConstantReference, *, wall: d
     comparison = constant.comparison
     if comparison.seasonal is None:
         return
-    expected = Samples(constant.expected, comparison.expected_observations.copy())
-    families[metrics.BIN_EXPECTED_OBSERVATIONS].append(expected)
     labels = (comparison.schema.model, comparison.profile.fingerprint)
     rows = int(comparison.seasonal.rows[comparison.seasonal.season.slot(wall)])
     families[metrics.REFERENCE_SEASON_SAMPLES].append(sample(metrics.REFERENCE_SEASON_SAMPLES, labels, rows))

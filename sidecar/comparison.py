@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar import drift
-from sidecar.arrays import StateError, buffer, from_buffer
+from sidecar.arrays import buffer, from_buffer
 from sidecar.bins import CategoricalBins, Floats, Indices, NumericBins, NumericBlocks
 from sidecar.config import DriftConfig
 from sidecar.configfile import Duration
@@ -48,7 +48,6 @@ class ComparisonState(msgspec.Struct, frozen=True):
 
     windows: WindowsState
     out_of_range: memoryview
-    expected: memoryview | None = None
 
 
 class Comparison:
@@ -84,7 +83,6 @@ class Comparison:
         self._high = np.array([_bound(f, "max", np.inf) for f in numeric])[:, None]
         self.out_of_range = np.zeros(len(numeric), dtype=np.int64)
         self.seasonal = Seasonal.of(profile, self.features, self.reference_shares, self.starts)
-        self.expected_observations: Floats = np.zeros(sum(sizes) if self.seasonal else 0)
         slots = self.seasonal.season.slots if self.seasonal else 0
         self.windows = tuple(windows)
         self._windows = Windows(sum(sizes) + slots, [window.seconds for window in windows], now=now)
@@ -115,7 +113,6 @@ class Comparison:
         if self.seasonal is not None:
             slot = self.seasonal.season.slot(wall)
             self._windows.add_counts(self.reference_counts.size + slot, np.array([batch.rows]), now=now)
-            self.expected_observations += batch.rows * self.seasonal.shares[slot]
 
     def _count(self, features: slice, indices: Indices, *, now: float) -> None:
         """Count the bins of some features that follow each other, a row of `indices` for each."""
@@ -125,24 +122,28 @@ class Comparison:
 
     def state(self) -> ComparisonState:
         """Return a copy of everything that `restore` wants."""
-        return ComparisonState(
-            windows=self._windows.state(),
-            out_of_range=buffer(self.out_of_range.copy(), "<i8"),
-            expected=buffer(self.expected_observations.copy(), "<f8") if self.seasonal else None,
-        )
+        return ComparisonState(windows=self._windows.state(), out_of_range=buffer(self.out_of_range.copy(), "<i8"))
 
     def restore(self, state: ComparisonState) -> None:
         """Go on from a state of the same profile and windows; raises StateError where it cannot be one."""
         self._windows.restore(state.windows)
         self.out_of_range = from_buffer(state.out_of_range, "<i8", self.out_of_range.size)
-        if (self.seasonal is None) != (state.expected is None):
-            raise StateError("counts of a reference by season are of one without, or the other way round")
-        if state.expected is not None:
-            self.expected_observations = from_buffer(state.expected, "<f8", self.expected_observations.size)
 
     def observations(self) -> NDArray[np.int64]:
         """Return the count of every bin since the start."""
         return self._windows.ever()[: self.reference_counts.size]
+
+    def expected_observations(self) -> Floats:
+        """Return what `expecting_observations` does, at once."""
+        return at_once(self.expecting_observations())
+
+    def expecting_observations(self) -> Steps[Floats]:
+        """Return the events expected in every bin since the start, as of the first step; empty without a season."""
+        events = self._windows.ever()[self.reference_counts.size :].copy()
+        yield
+        if self.seasonal is None:
+            return np.zeros(0)
+        return (yield from self.seasonal.expecting_events(events))
 
     def counts(self, *, now: float) -> NDArray[np.int64]:
         """Return the count of every bin in every window, shape `(windows, bins)`."""

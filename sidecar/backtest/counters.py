@@ -39,8 +39,8 @@ class Layout:
     @classmethod
     def of(cls, comparison: Comparison, bounds: tuple[float, ...]) -> "Layout":
         """Lay out a row for the bins of a comparison and the bounds of the histogram in seconds."""
-        bins, expected = comparison.reference_counts.size, comparison.expected_observations.size
-        end = bins + expected
+        bins = comparison.reference_counts.size
+        end = bins if comparison.seasonal is None else 2 * bins
         return cls(slice(0, bins), slice(bins, end), end, end + 1, slice(end + 2, end + 3 + len(bounds)), bounds)
 
     @property

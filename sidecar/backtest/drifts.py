@@ -57,7 +57,7 @@ class Drifts:
         self._directory = tempfile.TemporaryDirectory(prefix="model-sidecar-", ignore_cleanup_errors=True)
         base, interval = milliseconds(settings.windows[0]), evaluated.interval
         self._bins = comparison.reference_counts.size
-        columns = self._bins + comparison.expected_observations.size
+        columns = self._bins if comparison.seasonal is None else 2 * self._bins
         self._increases = Increases(
             evaluated, begin=begin, scrape=scrape, window=base, columns=columns, prometheus=prometheus
         )

@@ -1,7 +1,10 @@
 from datetime import UTC, datetime
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sidecar import drift
@@ -9,6 +12,7 @@ from sidecar.bins import Floats
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, check
 from sidecar.reference.seasonal import Seasonal
 from sidecar.season import Season
+from sidecar.slices import at_once
 
 DAY = Season(cycle="hour-of-day")
 STARTS = np.array([0, 3])
@@ -92,6 +96,28 @@ def test_thousands_of_bins_are_mixed_as_few_are() -> None:
     few = drift.reference_shares(_counts().sum(axis=0), np.array([0]))
     one = Seasonal(DAY, counts[:, :3].sum(axis=1), _counts(), few, np.array([0]))
     assert many.expected(events).reshape(features, 5) == pytest.approx(np.tile(one.expected(events), (features, 1)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 23), st.sampled_from([1, 3, 256, 10**7, 10**12])), min_size=1, max_size=40))
+def test_events_that_are_expected_never_become_fewer(batches: list[tuple[int, int]]) -> None:
+    seasonal, events, before = _seasonal(), np.zeros(24, dtype=np.int64), np.zeros(5)
+    for slot, rows in batches:
+        events[slot] += rows
+        expected = at_once(seasonal.expecting_events(events))
+        assert (expected >= before).all()
+        before = expected
+    exact = [sum(int(n) * Fraction(r) for n, r in zip(events, seasonal.shares[:, b], strict=True)) for b in range(5)]
+    assert before.tolist() == pytest.approx([float(e) for e in exact], rel=1e-14)
+
+
+def test_one_event_more_is_seen_after_a_million_million() -> None:
+    seasonal, events = _seasonal(), np.zeros(24, dtype=np.int64)
+    events[NOON] = 10**12
+    before = at_once(seasonal.expecting_events(events))
+    for _ in range(1000):
+        events[NIGHT] += 1
+        after = at_once(seasonal.expecting_events(events))
+    assert after - before == pytest.approx(1000 * seasonal.shares[NIGHT], abs=2e-4)
 
 
 def test_a_profile_gives_its_counts_in_the_order_asked_for() -> None:
