@@ -30,8 +30,12 @@ FIRST, LAST = datetime(1, 1, 3, tzinfo=UTC).timestamp(), datetime(9999, 12, 29, 
 _MIDDLE, _REACH = (FIRST + LAST) / 2, (LAST - FIRST) / 2
 
 
+_NOT_EVERYWHERE = ("Factory", "localtime", "posix", "posixrules", "right")
+"""What lies beside the zones in the folder of some hosts: their own zone, and copies of all, some with leap seconds."""
+
+
 class SeasonError(Exception):
-    """A time zone is not known here; the message says so in one sentence."""
+    """A time zone cannot be used; the message says why in one sentence."""
 
 
 class Season(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,16 +117,21 @@ class Season(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @lru_cache(maxsize=64)
 def zone(name: str) -> tzinfo:
-    """Return a time zone of the IANA database by its name; raises SeasonError."""
+    """Return a time zone of the IANA database by its name, from the host's files or those of PyPI's tzdata.
+
+    Raises SeasonError.
+    """
     if name == "UTC":
         return UTC
+    if name.partition("/")[0] in _NOT_EVERYWHERE:
+        raise SeasonError(f"time zone {name!r} is not the same on every host: give one such as Europe/Berlin")
     from zoneinfo import ZoneInfo  # here, because few references are by season
 
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:  # KeyError: not found; others: not a name, or not a zone's file
         raise SeasonError(
-            f"no time zone {name!r} is known here: give one such as Europe/Berlin, and see that tzdata is installed"
+            f"no time zone {name!r} is known here: give one such as Europe/Berlin, or update tzdata if this one is new"
         ) from error
 
 

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -54,3 +57,17 @@ def test_what_has_no_time_is_in_no_slot() -> None:
 def test_a_time_zone_that_is_not_known_is_refused(name: str) -> None:
     with pytest.raises(SeasonError, match="no time zone"):
         zone(name)
+
+
+@pytest.mark.parametrize("name", ["localtime", "posixrules", "Factory", "right/Europe/Berlin", "posix/Europe/Berlin"])
+def test_what_hosts_have_beside_the_zones_is_refused(name: str) -> None:
+    with pytest.raises(SeasonError, match="is not the same on every host"):
+        zone(name)
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", "US/Eastern", "Asia/Calcutta"])
+def test_zones_are_known_on_hosts_that_have_none_installed(name: str) -> None:
+    code = f"import zoneinfo\nfrom sidecar.season import zone\nassert not zoneinfo.TZPATH\nprint(zone({name!r}))"
+    environment = {**os.environ, "PYTHONTZPATH": ""}
+    known = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert known.stdout.strip() == name

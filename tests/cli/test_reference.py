@@ -324,6 +324,7 @@ def test_a_season_without_what_it_needs_is_refused(run: Run, january_by_hours: P
         (["--season", "hour-of-week"], "a season needs the time of every row: say which column it is (--timestamp)"),
         (ZONED, "--season-time-zone goes with --season"),
         ([*ZONED[:2], "--season", "hour-of-day", "--season-time-zone", "Mars"], "no time zone 'Mars' is known here"),
+        ([*ZONED[:2], "--season", "hour-of-day", "--season-time-zone", ""], "no time zone '' is known here"),
     ):
         status, out, err = run("build", january_by_hours, *options)
         assert (status, out, err.count("\n")) == (1, "", 1)

@@ -116,7 +116,7 @@ def _times(args: argparse.Namespace) -> dict[str, Any]:
         raise ProfileError("--season-time-zone goes with --season")
     season = None
     if args.season is not None:
-        season = Season(cycle=args.season, time_zone=args.season_time_zone or "UTC")
+        season = Season(cycle=args.season, time_zone="UTC" if args.season_time_zone is None else args.season_time_zone)
     return {"timestamp": args.timestamp, "window_seconds": args.window, "season": season}
 
 
