@@ -88,7 +88,8 @@ def check_commands(root: Path, image: dict[str, Any]) -> Iterator[str]:
         "import sidecar.rollback.service, sidecar.rollback.kubernetes, sidecar.inject.service, numpy, zoneinfo, ssl\n"
     )
     code += "assert (numpy.linalg.inv(numpy.eye(3) * 2) == numpy.eye(3) / 2).all()\n"
-    code += "zoneinfo.ZoneInfo('Europe/Berlin'); assert ssl.create_default_context().get_ca_certs()"
+    code += "zoneinfo.ZoneInfo('Europe/Berlin'), zoneinfo.ZoneInfo('US/Eastern')\n"
+    code += "assert ssl.create_default_context().get_ca_certs()"
     run_once(root, {**image, "Entrypoint": ["/venv/bin/python"]}, "-c", code)
     yield "rollback, inject, rules, check-config and health start; OpenBLAS, time zones and certificates are there"
 

@@ -1,8 +1,8 @@
 """Gather what the sidecar needs to run under a folder, and nothing else: `python gather.py FOLDER`.
 
 A stage of the Dockerfile runs it, and the folder becomes the whole file system of the image. It gets Python, the
-virtual environment, the shared libraries that these load (by `ldd`), certificates, time zones, and a user without
-rights. It gets no shell, no package manager, no compiler, no pip, no tests and nothing set-user-ID.
+virtual environment, the shared libraries that these load (by `ldd`), certificates, and a user without rights. It
+gets no shell, no package manager, no compiler, no pip, no tests and nothing set-user-ID.
 """
 
 import compileall
@@ -35,14 +35,15 @@ UNUSED_NAMES = (
 )  # fmt: skip
 
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
-# What is read at run time and no library: certificates for Kubernetes and webhooks, time zones for quiet hours,
-# names of hosts, what scanners know the distribution by; `test` for startup probes, which look for the socket.
+# What is read at run time and no library: certificates for Kubernetes and webhooks, names of hosts, what scanners know
+# the distribution by; `test` for startup probes, which look for the socket. Time zones are those of PyPI's tzdata,
+# which has all names; Debian's leaves out such as US/Eastern.
 FILES = (
     CERTIFICATES, "/etc/debian_version", "/etc/ld.so.conf", "/etc/nsswitch.conf", "/etc/os-release", "/etc/services",
     "/usr/bin/test",
 )  # fmt: skip
-FOLDERS = ("/etc/ld.so.conf.d", "/usr/share/zoneinfo")
-PACKAGES_OF_FOLDERS = ("base-files", "ca-certificates", "tzdata")
+FOLDERS = ("/etc/ld.so.conf.d",)
+PACKAGES_OF_FOLDERS = ("base-files", "ca-certificates")
 
 # Debug information is most of what some packages ship. Libraries that other tools have put into wheels do not survive
 # being stripped.

@@ -62,4 +62,4 @@ def _part(names: Sequence[str]) -> str:
         return "bytecode of Python" if names[-1].endswith(".pyc") else "Python and its library"
     if names[0] == "usr" and names[1].startswith("lib"):
         return "Debian's shared libraries"
-    return "certificates, time zones and the rest"
+    return "certificates and the rest"
