@@ -16,13 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import bcrypt
+import numpy as np
 import pytest
 import trustme
 
 from demo.process import SidecarProcess, end, sidecar
 from sidecar.reference import build, save
+from sidecar.season import Season
 from tests.plugins.programs import model_sidecar
 from tests.plugins.serving import TIMEOUT_SECONDS, event, fraud_config, get, post
+from tests.seasons import by_season
 
 COMMAND = [sys.executable, "-m", "sidecar", "top"]
 ALTERNATE_SCREEN, USUAL_SCREEN, SHOW_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
@@ -32,7 +35,9 @@ HOSTILE = "\u202egnp.exe"
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("top")
-    save(build({HOSTILE: ["a", "b"] * 300}), directory / "hostile.json")
+    columns = {HOSTILE: ["a", "b"] * 300}
+    season = Season(cycle="hour-of-week", time_zone="Europe/Berlin")
+    save(by_season(build(columns), columns, np.arange(600) % season.slots, season), directory / "hostile.json")
     extra = "  - {name: quiet, reference: hostile.json}\n  - name: learner\n"
     return fraud_config(directory, extra)
 
@@ -70,7 +75,7 @@ def test_shows_every_model_the_one_that_drifted_furthest_first(watched: SidecarP
     titles = re.findall(r"(?m)^(fraud|quiet|learner)  (.*)$", output)
     assert [name for name, _ in titles] == ["fraud", "quiet", "learner"]
     assert titles[0][1].startswith("critical  ")
-    assert titles[1][1].startswith("unknown  0 of 1 moved in 1h")
+    assert titles[1][1].startswith("unknown  0 of 1 moved in 1h; reference 600 rows by hour of week in Europe/Berlin, ")
     assert titles[2][1].startswith("learning: 120 of 10,000 events")
     assert HOSTILE not in output
     assert "\\u202egnp.exe" in output

@@ -121,7 +121,12 @@ def _title(name: str, drift: Report, window: str) -> Text:
     text.append(f"  {moved:,} of {sum(counts.values()):,} moved in {window}")
     reference = drift["reference"]
     source = f"{printable(reference['source'])}, " if reference["source"] else ""
-    return text.append(f"; reference {source}{reference['rows']:,} rows, {reference['fingerprint']}", style="dim")
+    rows = f"{reference['rows']:,} rows{_season(reference.get('season'))}"
+    return text.append(f"; reference {source}{rows}, {reference['fingerprint']}", style="dim")
+
+
+def _season(season: Mapping[str, str] | None) -> str:
+    return f" by {season['cycle'].replace('-', ' ')} in {printable(season['time_zone'])}" if season else ""
 
 
 def _features(entries: list[Report], window: str, *, width: int) -> Table:
