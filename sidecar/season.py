@@ -50,6 +50,14 @@ class Season(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cycle: Cycle
     time_zone: str = "UTC"
 
+    def __str__(self) -> str:
+        """Name it for people.
+
+        >>> print(Season(cycle="hour-of-week", time_zone="Europe/Berlin"))
+        hour of week in Europe/Berlin
+        """
+        return f"{self.cycle.replace('-', ' ')} in {self.time_zone}"
+
     @property
     def slots(self) -> int:
         """How many slots a cycle has."""

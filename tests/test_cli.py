@@ -4,11 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sidecar.cli import COMMANDS
+from sidecar.reference import build, save
+from sidecar.season import Season
 from tests.plugins.programs import model_sidecar
 from tests.plugins.serving import fraud_config, fraud_profile
+from tests.seasons import by_season
 
 
 def test_help_lists_every_command() -> None:
@@ -85,6 +89,15 @@ def test_check_config_tells_what_a_file_configures(tmp_path: Path) -> None:
         "new: learns its reference from 500 events; windows 1m, 1h30m",
         f"{config}: OK",
     ]
+
+
+def test_check_config_tells_the_season_of_a_reference(tmp_path: Path) -> None:
+    config, columns = fraud_config(tmp_path), {"a": ["x", "y"] * 120}
+    season = Season(cycle="hour-of-day", time_zone="US/Eastern")
+    profile = by_season(build(columns), columns, np.arange(240) % season.slots, season)
+    save(profile, tmp_path / "fraud.profile.json")
+    told = f"fraud: 1 features, reference {profile.fingerprint} of 240 rows by hour of day in US/Eastern; windows "
+    assert model_sidecar("check-config", str(config)).stdout.startswith(told)
 
 
 BAD = {

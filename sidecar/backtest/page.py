@@ -85,6 +85,7 @@ def _facts(study: Study) -> str:
     return escape(
         f"{study.rows:,} events from {text.moment(study.first)} to {text.moment(study.last)}, "
         f"{study.known.seconds / 604_800:.1f} weeks; reference {profile.fingerprint} of {profile.rows:,} rows"
+        f"{'' if profile.season is None else f' by {profile.season}'}"
         f"{' from ' + profile.source if profile.source else ''}. Drift alerts read the last {drift.alert_window}, "
         f"every {drift.interval}."
     )

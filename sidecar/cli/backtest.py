@@ -196,10 +196,11 @@ def _print(found: "Study") -> None:
     from sidecar.backtest import text
 
     out = console()
-    plan = found.plan
+    plan, profile = found.plan, found.comparison.profile
+    by_season = "" if profile.season is None else f" by {profile.season}"
     out.print(
         f"{found.rows} rows from {text.moment(found.first)} to {text.moment(found.last)} UTC, "
-        f"{found.known.seconds / 604_800:.1f} weeks; reference {found.comparison.profile.fingerprint}; "
+        f"{found.known.seconds / 604_800:.1f} weeks; reference {profile.fingerprint}{by_season}; "
         f"alerts read {plan.settings.drift.alert_window}, every {plan.settings.drift.interval}"
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

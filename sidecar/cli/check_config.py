@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
             told = f"learns its reference from {model.learn.events} events"
         else:
             told = f"{len(reference.features)} features, reference {reference.fingerprint} of {reference.rows} rows"
+            told += "" if reference.season is None else f" by {reference.season}"
         windows = ", ".join(window.text for window in model.windows)
         print(f"{model.name}: {told}; windows {windows}")
     print(f"{args.file}: OK")

