@@ -139,7 +139,7 @@ def zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:  # KeyError: not found; others: not a name, or not a zone's file
         raise SeasonError(
-            f"no time zone {name!r} is known here: give one such as Europe/Berlin, or update tzdata if this one is new"
+            f"no time zone {name!r} is known here: it is no name such as Europe/Berlin, or tzdata is missing or too old"
         ) from error
 
 

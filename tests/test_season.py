@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,6 +64,18 @@ def test_a_time_zone_that_is_not_known_is_refused(name: str) -> None:
 def test_what_hosts_have_beside_the_zones_is_refused(name: str) -> None:
     with pytest.raises(SeasonError, match="is not the same on every host"):
         zone(name)
+
+
+def test_without_any_zones_it_is_told_that_tzdata_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "tzdata.py").write_text("raise ImportError\n")
+    code = "from sidecar.season import zone\nzone('Europe/Berlin')"
+    environment = {**os.environ, "PYTHONTZPATH": "", "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}"}
+    refused = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == (
+        "sidecar.season.SeasonError: no time zone 'Europe/Berlin' is known here: "
+        "it is no name such as Europe/Berlin, or tzdata is missing or too old"
+    )
 
 
 @pytest.mark.parametrize("name", ["Europe/Berlin", "US/Eastern", "Asia/Calcutta"])
