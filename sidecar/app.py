@@ -124,7 +124,8 @@ class Application:
         async with AsyncExitStack() as stack:
             sites = await self._listen(stack)
             for name, model in self._monitor.models.items():
-                log.info("watching", model=name, reference="learning" if model.learner else model.config.reference)
+                reference = "learning" if model.learner else model.config.reference or "learned"
+                log.info("watching", model=name, reference=reference)
             regular = [asyncio.create_task(self._look_regularly())]
             if self._store is not None:
                 regular.append(asyncio.create_task(self._store.run()))
