@@ -4,6 +4,7 @@ Reading a window costs the same however long it is. Time is an argument, in seco
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,8 +17,15 @@ PANES = 60
 """Panes a window. The newest is being filled, so a window covers between 59/60 and all of its length."""
 
 
+_LONGEST_UINT32_PANE_SECONDS = 3600.0
+"""Counts of panes up to this long are uint32, which holds a million events a second; those of longer ones are int64."""
+
+
 class WindowsState(msgspec.Struct, frozen=True):
-    """What Windows hold: the newest pane of each window, the rings (uint32), and the counts since the start (int64)."""
+    """What Windows hold: the newest pane of each window, the rings, and the counts since the start (int64).
+
+    Rings are uint32, or int64 where panes are longer than an hour.
+    """
 
     panes: list[int]
     rings: list[memoryview]
@@ -35,7 +43,8 @@ class Windows:
         self.size = size
         self._pane_seconds = [length / PANES for length in lengths]
         self._pane = [int(now // seconds) for seconds in self._pane_seconds]
-        self._rings = [np.zeros((PANES, size), dtype=np.uint32) for _ in lengths]
+        self._kinds = ["<i8" if s > _LONGEST_UINT32_PANE_SECONDS else "<u4" for s in self._pane_seconds]
+        self._rings: list[NDArray[Any]] = [np.zeros((PANES, size), dtype=kind) for kind in self._kinds]
         self._in_window = np.zeros((len(lengths), size), dtype=np.int64)
         self._ever = np.zeros(size, dtype=np.int64)
         self._waiting = np.zeros(size, dtype=np.int64)
@@ -69,14 +78,15 @@ class Windows:
     def state(self) -> WindowsState:
         """Return a copy of everything that `restore` wants."""
         self._fold()
-        rings = [buffer(ring.copy(), "<u4") for ring in self._rings]
+        rings = [buffer(ring.copy(), kind) for ring, kind in zip(self._rings, self._kinds, strict=True)]
         return WindowsState(list(self._pane), rings, buffer(self._ever.copy(), "<i8"))
 
     def restore(self, state: WindowsState) -> None:
         """Go on from a state of windows of the same size and lengths; raises StateError where it cannot be one."""
         if not len(state.panes) == len(state.rings) == len(self._rings):
             raise StateError(f"{len(state.rings)} windows where there are {len(self._rings)}")
-        self._rings = [from_buffer(ring, "<u4", PANES, self.size) for ring in state.rings]
+        kinds = zip(state.rings, self._kinds, strict=True)
+        self._rings = [from_buffer(ring, kind, PANES, self.size) for ring, kind in kinds]
         self._ever = from_buffer(state.ever, "<i8", self.size)
         self._in_window = np.array([ring.sum(axis=0, dtype=np.int64) for ring in self._rings])
         self._in_window.shape = (len(self._rings), self.size)
@@ -89,7 +99,7 @@ class Windows:
         if not waiting.any():
             return
         for ring, pane in zip(self._rings, self._pane, strict=True):
-            ring[pane % PANES] += waiting.astype(np.uint32)
+            ring[pane % PANES] += waiting.astype(ring.dtype)
         self._in_window += waiting
         self._ever += waiting
         waiting[:] = 0

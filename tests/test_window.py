@@ -149,3 +149,16 @@ def test_no_windows_still_count_since_the_start() -> None:
     windows.add(_array([0, 1, 1]), now=math.pi)
     assert windows.counts(now=10.0).shape == (0, 2)
     assert windows.ever().tolist() == [1, 2]
+
+
+def test_more_events_in_a_pane_than_uint32_holds_leave_with_it() -> None:
+    month = 30 * 86_400.0
+    windows = Windows(1, [month], now=0.0)
+    for _ in range(3):
+        windows.add_counts(0, np.array([2**31]), now=1.0)
+        assert windows.counts(now=1.0).shape == (1, 1)
+    restored = Windows(1, [month], now=0.0)
+    restored.restore(windows.state())
+    for each in (windows, restored):
+        assert each.counts(now=month / 2).tolist() == [[3 * 2**31]]
+        assert each.counts(now=2 * month).tolist() == [[0]]
