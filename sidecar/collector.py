@@ -203,11 +203,10 @@ def _reference_families(families: Families, constant: ConstantReference) -> None
 
 
 def _season_families(families: Families, constant: ConstantReference, *, wall: datetime) -> None:
-    comparison = constant.comparison
-    if comparison.seasonal is None:
+    model, profile = constant.comparison.schema.model, constant.comparison.profile
+    if profile.season is None:
         return
-    labels = (comparison.schema.model, comparison.profile.fingerprint)
-    rows = int(comparison.seasonal.rows[comparison.seasonal.season.slot(wall)])
+    labels, rows = (model, profile.fingerprint), profile.season_rows[profile.season.slot(wall)]
     families[metrics.REFERENCE_SEASON_SAMPLES].append(sample(metrics.REFERENCE_SEASON_SAMPLES, labels, rows))
 
 

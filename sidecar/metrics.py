@@ -96,7 +96,7 @@ REFERENCE_SEASON_SAMPLES = Metric(
     "model_reference_season_samples",
     "gauge",
     _REFERENCE,
-    "Rows the reference has for the hour of now, at least 1. Only for references by season.",
+    "Rows the reference has for the hour of now. Only for references by season.",
 )
 REFERENCE_CREATED = Metric(
     "model_reference_created_timestamp_seconds",

@@ -221,7 +221,7 @@ def test_an_hour_without_rows_is_compared_with_the_whole_and_counts_for_one_row(
     monitor.open_transport("http")
     _submit(monitor, hour=12, now=1.0)
     families = _families(Collector(monitor, LoadState()), now=2.0)
-    assert families[metrics.REFERENCE_SEASON_SAMPLES.name] == {("shop", PROFILE.fingerprint): 1}
+    assert families[metrics.REFERENCE_SEASON_SAMPLES.name] == {("shop", PROFILE.fingerprint): 0}
     found = _drift(monitor, now=2.0)
     assert {f["level"] for f in found["features"]} == {"none"}
     assert min(f["windows"]["1h"]["threshold"] for f in found["features"]) > 1

@@ -80,8 +80,8 @@ def _reference_group(drift: Drift) -> Group:
             ),
             Record(
                 record=names.SEASON_SAMPLES,
-                expr=f"max by ({REFERENCE}) ({metrics.REFERENCE_SEASON_SAMPLES.name})",
-                comment="Rows for the hour of now. Only for references by season, as all that is expected below.",
+                expr=f"clamp_min(max by ({REFERENCE}) ({metrics.REFERENCE_SEASON_SAMPLES.name}), 1)",
+                comment="Rows for the hour of now, at least 1. Only for references by season, as what is expected below.",
             ),
         ],
     )
