@@ -81,7 +81,7 @@ def _reference_group(drift: Drift) -> Group:
             Record(
                 record=names.SEASON_SAMPLES,
                 expr=f"clamp_min(max by ({REFERENCE}) ({metrics.REFERENCE_SEASON_SAMPLES.name}), 1)",
-                comment="Rows for the hour of now, at least 1. Only for references by season, as what is expected below.",
+                comment="Rows for the hour of now, at least 1. Only for references by season.",
             ),
         ],
     )
