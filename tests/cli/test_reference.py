@@ -284,6 +284,7 @@ ZONED = ["--timestamp", "time_hour", "--season-time-zone", "America/New_York"]
 def test_a_season_is_shown_as_the_rows_of_every_hour(run: Run, january_by_hours: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     status, _, err = run("build", january_by_hours, *ZONED, "--season", "hour-of-week", "--window", "24h", "-o", path)
+    assert " rows by hour of week in America/New_York, reference " in err.splitlines()[-1]
     assert status == 0
     assert "of the 168 hours of the week 35 have no rows" in err
     profile, (_, out, _) = load(path), run("show", path)

@@ -16,7 +16,8 @@ def write(profile: Profile, output: Path | None) -> None:
     else:
         to_file(output, lambda path: save(profile, path))
     to = "" if output is None else f"{output}: "
-    tell(f"{to}{len(profile.features)} features of {profile.rows} rows, reference {profile.fingerprint}")
+    by_season = "" if profile.season is None else f" by {profile.season}"
+    tell(f"{to}{len(profile.features)} features of {profile.rows} rows{by_season}, reference {profile.fingerprint}")
 
 
 def to_file(path: Path, writer: Callable[[Path], object]) -> None:
