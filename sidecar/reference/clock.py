@@ -1,16 +1,17 @@
 """The times of rows: which column they are in, and what is asked of them and said about them."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 
 from sidecar.bins import Floats
 from sidecar.data.kinds import Tally, Way
-from sidecar.data.times import unit_of, way_of_time
+from sidecar.data.times import LARGEST, unit_of_most, way_of_time
 from sidecar.reference.counted import Counted
-from sidecar.reference.counting import Column
+from sidecar.reference.counting import Column, Span
 from sidecar.reference.effects import LEAST_BLOCKS
 from sidecar.reference.profile import ProfileError
 from sidecar.reference.stretches import LEAST_BLOCK_ROWS
@@ -24,6 +25,9 @@ LEAST_CYCLES = 2
 
 LEAST_SLOT_ROWS = 50
 """Rows below which a slot is compared with little more than the whole, towards which it is smoothed."""
+
+_MOST_YEARS = 50
+"""Between the first time and the last, beyond which one of them is likely to be wrong."""
 
 Notice = Callable[[str], None]
 """Told, in one sentence, what was left out or looks odd."""
@@ -73,27 +77,45 @@ class Clock:
         """Return the times of a batch, in the unit that they are written in."""
         return np.asarray(columns[self.column], dtype=np.float64)
 
-    def require_cycles(self, span_seconds: float) -> None:
+    def unit(self, way: Way, batches: Iterable[Mapping[str, Column]]) -> float:
+        """Return how many units of the times are a second; numbers say it by their median, finite ones alone."""
+        if way == "time":
+            return 1.0
+        times, beyond = 0, np.zeros(len(LARGEST), dtype=np.int64)
+        for columns in batches:
+            found = self.times(columns)
+            found = np.abs(found[np.isfinite(found)])
+            times += found.size
+            beyond += [np.count_nonzero(found > largest) for largest in LARGEST]
+        return unit_of_most(times, beyond.tolist())
+
+    def require_cycles(self, span: Span) -> None:
         """Refuse data that is too short for a season; raises ProfileError."""
-        if self.season is not None and (sentence := self._too_short(self.season, span_seconds)):
+        if self.season is not None and (sentence := self._too_short(self.season, span)):
             otherwise = (
                 "take --season hour-of-day, or none"
-                if self.season.cycle == "hour-of-week" and span_seconds >= LEAST_CYCLES * 86_400
+                if self.season.cycle == "hour-of-week" and span.seconds >= LEAST_CYCLES * 86_400
                 else "build without --season"
             )
             raise ProfileError(f"{sentence}: {otherwise}")
 
-    def _too_short(self, season: Season, span_seconds: float) -> str | None:
-        if span_seconds >= LEAST_CYCLES * season.seconds:
+    def _too_short(self, season: Season, span: Span) -> str | None:
+        if span.seconds >= LEAST_CYCLES * season.seconds:
             return None
         slots, least = _CYCLES[season.cycle]
-        found = f"{span_seconds / 86_400:.1f} days" if span_seconds >= 172_800 else f"{span_seconds / 3600:.0f} hours"
+        found = f"{span.seconds / 86_400:.1f} days" if span.seconds >= 172_800 else f"{span.seconds / 3600:.0f} hours"
         return f"the times in {self.column!r} span {found}, and a reference by {slots} needs {least}"
 
-    def tell(self, counted: Counted, span_seconds: float, notice: Notice) -> None:
-        """Say what was too little to go by."""
+    def tell(self, counted: Counted, span: Span, notice: Notice) -> None:
+        """Say which times look wrong, and what was too little to go by."""
+        if (years := int(span.seconds / (365.2425 * 86_400))) >= _MOST_YEARS:
+            first, last = (datetime.fromtimestamp(time, UTC).date().isoformat() for time in (span.first, span.last))
+            notice(
+                f"the times in {self.column!r} are from {first} to {last}, {years} years: one that is wrong makes the "
+                "data seem longer than it is"
+            )
         if self.season is not None:
-            self._tell_of_season(self.season, counted, span_seconds, notice)
+            self._tell_of_season(self.season, counted, span, notice)
         if counted.stretches < LEAST_BLOCKS:
             alike, more = "", "a longer --window"
             if self.season is not None:
@@ -103,8 +125,8 @@ class Clock:
                 f"effect, which is left at 1: {more} may hold more"
             )
 
-    def _tell_of_season(self, season: Season, counted: Counted, span_seconds: float, notice: Notice) -> None:
-        if sentence := self._too_short(season, span_seconds):
+    def _tell_of_season(self, season: Season, counted: Counted, span: Span, notice: Notice) -> None:
+        if sentence := self._too_short(season, span):
             notice(f"{sentence}: merge it with other parts")
         rows = np.array(counted.season_rows)
         if timeless := counted.rows - int(rows.sum()):
@@ -115,13 +137,3 @@ class Clock:
                 f"of the {season.slots} {_CYCLES[season.cycle][0]} {none} have no rows and {few} fewer than "
                 f"{LEAST_SLOT_ROWS}: events of those are compared with little more than the whole"
             )
-
-
-def unit(times: Floats) -> float:
-    """Return how many units of these times are a second."""
-    return unit_of(largest(times))
-
-
-def largest(times: Floats) -> float:
-    """Return how far the furthest time is from the beginning of Unix time, in the unit that they are written in."""
-    return float(np.abs(times[np.isfinite(times)]).max(initial=0.0))

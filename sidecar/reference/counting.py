@@ -13,7 +13,7 @@ from sidecar.reference.counted import Counted, FeatureSpec, Moments, Total, Want
 from sidecar.reference.effects import design_effects, stretch_effects
 from sidecar.reference.profile import Profile
 from sidecar.reference.stretches import Stretches, most_blocks
-from sidecar.season import SLOT_SECONDS, Season
+from sidecar.season import FIRST, LAST, SLOT_SECONDS, Season
 
 Column = Floats | list[str | None] | Coded
 """A numeric column (NaN is missing) or a categorical one (None is missing)."""
@@ -39,6 +39,21 @@ def block_rows(window_rows: int, rows: int) -> int:
     return max(1, min(window_rows, rows // 10))
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The first and the last time, in seconds of Unix time, of years from 1 to 9999; of nothing if first > last."""
+
+    first: float = math.inf
+    last: float = -math.inf
+
+    @property
+    def seconds(self) -> float:
+        """From the beginning of the hour of the first to the end of that of the last; 0 of nothing."""
+        if self.first > self.last:
+            return 0.0
+        return (self.last // SLOT_SECONDS - self.first // SLOT_SECONDS + 1) * SLOT_SECONDS
+
+
 @dataclass(slots=True)
 class Counting:
     """Count batches of columns into agreed bins, keeping counts of blocks for the design effect.
@@ -53,6 +68,7 @@ class Counting:
     window_seconds: float | None = None
     season: Season | None = None
     rows: int = 0
+    span: Span = field(init=False, default_factory=Span)
     _by_slot: NDArray[np.int64] = field(init=False)
     """Counts of each slot of the season, and last those of rows that are in none."""
     _starts: NDArray[np.intp] = field(init=False)
@@ -61,8 +77,6 @@ class Counting:
     _keep_every: int = field(init=False, default=1)
     _open: NDArray[np.int64] = field(init=False)
     _stretches: Stretches = field(init=False)
-    _first: float = field(init=False, default=math.inf)
-    _last: float = field(init=False, default=-math.inf)
 
     def __post_init__(self) -> None:
         self._starts = first_bins(self.specs)
@@ -75,7 +89,7 @@ class Counting:
     def add(self, columns: Mapping[str, Column], times: Floats | None = None) -> None:
         """Count one batch; every column has the same length, and so have `times`, in seconds, where blocks need them.
 
-        A row whose time is NaN is in no block and in no slot.
+        A row whose time is NaN, or of no year from 1 to 9999, is in no block and in no slot.
         """
         indices = []
         for spec, start, moments in zip(self.specs, self._starts, self._moments, strict=True):
@@ -111,20 +125,17 @@ class Counting:
             first = last
 
     def _add_by_clock(self, indices: NDArray[np.intp], times: Floats, window_seconds: float) -> None:
+        there = (times >= FIRST) & (times < LAST)
         slots = np.zeros(times.shape, dtype=np.intp) if self.season is None else self.season.slots_of(times)
         rows_of, bins = slots % len(self._by_slot), self._open.size  # -1, no slot, is the last
         counts = np.bincount((indices + rows_of * bins).ravel(), minlength=self._by_slot.size)
         self._by_slot += counts.reshape(self._by_slot.shape)
         self.rows += indices.shape[1]
-        self._stretches.add(indices, times / window_seconds, slots)
-        known = times[np.isfinite(times)]
+        self._stretches.add(indices, np.where(there, times, np.nan) / window_seconds, slots)
+        known = times[there]
         if known.size:
-            self._first, self._last = min(self._first, float(known.min())), max(self._last, float(known.max()))
-
-    @property
-    def span_seconds(self) -> float:
-        """From the beginning of the first hour that has rows to the end of the last; 0 where no row has a time."""
-        return 0.0 if self._first > self._last else span_seconds(self._first, self._last)
+            first, last = float(known.min()), float(known.max())
+            self.span = Span(min(self.span.first, first), max(self.span.last, last))
 
     def _close_block(self) -> None:
         if (self.rows // self.window_rows) % self._keep_every == 0:
@@ -176,8 +187,3 @@ def counted_by_clock(
         season_rows=tuple(by_slot[:, : specs[0].bins.size].sum(axis=1).tolist()),
         by_slot=None if season is None else by_slot,
     )
-
-
-def span_seconds(first: float, last: float) -> float:
-    """Return how long it is from the beginning of the hour of one time to the end of that of another."""
-    return (last // SLOT_SECONDS - first // SLOT_SECONDS + 1) * SLOT_SECONDS

@@ -11,7 +11,6 @@ from pathlib import Path
 from sidecar.data.files import DataError
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.table import Progress, Table, silent
-from sidecar.data.times import unit_of
 from sidecar.event import UNFIT_NAME
 from sidecar.reference.build import (
     BINS,
@@ -22,7 +21,7 @@ from sidecar.reference.build import (
     select,
     select_as,
 )
-from sidecar.reference.clock import WINDOW_SECONDS, Clock, Notice, largest, unit
+from sidecar.reference.clock import WINDOW_SECONDS, Clock, Notice
 from sidecar.reference.columns import Sample, to_columns
 from sidecar.reference.counted import FeatureSpec, Wanted, assemble
 from sidecar.reference.counting import Column, Counting, block_rows, spec_of
@@ -90,15 +89,15 @@ def build(
         sampled = sample.columns()
         specs = [spec_of(w, sampled[w.column], bins=bins, categories=categories) for w in wanted]
         counting = _counting(specs, block_rows(window_rows, table.rows), clock)
-        second = 1.0 if clock is None else unit(clock.times(sampled))
+        second = 1.0 if clock is None else clock.unit(ways[clock.column], [sampled])
         for columns in [sampled] if sample.complete else _read(table, ways, "counting", progress):
             counting.add(columns, None if clock is None else clock.times(columns) / second)
     except DataError as error:
         raise ProfileError(str(error)) from error
     counted = counting.counted()
     if clock is not None:
-        clock.require_cycles(counting.span_seconds)
-        clock.tell(counted, counting.span_seconds, notice)
+        clock.require_cycles(counting.span)
+        clock.tell(counted, counting.span, notice)
     profile = assemble(
         specs,
         counted,
@@ -209,15 +208,15 @@ def count(
         counting = _counting(specs, block_rows(reference.window_rows or WINDOW_ROWS, table.rows), clock)
         second = 1.0
         if clock is not None:
-            ways[clock.column] = clock.way(tallies)
-            second = _unit(table, clock, ways[clock.column], progress)
+            ways[clock.column] = way = clock.way(tallies)
+            second = clock.unit(way, _read(table, {clock.column: way}, "reading times", progress))
         for columns in _read(table, ways, "counting", progress):
             counting.add(columns, None if clock is None else clock.times(columns) / second)
     except DataError as error:
         raise ProfileError(str(error)) from error
     counted = counting.counted()
     if clock is not None:
-        clock.tell(counted, counting.span_seconds, notice)
+        clock.tell(counted, counting.span, notice)
     return assemble(
         specs,
         counted,
@@ -312,14 +311,6 @@ def _read(table: Table, ways: Mapping[str, Way], what: str, progress: Progress) 
         yield to_columns(batch, ways)
         done += batch.num_rows
         progress(what, done, table.rows)
-
-
-def _unit(table: Table, clock: Clock, way: Way, progress: Progress) -> float:
-    """Return how many units of the times are a second: of numbers, the largest says it."""
-    if way == "time":
-        return 1.0
-    batches = _read(table, {clock.column: way}, "reading times", progress)
-    return unit_of(max((largest(clock.times(columns)) for columns in batches), default=0.0))
 
 
 def _names(table: Table) -> str:

@@ -8,10 +8,10 @@ import ibis
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.data.times import unit_of
+from sidecar.data.times import LARGEST, unit_of_most
 from sidecar.reference.clock import Clock, Notice
 from sidecar.reference.counted import Counted, FeatureSpec, Total, first_bins
-from sidecar.reference.counting import counted_by_clock, span_seconds
+from sidecar.reference.counting import Span, counted_by_clock
 from sidecar.reference.profile import ProfileError
 from sidecar.reference.stretches import Stretches
 from sidecar.reference.tablecounts import Read, counts_of, marked
@@ -41,7 +41,8 @@ def count_by_clock(
     if ends["first"] is None or ends["first"] != ends["first"]:
         raise ProfileError(f"column {clock.column!r} holds no times")
     first, last = int(ends["first"]), int(ends["last"])
-    clock.require_cycles(span_seconds(first, last))
+    span = Span(first, last)
+    clock.require_cycles(span)
     slot = ibis.literal(0, "int64") if season is None else _slot_start(timed["at"], season, first, last)
     placed = timed.mutate(slot=slot, window=_window_start(timed["at"], window)).drop("at")
     slots = 0 if season is None else season.slots
@@ -52,7 +53,7 @@ def count_by_clock(
     stretches = Stretches(first_bins(specs), total.counts.size, slots=max(slots, 1))
     _fill(stretches, placed, reads, specs, window)
     counted = counted_by_clock(stretches, total, by_slot, specs=specs, season=season)
-    clock.tell(counted, span_seconds(first, last), notice)
+    clock.tell(counted, span, notice)
     return counted
 
 
@@ -82,17 +83,26 @@ def _seconds(table: ibis.Table, column: str) -> Any:
     if kind.is_timestamp():
         if kind.timezone is not None:
             _require_utc(table, kind)
-        seconds = values.truncate("s").epoch_seconds().cast("int64")
-    elif kind.is_numeric() and not kind.is_boolean():
+        return _in_range(values.truncate("s").epoch_seconds().cast("int64"), "int64")
+    if kind.is_numeric() and not kind.is_boolean():
         number = values.cast("float64")
         number = ibis.cases((number.abs() <= 1e30, number), else_=ibis.null("float64"))  # neither NaN nor infinite
-        largest = table.aggregate(m=number.abs().max()).execute()["m"][0]
-        unit = unit_of(float(largest) if largest is not None and largest == largest else 0.0)
-        seconds = (number / ibis.literal(unit, "float64")).floor().cast("int64")
-    else:
-        raise ProfileError(f"column {column!r} is of type {kind}, not of times: cast it to a timestamp")
+        seconds = _in_range(number / ibis.literal(_unit(table, number), "float64"), "float64")
+        return seconds.floor().cast("int64")  # of those in range, as larger ones may not fit
+    raise ProfileError(f"column {column!r} is of type {kind}, not of times: cast it to a timestamp")
+
+
+def _in_range(seconds: Any, kind: str) -> Any:
     there = (seconds >= int(FIRST)) & (seconds < int(LAST))
-    return ibis.cases((there, seconds), else_=ibis.null("int64"))
+    return ibis.cases((there, seconds), else_=ibis.null(kind))
+
+
+def _unit(table: ibis.Table, number: Any) -> float:
+    """Return how many units of the times are a second."""
+    beyond = [ibis.cases((number.abs() > largest, 1), else_=0).sum() for largest in LARGEST]
+    [found] = table.aggregate(times=number.count(), **{f"n{i}": n for i, n in enumerate(beyond)}).execute().to_numpy()
+    times, *counts = (0 if count is None or count != count else int(count) for count in found.tolist())
+    return unit_of_most(times, counts)
 
 
 def _require_utc(table: ibis.Table, kind: Any) -> None:

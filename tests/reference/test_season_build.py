@@ -145,7 +145,7 @@ def test_batches_and_the_order_of_rows_do_not_matter(cuts: list[int], seed: int)
             other.add({"a": column[part]}, times[part])
     a, b = (c.profile(model="", model_version="", source="", created=None) for c in (one, other))
     assert (a.fingerprint, a.season_rows, effects(a)) == (b.fingerprint, b.season_rows, effects(b))
-    assert one.span_seconds == other.span_seconds
+    assert one.span == other.span
 
 
 def test_stretches_that_are_kept_are_of_every_hour_of_the_day() -> None:
@@ -167,6 +167,60 @@ def test_an_infinite_time_is_none(tmp_path: Path) -> None:
     assert told[0] == "2 of 50 rows have no time: they are in the whole and in no hour"
     counted = files.count([tmp_path / "x.parquet"], profile, timestamp="at", season=DAY)
     assert counted.season_rows == profile.season_rows
+
+
+ODD = [MONDAY * 1000, 1e300, -1e300, float("inf")]
+"""What is a time in no unit, beside times in seconds."""
+
+
+@pytest.mark.parametrize("unit", [1, 1e3, 1e6, 1e9])
+@pytest.mark.parametrize("name", ["x.csv", "x.parquet"])
+def test_odd_times_say_nothing_about_the_unit_of_the_others(tmp_path: Path, name: str, unit: float) -> None:
+    times = [*(unit * (MONDAY + 3600.0 * np.arange(96))), *(unit * odd for odd in ODD if abs(odd) < 1e299), *ODD[1:]]
+    frame = pd.DataFrame({"at": times, "x": np.arange(100) % 7})
+    write = frame.to_csv if name == "x.csv" else frame.to_parquet
+    write(tmp_path / name, index=False)
+    for sample_rows in (1000, 50):
+        told: list[str] = []
+        built = files.build(
+            [tmp_path / name], timestamp="at", season=DAY, features=["x"], sample_rows=sample_rows, notice=told.append
+        )
+        assert built.season_rows == (4,) * 24
+        assert told[0] == "4 of 100 rows have no time: they are in the whole and in no hour"
+        assert len(told) == 3  # the others: few rows of each hour, and few windows
+    assert files.count([tmp_path / name], built, timestamp="at", season=DAY).season_rows == (4,) * 24
+    assert files.build([tmp_path / name], timestamp="at", features=["x"]).rows == 100
+
+
+def test_odd_times_do_not_make_short_data_long_enough(tmp_path: Path) -> None:
+    times = [*(MONDAY + 3600.0 * np.arange(36)), *ODD]
+    pd.DataFrame({"at": times, "x": np.arange(40) % 7}).to_csv(tmp_path / "x.csv", index=False)
+    with pytest.raises(ProfileError, match="the times in 'at' span 36 hours"):
+        files.build([tmp_path / "x.csv"], timestamp="at", season=DAY)
+
+
+def test_times_as_text_are_what_they_say_however_late(tmp_path: Path) -> None:
+    times = [*pd.date_range("2026-01-05", periods=48, freq="h").strftime("%Y-%m-%dT%H:%M:%S"), "9998-12-31T00:00:00"]
+    pd.DataFrame({"at": times, "x": np.arange(49) % 7}).to_csv(tmp_path / "x.csv", index=False)
+    built = files.build([tmp_path / "x.csv"], timestamp="at", season=DAY)
+    assert built.season_rows == (3, *(2,) * 23)
+    assert files.count([tmp_path / "x.csv"], built, timestamp="at", season=DAY).season_rows == built.season_rows
+
+
+@pytest.mark.parametrize("season", [None, DAY])
+def test_a_first_and_last_time_that_lie_far_apart_are_told(tmp_path: Path, season: Season | None) -> None:
+    def told(first: float) -> list[str]:
+        notices: list[str] = []
+        times = [first, *(MONDAY + 3600.0 * np.arange(48))]
+        pd.DataFrame({"at": times, "x": np.arange(49) % 7}).to_parquet(tmp_path / "x.parquet")
+        files.build([tmp_path / "x.parquet"], timestamp="at", season=season, notice=notices.append)
+        return [notice for notice in notices if "years" in notice]
+
+    assert told(0) == [
+        "the times in 'at' are from 1970-01-01 to 2026-01-06, 56 years: one that is wrong makes the data seem longer "
+        "than it is"
+    ]
+    assert told(MONDAY - 49 * 366 * 86_400) == []
 
 
 @pytest.fixture(scope="module")

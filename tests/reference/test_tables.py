@@ -151,6 +151,21 @@ def test_times_in_an_engine_give_the_profile_of_the_files(
     assert max(f.design_effect for f in found.features) > 2
 
 
+def test_odd_times_in_an_engine_say_nothing_about_the_unit_of_the_others(timed: pd.DataFrame, tmp_path: Path) -> None:
+    frame = units(timed)["seconds"].copy()
+    frame.loc[frame.index[:4], "at"] = [1.7e12, 1e300, -1e25, float("inf")]
+    frame.to_parquet(tmp_path / "x.parquet", index=False)
+    said: list[str] = []
+    told: list[str] = []
+    expected = files.build([tmp_path / "x.parquet"], season=NEW_YORK, notice=told.append, **TIMED)
+    table = ibis.duckdb.connect().read_parquet(tmp_path / "x.parquet")
+    found = tables.build(table, season=NEW_YORK, notice=said.append, **TIMED)
+    assert_same(found, expected)
+    assert found.season_rows == expected.season_rows
+    assert said == told
+    assert sum(found.season_rows) > 0.9 * len(frame)
+
+
 @pytest.mark.parametrize("dialect", ["snowflake", "bigquery"])
 def test_what_a_warehouse_is_sent_by_season_gives_the_same_profile(
     dialect: str, timed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
