@@ -15,8 +15,9 @@ from bench.figures import Figures
 from bench.measure import median_milliseconds, medians_milliseconds
 from bench.work import bodies, connect, monitor, posting, running_sidecar
 from sidecar import drift, metrics
-from sidecar.collector import Collector, LoadState
+from sidecar.collector import Collector
 from sidecar.comparison import Comparison
+from sidecar.health import LoadState
 from sidecar.metrics import CATALOGUE
 
 FEATURES, BINS = 200, 11  # and the bin for missing values

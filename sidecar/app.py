@@ -19,9 +19,10 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from sidecar import __version__
-from sidecar.collector import Collector, LoadState, StorageState
+from sidecar.collector import Collector
 from sidecar.configfile import ConfigError
 from sidecar.connections import Bounds, Connections, ProtocolFactory, allow_open_files, bounded_runner
+from sidecar.health import LoadState, StorageState
 from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
 from sidecar.listen.datagram import DatagramListener
 from sidecar.listen.front import Front

@@ -6,7 +6,6 @@ All numbers of a scrape are read at one moment, and then written a slice at a ti
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -17,6 +16,7 @@ from sidecar.bins import Floats
 from sidecar.comparison import DriftReading
 from sidecar.constant import STATISTICS, Constant, ConstantReference
 from sidecar.exposition import header, number
+from sidecar.health import LoadState, StorageState
 from sidecar.labelsamples import quality_families, tally_families
 from sidecar.metrics import CATALOGUE, Metric
 from sidecar.model import Model
@@ -24,27 +24,6 @@ from sidecar.monitor import Monitor
 from sidecar.samples import Families, Samples, Written, sample, written
 from sidecar.scrape import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
 from sidecar.slices import Steps, at_once
-
-
-@dataclass(slots=True)
-class LoadState:
-    """How the last load of configuration and references went."""
-
-    successful: bool = True
-    last_success_timestamp_seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class StorageState:
-    """How keeping the state in files goes; `problem` says why it would not survive a crash now."""
-
-    problem: str | None = None
-    failures: int = 0
-    checkpoint_timestamp_seconds: float | None = None
-    checkpoint_bytes: int = 0
-    set_aside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(metrics.SET_ASIDE_REASONS, 0))
-    begun_anew: dict[str, int] = field(default_factory=lambda: dict.fromkeys(metrics.STORED_PARTS, 0))
-
 
 Begun = tuple[ConstantReference, Steps[DriftReading], Steps[Floats]]
 """Drift and expected observations, still to be computed from what was read."""

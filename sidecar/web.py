@@ -9,7 +9,8 @@ from aiohttp import web
 from sidecar import __version__
 from sidecar.alertmanager import AlertmanagerError, held_alerts
 from sidecar.alerts import reporting_alerts
-from sidecar.collector import Collector, LoadState, StorageState
+from sidecar.collector import Collector
+from sidecar.health import LoadState, StorageState
 from sidecar.jsontext import written
 from sidecar.monitor import Monitor
 from sidecar.openapi import PATH as DESCRIPTION

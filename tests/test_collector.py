@@ -15,10 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 
 from demo.process import SidecarProcess
 from sidecar import __version__, metrics
-from sidecar.collector import Collector, LoadState, StorageState
+from sidecar.collector import Collector
 from sidecar.config import Config, DriftConfig, LabelsConfig, Learn, ModelConfig
 from sidecar.configfile import Duration
 from sidecar.event import Form
+from sidecar.health import LoadState, StorageState
 from sidecar.metrics import CATALOGUE, Metric
 from sidecar.monitor import Monitor
 from tests.plugins.golden import Golden

@@ -12,11 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar import drift, metrics
 from sidecar.arrays import StateError
-from sidecar.collector import Collector, LoadState
+from sidecar.collector import Collector
 from sidecar.comparison import Comparison
 from sidecar.config import Config, DriftConfig, ModelConfig
 from sidecar.configfile import Duration
 from sidecar.event import Batch, Form
+from sidecar.health import LoadState
 from sidecar.levels import LEVELS
 from sidecar.monitor import Monitor
 from sidecar.reference import Profile, build

@@ -9,9 +9,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from sidecar.collector import Collector, LoadState
+from sidecar.collector import Collector
 from sidecar.config import Config, ModelConfig, parse
 from sidecar.configfile import ConfigError
+from sidecar.health import LoadState
 from sidecar.monitor import Monitor
 from sidecar.reference import Profile, ProfileError
 from sidecar.reference.profile import check

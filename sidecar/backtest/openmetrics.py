@@ -18,10 +18,11 @@ from sidecar.backtest.counters import scrape_of, scrapes_between
 from sidecar.backtest.history import History, Rows
 from sidecar.backtest.study import Plan
 from sidecar.bins import Category, Coded
-from sidecar.collector import Collector, LoadState
+from sidecar.collector import Collector
 from sidecar.config import Config
 from sidecar.event import Batch, Schema
 from sidecar.exposition import header, prefix
+from sidecar.health import LoadState
 from sidecar.metrics import CATALOGUE, Metric
 from sidecar.monitor import Monitor
 from sidecar.season import OFFSETS_SECONDS

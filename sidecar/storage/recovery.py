@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 
 from sidecar.arrays import StateError
-from sidecar.collector import StorageState
 from sidecar.config import Config
 from sidecar.configfile import convert_special, plain_special
 from sidecar.event import TooManyEvents, Unreadable
+from sidecar.health import StorageState
 from sidecar.monitor import Monitor
 from sidecar.reference.profile import Profile, ProfileError, check
 from sidecar.storage import checkpoint, journal

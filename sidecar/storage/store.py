@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sidecar.collector import StorageState
 from sidecar.config import Config
 from sidecar.event import Form
+from sidecar.health import StorageState
 from sidecar.model import Model
 from sidecar.monitor import Monitor
 from sidecar.reference.profile import Profile

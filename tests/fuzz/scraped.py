@@ -3,7 +3,8 @@
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from sidecar.collector import Collector, LoadState
+from sidecar.collector import Collector
+from sidecar.health import LoadState
 from sidecar.monitor import Monitor
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from sidecar.collector import Collector, LoadState
+from sidecar.collector import Collector
 from sidecar.config import Config, LabelsConfig, ModelConfig
 from sidecar.configfile import Duration
 from sidecar.event import Identified
+from sidecar.health import LoadState
 from sidecar.labels import Labels
 from sidecar.monitor import Monitor
 from sidecar.rules import names

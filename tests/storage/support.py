@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sidecar.collector import StorageState
 from sidecar.config import Config, LabelsConfig, Learn, ModelConfig
 from sidecar.configfile import Duration, plain_special
 from sidecar.event import Form
+from sidecar.health import StorageState
 from sidecar.monitor import Monitor
 from sidecar.reference import Profile, build
 from sidecar.season import Season
