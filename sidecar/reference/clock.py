@@ -10,8 +10,9 @@ import numpy as np
 from sidecar.bins import Floats
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.times import LARGEST, unit_of_most, way_of_time
+from sidecar.reference.byclock import Span
 from sidecar.reference.counted import Counted
-from sidecar.reference.counting import Column, Span
+from sidecar.reference.counting import Column
 from sidecar.reference.effects import LEAST_BLOCKS
 from sidecar.reference.profile import ProfileError
 from sidecar.reference.stretches import LEAST_BLOCK_ROWS

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.data.times import LARGEST, unit_of_most
+from sidecar.reference.byclock import Span, counted_by_clock
 from sidecar.reference.clock import Clock, Notice
 from sidecar.reference.counted import Counted, FeatureSpec, Total, first_bins
-from sidecar.reference.counting import Span, counted_by_clock
 from sidecar.reference.profile import ProfileError
 from sidecar.reference.stretches import Stretches
 from sidecar.reference.tablecounts import Read, counts_of, marked

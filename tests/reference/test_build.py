@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sidecar import drift
 from sidecar.bins import CategoricalBins, NumericBins
 from sidecar.reference import CategoricalProfile, NumericProfile, ProfileError, build
+from sidecar.reference.blocks import Blocks
 from sidecar.reference.counted import FeatureSpec, Wanted
 from sidecar.reference.counting import Counting
 from sidecar.reference.effects import design_effects
@@ -169,6 +170,7 @@ def test_counting_in_batches_equals_counting_at_once(values: list[float], sizes:
 def test_memory_for_blocks_is_bounded() -> None:
     counting = Counting([FeatureSpec(Wanted("a", "a", "input"), CategoricalBins(["x"]))], window_rows=1)
     counting.add({"a": ["x"] * 20_000})
+    assert isinstance(counting._blocks, Blocks)
     assert len(counting._blocks) <= 4096
     assert counting.profile(model="", model_version="", source="").rows == 20_000
 
