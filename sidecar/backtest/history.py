@@ -18,8 +18,8 @@ from sidecar.data.times import unit_of, way_of_time
 from sidecar.event import PROBABILITY, Key
 from sidecar.reference.columns import to_columns
 from sidecar.reference.counting import Column
-from sidecar.reference.files import way_of
 from sidecar.reference.profile import CategoricalProfile, FeatureProfile, NumericProfile, Profile, ProfileError
+from sidecar.reference.ways import way_of
 
 _TIME = "\0time"
 

@@ -48,6 +48,12 @@ class Table:
         self.columns = tuple(dict.fromkeys(name for file in leading for name in file.columns))
         self.rows = 0
 
+    @property
+    def name(self) -> str:
+        """The names of the files; of many, the first and the last."""
+        names = [file.path.name for file in self.files]
+        return ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}, {len(names)} files"
+
     def require_same_columns(self) -> None:
         """Refuse files of which one has columns that the first has not, or lacks some; raises DataError."""
         first = self.files[0]

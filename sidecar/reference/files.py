@@ -9,25 +9,17 @@ from datetime import datetime
 from pathlib import Path
 
 from sidecar.data.files import DataError
-from sidecar.data.kinds import Tally, Way
+from sidecar.data.kinds import Way
 from sidecar.data.table import Progress, Table, silent
-from sidecar.event import UNFIT_NAME
-from sidecar.reference.build import (
-    BINS,
-    CATEGORIES,
-    WINDOW_ROWS,
-    check_options,
-    mixed,
-    select,
-    select_as,
-)
+from sidecar.reference.build import BINS, CATEGORIES, WINDOW_ROWS, check_options
 from sidecar.reference.clock import WINDOW_SECONDS, Clock, Notice
 from sidecar.reference.columns import Sample, to_columns
-from sidecar.reference.counted import FeatureSpec, Wanted, assemble
+from sidecar.reference.counted import FeatureSpec, assemble
 from sidecar.reference.counting import Column, Counting, block_rows, spec_of
-from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, ProfileError
+from sidecar.reference.profile import CategoricalProfile, Profile, ProfileError
 from sidecar.reference.summary import Summary
 from sidecar.reference.summary import summarize as summary_of
+from sidecar.reference.ways import choose, choose_as
 from sidecar.season import Season
 
 SAMPLE_ROWS = 200_000
@@ -103,7 +95,7 @@ def build(
         counted,
         model=model,
         model_version=model_version,
-        source=_names(table) if source is None else source,
+        source=table.name if source is None else source,
         created=created,
     )
     for feature in profile.features:
@@ -147,7 +139,7 @@ def summarize(
         raise ProfileError(str(error)) from error
     sampled, scale = sample.columns(), table.rows / min(table.rows, sample_rows)
     return Summary(
-        source=_names(table),
+        source=table.name,
         rows=table.rows,
         window_rows=window_rows,
         columns=[summary_of(w, sampled[w.column], ways[w.column], scale=scale) for w in wanted],
@@ -181,34 +173,19 @@ def count(
     clock = Clock.of(timestamp, window_seconds, season)
     try:
         table = Table(data, nulls=null)
-        wanted = select_as(reference, table.columns, features, {"prediction": prediction, "probability": probability})
-        for output in (f for f in reference.features if f.role == "output"):
-            if ("output", output.name) not in wanted:
-                notice(f"the {output.name} is left out: say which column it is (--{output.name})")
-        read = [w.column for w in wanted.values()]
-        if clock is not None:
-            clock.check(table.columns, read)
-            read.append(clock.column)
-        tallies = table.tally(list(dict.fromkeys(read)), progress=progress)
-        if not table.rows:
-            raise ProfileError(f"there are no rows in {_names(table)}")
-        specs: list[FeatureSpec] = []
-        ways: dict[str, Way] = {}
-        for key, w in wanted.items():
-            feature = next(f for f in reference.features if (f.role, f.name) == key)
-            way = way_of(w.column, tallies[w.column], categorical=isinstance(feature, CategoricalProfile))
-            if isinstance(feature, NumericProfile):
-                if tallies[w.column].kind not in ("number", "empty"):
-                    example = tallies[w.column].example
-                    raise ProfileError(f"column {w.column!r} holds text such as {example!r}; {w.name!r} is numeric")
-                way = "number"
-            if ways.setdefault(w.column, way) != way:
-                raise ProfileError(f"column {w.column!r} is numeric in one role and categorical in the other")
-            specs.append(FeatureSpec(w, feature.bins()))
+        specs, ways = choose_as(
+            reference,
+            table,
+            features=features,
+            outputs={"prediction": prediction, "probability": probability},
+            progress=progress,
+            notice=notice,
+            clock=clock,
+        )
         counting = _counting(specs, block_rows(reference.window_rows or WINDOW_ROWS, table.rows), clock)
         second = 1.0
         if clock is not None:
-            ways[clock.column] = way = clock.way(tallies)
+            way = ways[clock.column]
             second = clock.unit(way, _read(table, {clock.column: way}, "reading times", progress))
         for columns in _read(table, ways, "counting", progress):
             counting.add(columns, None if clock is None else clock.times(columns) / second)
@@ -222,7 +199,7 @@ def count(
         counted,
         model=reference.model if model is None else model,
         model_version=model_version,
-        source=_names(table) if source is None else source,
+        source=table.name if source is None else source,
         created=created,
     )
 
@@ -233,77 +210,6 @@ def _counting(specs: list[FeatureSpec], window_rows: int, clock: Clock | None) -
     return Counting(specs, window_rows=window_rows, window_seconds=clock.window_seconds, season=clock.season)
 
 
-def choose(
-    table: Table,
-    *,
-    features: Sequence[str] | None,
-    prediction: str | None,
-    probability: str | None,
-    categorical: frozenset[str],
-    progress: Progress,
-    notice: Notice,
-    clock: Clock | None = None,
-) -> tuple[list[Wanted], dict[str, Way]]:
-    """Decide which columns are used and how each is read, and count the rows; raises ProfileError and DataError."""
-    named = features is not None
-    for name in sorted(categorical):
-        if name not in table.columns:
-            raise ProfileError(f"no column named {name!r}; there are: {', '.join(table.columns)}")
-    if not named:
-        table.require_same_columns()
-        if "" in table.columns:
-            notice("a column without a name is left out")
-        others = ("", prediction, probability, None if clock is None else clock.column)
-        features = [n for n in table.columns if n not in others]
-    wanted = select(table.columns, features=features, prediction=prediction, probability=probability)
-    for w in wanted:
-        if UNFIT_NAME.search(w.name):
-            raise ProfileError(
-                f"column {w.name!r} cannot be a feature: a name holds no quotes, backslashes or controls"
-            )
-    read = [w.column for w in wanted]
-    if clock is not None:
-        clock.check(table.columns, read)
-        read.append(clock.column)
-    tallies = table.tally(list(dict.fromkeys(read)), progress=progress)
-    if not table.rows:
-        raise ProfileError(f"there are no rows in {_names(table)}")
-    kept, ways = [], {}
-    for w in wanted:
-        unusable = _unusable(tallies[w.column])
-        if unusable and w.column not in categorical | {prediction, probability} and not named:
-            notice(f"column {w.column!r} is left out: it holds {unusable}")
-            continue
-        ways[w.column] = way_of(w.column, tallies[w.column], categorical=w.column in categorical)
-        kept.append(w)
-    if not kept:
-        raise ProfileError(f"no column of {_names(table)} can be a feature")
-    if clock is not None:
-        ways[clock.column] = clock.way(tallies)
-    return kept, ways
-
-
-def _unusable(tally: Tally) -> str | None:
-    return {"time": "times", "nested": "lists, objects or bytes"}.get(tally.kind)
-
-
-def way_of(column: str, tally: Tally, *, categorical: bool) -> Way:
-    """Decide how to read a column by what it holds; raises ProfileError for what has no bins."""
-    kind = tally.kind
-    if kind == "nested" or (kind == "time" and not categorical):
-        raise ProfileError(
-            f"column {column!r} holds {_unusable(tally)}, which have no bins: leave it out of the features"
-        )
-    if kind == "mixed" and not categorical:
-        error = mixed(column, numbers=tally.numbers, others=tally.values - tally.numbers, example=tally.example)
-        raise ProfileError(f"{error} (--categorical), or say which texts mean missing (--null)")
-    if kind == "boolean":
-        return "boolean"
-    if not categorical:
-        return "number" if kind == "number" else "text"
-    return "whole" if tally.wholes == tally.values else "value"
-
-
 def _read(table: Table, ways: Mapping[str, Way], what: str, progress: Progress) -> Iterator[dict[str, Column]]:
     done = 0
     progress(what, done, table.rows)
@@ -311,8 +217,3 @@ def _read(table: Table, ways: Mapping[str, Way], what: str, progress: Progress) 
         yield to_columns(batch, ways)
         done += batch.num_rows
         progress(what, done, table.rows)
-
-
-def _names(table: Table) -> str:
-    names = [file.path.name for file in table.files]
-    return ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}, {len(names)} files"

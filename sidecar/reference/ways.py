@@ -1,0 +1,125 @@
+"""Which columns of data files are counted, and in which way each is read, by what it holds."""
+
+from collections.abc import Mapping, Sequence
+
+from sidecar.data.kinds import Tally, Way
+from sidecar.data.table import Progress, Table
+from sidecar.event import UNFIT_NAME
+from sidecar.reference.build import mixed, select, select_as
+from sidecar.reference.clock import Clock, Notice
+from sidecar.reference.counted import FeatureSpec, Wanted
+from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, ProfileError
+
+
+def choose(
+    table: Table,
+    *,
+    features: Sequence[str] | None,
+    prediction: str | None,
+    probability: str | None,
+    categorical: frozenset[str],
+    progress: Progress,
+    notice: Notice,
+    clock: Clock | None = None,
+) -> tuple[list[Wanted], dict[str, Way]]:
+    """Decide which columns are used and how each is read, and count the rows; raises ProfileError and DataError."""
+    named = features is not None
+    for name in sorted(categorical):
+        if name not in table.columns:
+            raise ProfileError(f"no column named {name!r}; there are: {', '.join(table.columns)}")
+    if not named:
+        table.require_same_columns()
+        if "" in table.columns:
+            notice("a column without a name is left out")
+        others = ("", prediction, probability, None if clock is None else clock.column)
+        features = [n for n in table.columns if n not in others]
+    wanted = select(table.columns, features=features, prediction=prediction, probability=probability)
+    for w in wanted:
+        if UNFIT_NAME.search(w.name):
+            raise ProfileError(
+                f"column {w.name!r} cannot be a feature: a name holds no quotes, backslashes or controls"
+            )
+    read = [w.column for w in wanted]
+    if clock is not None:
+        clock.check(table.columns, read)
+        read.append(clock.column)
+    tallies = table.tally(list(dict.fromkeys(read)), progress=progress)
+    if not table.rows:
+        raise ProfileError(f"there are no rows in {table.name}")
+    kept, ways = [], {}
+    for w in wanted:
+        unusable = _unusable(tallies[w.column])
+        if unusable and w.column not in categorical | {prediction, probability} and not named:
+            notice(f"column {w.column!r} is left out: it holds {unusable}")
+            continue
+        ways[w.column] = way_of(w.column, tallies[w.column], categorical=w.column in categorical)
+        kept.append(w)
+    if not kept:
+        raise ProfileError(f"no column of {table.name} can be a feature")
+    if clock is not None:
+        ways[clock.column] = clock.way(tallies)
+    return kept, ways
+
+
+def choose_as(
+    reference: Profile,
+    table: Table,
+    *,
+    features: Sequence[str] | None,
+    outputs: Mapping[str, str | None],
+    progress: Progress,
+    notice: Notice,
+    clock: Clock | None = None,
+) -> tuple[list[FeatureSpec], dict[str, Way]]:
+    """Decide which columns are counted in which bins of a reference, and count the rows; raises as `choose` does.
+
+    `outputs` are the columns of the outputs, if they are not called as these are.
+    """
+    wanted = select_as(reference, table.columns, features, outputs)
+    for output in (f for f in reference.features if f.role == "output"):
+        if ("output", output.name) not in wanted:
+            notice(f"the {output.name} is left out: say which column it is (--{output.name})")
+    read = [w.column for w in wanted.values()]
+    if clock is not None:
+        clock.check(table.columns, read)
+        read.append(clock.column)
+    tallies = table.tally(list(dict.fromkeys(read)), progress=progress)
+    if not table.rows:
+        raise ProfileError(f"there are no rows in {table.name}")
+    specs: list[FeatureSpec] = []
+    ways: dict[str, Way] = {}
+    for key, w in wanted.items():
+        feature = next(f for f in reference.features if (f.role, f.name) == key)
+        way = way_of(w.column, tallies[w.column], categorical=isinstance(feature, CategoricalProfile))
+        if isinstance(feature, NumericProfile):
+            if tallies[w.column].kind not in ("number", "empty"):
+                example = tallies[w.column].example
+                raise ProfileError(f"column {w.column!r} holds text such as {example!r}; {w.name!r} is numeric")
+            way = "number"
+        if ways.setdefault(w.column, way) != way:
+            raise ProfileError(f"column {w.column!r} is numeric in one role and categorical in the other")
+        specs.append(FeatureSpec(w, feature.bins()))
+    if clock is not None:
+        ways[clock.column] = clock.way(tallies)
+    return specs, ways
+
+
+def _unusable(tally: Tally) -> str | None:
+    return {"time": "times", "nested": "lists, objects or bytes"}.get(tally.kind)
+
+
+def way_of(column: str, tally: Tally, *, categorical: bool) -> Way:
+    """Decide how to read a column by what it holds; raises ProfileError for what has no bins."""
+    kind = tally.kind
+    if kind == "nested" or (kind == "time" and not categorical):
+        raise ProfileError(
+            f"column {column!r} holds {_unusable(tally)}, which have no bins: leave it out of the features"
+        )
+    if kind == "mixed" and not categorical:
+        error = mixed(column, numbers=tally.numbers, others=tally.values - tally.numbers, example=tally.example)
+        raise ProfileError(f"{error} (--categorical), or say which texts mean missing (--null)")
+    if kind == "boolean":
+        return "boolean"
+    if not categorical:
+        return "number" if kind == "number" else "text"
+    return "whole" if tally.wholes == tally.values else "value"
