@@ -136,7 +136,7 @@ def _datagrams(figures: Figures, features: int, process: SidecarProcess, path: P
         works = {name: (_waited(sending[name], single, count, pid), _clock(pid)) for name, (_, pid) in targets.items()}
         found = in_turn(works, events=count, rounds=5)
         for body in (ndjson, packed):
-            times = 40
+            times = 400  # so that waking up an idle process counts for little
             work = _waited(sending["process"], body, times, process.process.pid)
             one = in_turn({body.key: (work, _clock(process.process.pid))}, events=times * body.events, rounds=5)
             found |= one
