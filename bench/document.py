@@ -77,6 +77,7 @@ def _ways(figures: Figures) -> str:
         "datagram.minimal_us": "the same, blocking receive, decode and bins",
         "datagram.receive_us": "the same, blocking receive alone",
         "datagram.ndjson_us": "Unix datagram, NDJSON of 500",
+        "datagram.ndjson_minimal_us": "the same, blocking receive, decode and bins",
         "datagram.msgpack_us": "Unix datagram, MessagePack of 1,000",
     }
     lines = ["| 5 numeric features | CPU an event |", "|---|---|"]

@@ -1,8 +1,8 @@
 """The minimal receivers, as processes: `python -m bench.minimal http|datagram PROFILE [decode]`.
 
 `http` is an aiohttp handler on uvloop that decodes a body, counts it in bins and answers; with `decode` it does not
-count. `datagram` receives one event a datagram, blocking, and decodes and counts it in the same way, 256 events at a
-time; with `receive` it does nothing but receive. The line `listening address=…` says where.
+count. `datagram` receives datagrams, blocking, and decodes and counts them in the same way: single events 256 at a
+time, lines as they come; with `receive` it does nothing but receive. The line `listening address=…` says where.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ STOP = b"?"
 """The datagram that ends the receiver, which then prints how many events it had."""
 
 EVENTS_AT_ONCE = 256
+DATAGRAM_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,11 @@ def _receive(floor: Floor, folder: Path, *, count: bool) -> None:
         receiving.bind(str(path))
         print(f"msg=listening address={path}", flush=True)
         waiting: list[bytes] = []
-        while (datagram := receiving.recv(65536)) != STOP:
+        while (datagram := receiving.recv(DATAGRAM_BYTES)) != STOP:
             if not count:
+                continue
+            if b"\n" in datagram:
+                floor.count(floor.decode(datagram, "ndjson"))
                 continue
             waiting.append(datagram)
             if len(waiting) == EVENTS_AT_ONCE:
