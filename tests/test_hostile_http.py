@@ -223,7 +223,8 @@ def test_bodies_that_drip_are_given_up_while_others_are_served(impatient: Sideca
     assert post(impatient.url, event()).status == 202
     dripping.join(30)
     assert not dripping.is_alive()
-    assert {tuple(statuses(answer)) for answer in dripping.answers} == {(408,)}
+    # One that drips just when it is given up gets a reset, which takes the answer with it; all are counted.
+    assert {status for answer in dripping.answers for status in statuses(answer)} == {408}
     delta = changes(before, samples(impatient.url))
     assert delta["model_sidecar_events_rejected_total", "unreadable"] == 100
     assert delta["model_predictions_total", ""] == 1
