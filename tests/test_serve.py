@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -102,9 +103,13 @@ Reload = Callable[[SidecarProcess], None]
 
 
 def by_signal(process: SidecarProcess) -> None:
-    lines = process.log.read_text().count("reload")
+    def told() -> int:
+        """Count by the message: the names of files may hold the word too."""
+        return len(re.findall(r'msg="?reload', process.log.read_text()))
+
+    before = told()
     process.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: process.log.read_text().count("reload") > lines)
+    wait_until(lambda: told() > before)
 
 
 def by_request(process: SidecarProcess) -> None:
