@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -190,7 +190,8 @@ class Dripping(threading.Thread):
             tick.wait(0.05)
             for connection in tuple(self.open):
                 try:
-                    connection.send(self._drip)
+                    with suppress(ConnectionError):  # a reset, which does not take what was received before it
+                        connection.send(self._drip)
                     answer = connection.recv(65_536)
                 except BlockingIOError:
                     continue
@@ -223,8 +224,7 @@ def test_bodies_that_drip_are_given_up_while_others_are_served(impatient: Sideca
     assert post(impatient.url, event()).status == 202
     dripping.join(30)
     assert not dripping.is_alive()
-    # One that drips just when it is given up gets a reset, which takes the answer with it; all are counted.
-    assert {status for answer in dripping.answers for status in statuses(answer)} == {408}
+    assert {tuple(statuses(answer)) for answer in dripping.answers} == {(408,)}
     delta = changes(before, samples(impatient.url))
     assert delta["model_sidecar_events_rejected_total", "unreadable"] == 100
     assert delta["model_predictions_total", ""] == 1
