@@ -39,13 +39,7 @@ def choose(
             raise ProfileError(
                 f"column {w.name!r} cannot be a feature: a name holds no quotes, backslashes or controls"
             )
-    read = [w.column for w in wanted]
-    if clock is not None:
-        clock.check(table.columns, read)
-        read.append(clock.column)
-    tallies = table.tally(list(dict.fromkeys(read)), progress=progress)
-    if not table.rows:
-        raise ProfileError(f"there are no rows in {table.name}")
+    tallies = _tally(table, [w.column for w in wanted], clock, progress=progress)
     kept, ways = [], {}
     for w in wanted:
         unusable = _unusable(tallies[w.column])
@@ -79,13 +73,7 @@ def choose_as(
     for output in (f for f in reference.features if f.role == "output"):
         if ("output", output.name) not in wanted:
             notice(f"the {output.name} is left out: say which column it is (--{output.name})")
-    read = [w.column for w in wanted.values()]
-    if clock is not None:
-        clock.check(table.columns, read)
-        read.append(clock.column)
-    tallies = table.tally(list(dict.fromkeys(read)), progress=progress)
-    if not table.rows:
-        raise ProfileError(f"there are no rows in {table.name}")
+    tallies = _tally(table, [w.column for w in wanted.values()], clock, progress=progress)
     specs: list[FeatureSpec] = []
     ways: dict[str, Way] = {}
     for key, w in wanted.items():
@@ -102,6 +90,18 @@ def choose_as(
     if clock is not None:
         ways[clock.column] = clock.way(tallies)
     return specs, ways
+
+
+def _tally(table: Table, columns: Sequence[str], clock: Clock | None, *, progress: Progress) -> dict[str, Tally]:
+    """Look at what the columns hold, and that of the clock; raises ProfileError where there are no rows."""
+    read = list(columns)
+    if clock is not None:
+        clock.check(table.columns, read)
+        read.append(clock.column)
+    tallies = table.tally(list(dict.fromkeys(read)), progress=progress)
+    if not table.rows:
+        raise ProfileError(f"there are no rows in {table.name}")
+    return tallies
 
 
 def _unusable(tally: Tally) -> str | None:
