@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sidecar import drift
-from sidecar.backtest.counters import Counts
+from sidecar.backtest.counters import Counts, Layout
 from sidecar.backtest.recorded import PROMETHEUS, Evaluations, Increases, Sums
 from sidecar.bins import Floats
 from sidecar.comparison import Comparison
@@ -46,6 +46,7 @@ class Drifts:
         self,
         comparison: Comparison,
         settings: Drift,
+        layout: Layout,
         evaluated: Evaluations,
         *,
         begin: int,
@@ -56,8 +57,7 @@ class Drifts:
         self._least = settings.min_samples
         self._directory = tempfile.TemporaryDirectory(prefix="model-sidecar-", ignore_cleanup_errors=True)
         base, interval = milliseconds(settings.windows[0]), evaluated.interval
-        self._bins = comparison.reference_counts.size
-        columns = self._bins if comparison.seasonal is None else 2 * self._bins
+        self._layout, columns = layout, layout.events
         self._increases = Increases(
             evaluated, begin=begin, scrape=scrape, window=base, columns=columns, prometheus=prometheus
         )
@@ -86,8 +86,8 @@ class Drifts:
         return array
 
     def add(self, counts: Counts) -> None:
-        """Go on by the counts of the bins between scrapes, and what was expected of them by season."""
-        base = self._increases.add(counts)
+        """Go on by the counts between scrapes."""
+        base = self._increases.add(counts[:, : self._layout.events])
         self._keep(self.series[0], base)
         for series, sums in zip(self.series[1:], self._sums, strict=True):
             self._keep(series, sums.add(base))
@@ -95,7 +95,7 @@ class Drifts:
 
     def _keep(self, series: DriftSeries, counts: Floats) -> None:
         comparison, starts = self._comparison, self._comparison.starts
-        counts, expected = counts[:, : self._bins], counts[:, self._bins :]
+        counts, expected = counts[:, self._layout.bins], counts[:, self._layout.expected]
         samples = drift.per_feature(counts, starts)
         enough = samples >= self._least
         some = enough.any(axis=1)

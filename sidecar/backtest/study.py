@@ -123,7 +123,9 @@ def run(history: History, plan: Plan, *, progress: Progress = silent) -> Study:
     evaluated = evaluations(begin, end, scrape=span.scrape, interval=milliseconds(settings.drift.interval))
     if evaluated.number < 2:
         raise HistoryError(f"the history is shorter than the interval of the rules, {settings.drift.interval}")
-    drifts = Drifts(comparison, settings.drift, evaluated, begin=begin, scrape=span.scrape, prometheus=plan.prometheus)
+    drifts = Drifts(
+        comparison, settings.drift, layout, evaluated, begin=begin, scrape=span.scrape, prometheus=plan.prometheus
+    )
     try:
         there = {"latency": history.has_latency, "errors": history.has_errors}
         service: list[ServiceNow | Budgets] = [
@@ -131,7 +133,7 @@ def run(history: History, plan: Plan, *, progress: Progress = silent) -> Study:
             Budgets(settings, layout, span, **there),
         ]
         for scrapes in counted(history.batches(), comparison, layout, scrape_seconds=plan.scrape_seconds):
-            drifts.add(scrapes.counts[:, : layout.events])
+            drifts.add(scrapes.counts)
             for part in service:
                 part.add(scrapes.counts)
         study = Study(

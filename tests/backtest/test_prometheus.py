@@ -220,19 +220,20 @@ def _drift_at(found: Study, phase: int, window: str) -> tuple[DriftSeries, dict[
     """Evaluate the same history at another millisecond of each minute."""
     span, comparison = found.span, found.comparison
     evaluated = evaluations(span.begin, span.end, scrape=span.scrape, interval=60_000, phase=phase)
+    layout = Layout.of(comparison, (0.1,))
     drifts = Drifts(
         comparison,
         found.plan.settings.drift,
+        layout,
         evaluated,
         begin=span.begin,
         scrape=span.scrape,
         prometheus=prometheus_major(),
     )
-    layout = Layout.of(comparison, (0.1,))
     path = Path(drifts._directory.name) / "events.jsonl"
     again = history(afternoon(minutes=70, storm=(35, 50)).lines(path))
     for scrapes in counted(again.batches(), comparison, layout, scrape_seconds=SCRAPE):
-        drifts.add(scrapes.counts[:, : layout.events])
+        drifts.add(scrapes.counts)
     one = next(s for s in drifts.series if s.window == window)
     series = DriftSeries(window, evaluated, np.array(one.psi), np.array(one.samples), one.reference_rows)
     del one
