@@ -47,10 +47,7 @@ def groups(settings: Quality) -> list[Group]:
                 ),
                 Record(
                     record=names.brier_score(window),
-                    expr=(
-                        f"{_increase(metrics.CALIBRATION_SQUARED_ERROR, window)}\n/\n"
-                        f"  ({_increase(metrics.CALIBRATION_OBSERVATIONS, window)} > 0)"
-                    ),
+                    expr=_mean(metrics.CALIBRATION_SQUARED_ERROR, metrics.CALIBRATION_OBSERVATIONS, window),
                 ),
                 Record(
                     record=names.calibration_error(window),
@@ -63,10 +60,7 @@ def groups(settings: Quality) -> list[Group]:
                 ),
                 Record(
                     record=names.mean_absolute_error(window),
-                    expr=(
-                        f"{_increase(metrics.ABSOLUTE_ERROR, window)}\n/\n"
-                        f"  ({_increase(metrics.DIFFERENCES, window)} > 0)"
-                    ),
+                    expr=_mean(metrics.ABSOLUTE_ERROR, metrics.DIFFERENCES, window),
                 ),
                 Record(
                     record=names.root_mean_square_error(window),
@@ -97,6 +91,10 @@ def groups(settings: Quality) -> list[Group]:
 
 def _increase(metric: Metric, window: str, *, by: str = MODEL) -> str:
     return f"sum by ({by}) (increase({metric.name}[{window}]))"
+
+
+def _mean(total: Metric, observations: Metric, window: str) -> str:
+    return f"{_increase(total, window)}\n/\n  ({_increase(observations, window)} > 0)"
 
 
 def _as_class(cells: str, label: str) -> str:
