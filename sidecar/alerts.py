@@ -11,18 +11,13 @@ from sidecar.levels import LEVELS
 from sidecar.model import Model
 from sidecar.monitor import Monitor
 from sidecar.report import ERROR_RATE_LIMIT, MIN_PREDICTIONS, Report, latency_report, reporting_drift
-from sidecar.slices import Steps, at_once
+from sidecar.slices import Steps
 
 LATENCY_LIMITS = (("HighP95Latency", "p95", 0.95, 0.1), ("CriticalP99Latency", "p99", 0.99, 0.5))
 """Alert, its quantile by name and as the target of an objective, and the limit in seconds where there is none."""
 
 ACCURACY_LIMIT = 0.8
 """Share of labels that are what was predicted, below which the alert on accuracy holds, by more than chance."""
-
-
-def alerts_report(monitor: Monitor, *, now: float) -> Report:
-    """Report as `reporting_alerts` does, at once."""
-    return at_once(reporting_alerts(monitor, now=now))
 
 
 def reporting_alerts(monitor: Monitor, *, now: float) -> Steps[Report]:

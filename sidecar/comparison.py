@@ -133,10 +133,6 @@ class Comparison:
         """Return the count of every bin since the start."""
         return self._windows.ever()[: self.reference_counts.size]
 
-    def expected_observations(self) -> Floats:
-        """Return what `expecting_observations` does, at once."""
-        return at_once(self.expecting_observations())
-
     def expecting_observations(self) -> Steps[Floats]:
         """Return the events expected in every bin since the start, as of the first step; empty without a season."""
         events = self._windows.ever()[self.reference_counts.size :].copy()

@@ -16,7 +16,7 @@ from sidecar.levels import LEVELS, UNKNOWN, level_name
 from sidecar.model import Model
 from sidecar.monitor import Monitor
 from sidecar.reference.profile import Profile
-from sidecar.slices import Steps, at_once
+from sidecar.slices import Steps
 from sidecar.traffic import TrafficReading
 
 Report = dict[str, Any]
@@ -33,22 +33,6 @@ ROLES = ("input", "output")
 
 class NotThere(Exception):
     """A model, feature or window that was asked for does not exist; the message lists those that do."""
-
-
-def drift_report(
-    monitor: Monitor,
-    *,
-    now: float,
-    model: str | None = None,
-    feature: str | None = None,
-    window: str | None = None,
-    match: str | None = None,
-    limit: int | None = None,
-) -> Report:
-    """Report as `reporting_drift` does, at once."""
-    return at_once(
-        reporting_drift(monitor, now=now, model=model, feature=feature, window=window, match=match, limit=limit)
-    )
 
 
 def reporting_drift(

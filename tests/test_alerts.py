@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from demo.process import sidecar
 from sidecar.alertmanager import AlertmanagerError, held_alerts
-from sidecar.alerts import ACCURACY_LIMIT, alerts_report
+from sidecar.alerts import ACCURACY_LIMIT, reporting_alerts
 from sidecar.config import Config, LabelsConfig, LatencyConfig, ModelConfig, Slo
 from sidecar.configfile import Duration
 from sidecar.event import Form
@@ -24,6 +24,7 @@ from sidecar.reference import build
 from sidecar.report import ERROR_RATE_LIMIT, MIN_PREDICTIONS
 from sidecar.rules.policy import ALERTS
 from sidecar.rules.settings import Settings
+from sidecar.slices import at_once
 from tests.plugins.serving import get
 
 MODEL = ModelConfig(name="m", reference="-")
@@ -50,7 +51,7 @@ def fired(
         for i, (kind, said) in enumerate(zip(kinds, usual, strict=True))
     ]
     watched.submit(msgspec.json.encode(body), Form.JSON, transport="test", now=1.0)
-    return {alert["alert"]: alert for alert in alerts_report(watched, now=1.0)["alerts"]}
+    return {alert["alert"]: alert for alert in at_once(reporting_alerts(watched, now=1.0))["alerts"]}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def accuracy_alert(*, right: int, of: int, labels: LabelsConfig | None = None, a
     came = [{"id": i, "label": "a" if i < right else "b"} for i in range(of)]
     taken = watched.submit_labels(msgspec.json.encode(came), Form.JSON, transport="test", now=1.0)
     assert taken.accepted == of
-    named = {alert["alert"]: alert for alert in alerts_report(watched, now=1.0 + age)["alerts"]}
+    named = {alert["alert"]: alert for alert in at_once(reporting_alerts(watched, now=1.0 + age))["alerts"]}
     return named.get("ModelAccuracyLow")
 
 

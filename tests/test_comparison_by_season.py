@@ -22,8 +22,9 @@ from sidecar.levels import LEVELS
 from sidecar.monitor import Monitor
 from sidecar.reference import Profile, build
 from sidecar.reference.profile import season_counts
-from sidecar.report import drift_report
+from sidecar.report import reporting_drift
 from sidecar.season import Season
+from sidecar.slices import at_once
 from tests.seasons import by_season
 
 DAY = Season(cycle="hour-of-day", time_zone="Europe/Berlin")
@@ -123,16 +124,16 @@ def _place(comparison: Comparison, feature: int) -> slice:
 
 def test_expected_events_rise_by_the_shares_of_the_hour() -> None:
     comparison = _comparison()
-    assert comparison.expected_observations().sum() == 0
+    assert at_once(comparison.expecting_observations()).sum() == 0
     _observe(comparison, 1, _traffic(1, 30))
-    before = comparison.expected_observations()
+    before = at_once(comparison.expecting_observations())
     _observe(comparison, 12, _traffic(1, 10))
     assert comparison.seasonal is not None
     np.testing.assert_allclose(before, 30 * comparison.seasonal.shares[1], rtol=1e-12)
     np.testing.assert_allclose(
-        comparison.expected_observations() - before, 10 * comparison.seasonal.shares[12], rtol=1e-9
+        at_once(comparison.expecting_observations()) - before, 10 * comparison.seasonal.shares[12], rtol=1e-9
     )
-    assert drift.per_feature(comparison.expected_observations(), comparison.starts) == pytest.approx([40, 40])
+    assert drift.per_feature(at_once(comparison.expecting_observations()), comparison.starts) == pytest.approx([40, 40])
     assert comparison.observations().sum() == 80
 
 
@@ -145,7 +146,7 @@ def test_it_goes_on_from_its_state_and_from_no_other() -> None:
     ours, theirs = comparison.read(now=7200.0), other.read(now=7200.0)
     for field in dataclasses.fields(ours):
         np.testing.assert_array_equal(getattr(ours, field.name), getattr(theirs, field.name))
-    assert comparison.expected_observations().tolist() == other.expected_observations().tolist()
+    assert at_once(comparison.expecting_observations()).tolist() == at_once(other.expecting_observations()).tolist()
     with pytest.raises(StateError):
         other.restore(_comparison(PLAIN).state())
     with pytest.raises(StateError):
@@ -229,7 +230,7 @@ def test_an_hour_without_rows_is_compared_with_the_whole_and_counts_for_one_row(
 
 
 def _drift(monitor: Monitor, *, now: float = 60.0, feature: str | None = None) -> dict[str, Any]:
-    report: dict[str, Any] = drift_report(monitor, now=now, feature=feature)
+    report: dict[str, Any] = at_once(reporting_drift(monitor, now=now, feature=feature))
     found: dict[str, Any] = report["models"]["shop"]
     return found
 

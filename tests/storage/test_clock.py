@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.slices import at_once
 from sidecar.storage import checkpoint
 from sidecar.storage.clock import Clock, Moment, clock_at
 from tests.storage.support import Kept, Time
@@ -158,7 +159,8 @@ def _compared_with(kept: Kept) -> tuple[list[float], list[float]]:
     """Return what was expected since the start, and the shares that the last five minutes are compared with."""
     comparison = kept.monitor.models["fraud"].comparison
     assert comparison is not None
-    return comparison.expected_observations().tolist(), comparison.read(now=kept.clock()).reference[1].tolist()
+    expected = at_once(comparison.expecting_observations())
+    return expected.tolist(), comparison.read(now=kept.clock()).reference[1].tolist()
 
 
 def test_events_count_in_the_hour_that_it_is_after_the_time_of_day_was_set(tmp_path: Path) -> None:
