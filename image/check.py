@@ -9,8 +9,6 @@ differs.
 
 import argparse
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
@@ -20,10 +18,10 @@ from typing import Any
 
 from image.build import ROOT, Store, arguments_of, build, make_base
 from image.container import Running, run_once, running
-from image.programs import Failed
+from image.programs import Failed, require
 from image.tree import SOCKETS, STATE, check_tree, sizes
 
-PROGRAMS = ("buildah", "curl", "mmdebstrap", "runc")
+PROGRAMS = {program: program for program in ("buildah", "curl", "mmdebstrap", "runc")}
 READY_SECONDS = 60
 
 
@@ -130,15 +128,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Build the image and run it, without a container engine.")
     parser.add_argument("--work", type=Path, default=Path("/var/tmp/model-sidecar-image"), help="where layers are kept")
     arguments = parser.parse_args()
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if missing:
-        print(f"install what is missing with: sudo apt-get install {' '.join(missing)}", file=sys.stderr)
-        return 1
-    if os.geteuid() != 0:
-        print("mounts need root: sudo make image-check", file=sys.stderr)
-        return 1
-    arguments.work.mkdir(parents=True, exist_ok=True)
     try:
+        require(PROGRAMS, root="mounts need root: sudo make image-check")
+        arguments.work.mkdir(parents=True, exist_ok=True)
         check(arguments.work)
     except Failed as error:
         print(f"image/check.py: {error}", file=sys.stderr)

@@ -4,7 +4,6 @@ Needs root on Debian, mmdebstrap and systemd-nspawn. Nothing of this machine's o
 """
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ import sys
 from pathlib import Path
 
 from image.build import CERTIFICATES, ROOT
-from image.programs import Failed, output
+from image.programs import Failed, output, require
 
 PROGRAMS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}
 PACKAGES = "ca-certificates,curl,dbus,procps,python3-venv,systemd-sysv"
@@ -146,14 +145,8 @@ def main() -> int:
         "--root", type=Path, default=Path("/var/tmp/model-sidecar-service"), help="where that Debian is kept"
     )
     root = parser.parse_args().root
-    missing = [package for name, package in PROGRAMS.items() if shutil.which(name) is None]
-    if missing:
-        print(f"install what is missing with: sudo apt-get install {' '.join(missing)}", file=sys.stderr)
-        return 1
-    if os.geteuid() != 0:
-        print("another Debian needs root: sudo make service-check", file=sys.stderr)
-        return 1
     try:
+        require(PROGRAMS, root="another Debian needs root: sudo make service-check")
         if not (root / PREFIX.lstrip("/")).exists():
             print("make a Debian …", flush=True)
             make_root(root)
