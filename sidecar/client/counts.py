@@ -1,7 +1,9 @@
 """What became of the events: every one that was logged is accepted, rejected, dropped or still queued."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,10 @@ class Counts:
         self._accepted = 0
         self._rejected = 0
         self._dropped: dict[str, int] = {}
+        # The interpreter takes a step of this at once, so that it needs no lock, for which a caller might wait.
+        self._full, self._full_reads = count(), count()
+        self.drop_full: Callable[[], int] = self._full.__next__
+        """Count an event that found the queue full."""
 
     def answer(self, *, accepted: int, rejected: int) -> None:
         """Count what the sidecar did with the events of a body."""
@@ -43,4 +49,8 @@ class Counts:
     def stats(self, *, queued: int) -> Stats:
         """Return the numbers as they are now."""
         with self._lock:
-            return Stats(self._accepted, self._rejected, dict(self._dropped), queued)
+            dropped = dict(self._dropped)
+            full = next(self._full) - next(self._full_reads)  # reading takes a step, too
+            if full:
+                dropped["queue_full"] = dropped.get("queue_full", 0) + full
+            return Stats(self._accepted, self._rejected, dropped, queued)

@@ -23,7 +23,6 @@ EXIT_SECONDS = 2.0
 """How long the end of the process may be held up to send what is queued."""
 
 _REPORT_SECONDS = 60.0
-_NEVER = sys.maxsize
 _MONITORS: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
 
 P = ParamSpec("P")
@@ -58,6 +57,7 @@ class Monitor:
         self._flush_seconds = min(flush_seconds, 3600.0)
         self.queue_events = queue_events
         self._timeout_seconds = timeout_seconds
+        self._measures = False
         self._begin()
         _watch_process(self)
 
@@ -65,6 +65,7 @@ class Monitor:
         """Start from nothing: at first, and in the child of a fork, where no thread but one goes on."""
         self._queue: deque[Event | Label | threading.Event] = deque()
         self._counts = Counts()
+        self._drop_full = self._counts.drop_full
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -72,7 +73,8 @@ class Monitor:
         # A lock is the cheapest thing to wait on that a signal handler may release.
         self._wake = threading.Lock()
         self._wake.acquire()
-        self._wake_at = _NEVER
+        # With so many in the queue, or more, there is more to do for an event than to append it.
+        self._more_at = 0
         way = transport(self._target, timeout_seconds=self._timeout_seconds)
         self._sender = Sender(way, self._counts, self._model, stopping=self._stopping)
 
@@ -90,11 +92,18 @@ class Monitor:
         An `id` is what `label` refers to later: text, an integer, or what `str` makes text of.
         """
         try:
-            measurement = CURRENT.get()
-            if measurement is None and len(self._queue) >= self.queue_events:
-                self._counts.drop("queue_full")  # before anything is copied: a sidecar that hangs costs least
-                return
-            own = features.copy() if type(features) is dict else _own(features)
+            measurement = CURRENT.get() if self._measures else None
+            if measurement is None:
+                queue = self._queue
+                queued = len(queue)
+                if queued < self._more_at and type(features) is dict:
+                    failed = True if error else False  # noqa: SIM210  (bool() takes longer)
+                    queue.append((features.copy(), prediction, probability, latency_ms, failed, id))
+                    return
+                if queued >= self.queue_events:
+                    self._drop_full()  # before anything is copied: a sidecar that hangs costs least
+                    return
+            own = None if features is None else dict(features)
             failed = bool(error)
             if own is None and not failed:
                 self._counts.drop("no_features")
@@ -124,6 +133,7 @@ class Monitor:
 
         Where none is logged, a failure is an event of its own, and a success is none.
         """
+        self._measures = True
         return Measurement(self, self._put, most_events=self.queue_events)
 
     def timed(self, function: Callable[P, T]) -> Callable[P, T]:
@@ -169,6 +179,7 @@ class Monitor:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(self._timeout_seconds)
+        self._more_at = 0
         with self._sender.moving:
             while self._queue:
                 self._counts.drop("closed", len(self._take(self.queue_events)))
@@ -182,18 +193,18 @@ class Monitor:
     def _put(self, event: Event | Label) -> None:
         length = len(self._queue)
         if length >= self.queue_events:
-            self._counts.drop("queue_full")
+            self._drop_full()
         elif self._closed:
             self._counts.drop("closed")
         else:
             self._queue.append(event)
-            if length >= self._wake_at:
-                self._rouse()
             if self._thread is None:
                 self._start()
+            elif length >= self._more_at:
+                self._rouse()
 
     def _rouse(self) -> None:
-        self._wake_at = _NEVER
+        self._more_at = self.queue_events
         with suppress(RuntimeError):  # it has been roused already
             self._wake.release()
 
@@ -204,10 +215,12 @@ class Monitor:
         try:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="model-sidecar client", daemon=True)
+                self._more_at = self.queue_events
                 try:
                     thread.start()
                 except RuntimeError:
-                    return  # no thread can be had now; the next event asks again
+                    self._more_at = 0  # no thread can be had now; the next event asks again
+                    return
                 self._thread = thread
                 _close_with_multiprocessing(self)
         finally:
@@ -227,10 +240,10 @@ class Monitor:
 
     def _wait(self) -> None:
         """Wait for a batch, for the time to send less than one, or for somebody who wants it sent."""
-        self._wake_at = self._batch_events - 1
+        self._more_at = self._batch_events - 1
         if len(self._queue) < self._batch_events:
             self._wake.acquire(timeout=self._flush_seconds)
-        self._wake_at = _NEVER
+        self._more_at = self.queue_events
 
     def _send(self) -> None:
         markers: list[threading.Event] = []
@@ -256,11 +269,6 @@ class Monitor:
                 markers.append(item)
                 break
         return taken
-
-
-def _own(features: Any) -> dict[Any, Any] | None:
-    """Return a copy of features, since the caller may go on to change them."""
-    return None if features is None else dict(features)
 
 
 _process_watched = False

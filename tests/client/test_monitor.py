@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -283,6 +284,23 @@ def test_a_body_that_is_turned_away_is_kept_and_sent_again() -> None:
     assert msgspec.msgpack.decode(body) == {"columns": {"features": {"a": struct.pack("<d", 1)}}}
 
 
+def test_a_few_events_in_a_row_are_one_body() -> None:
+    class Handler(Busy):
+        bodies: list[bytes] = []  # noqa: RUF012  (of this test alone)
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with closing(Monitor(f"http://127.0.0.1:{server.server_port}", flush_seconds=60.0)) as monitor:
+            for _ in range(20):
+                monitor.log({"a": 1})
+                time.sleep(0.005)  # time in which a thread that was woken too early would send it
+            assert monitor.flush(30)
+        server.shutdown()
+    assert len(Handler.bodies) == 3
+    [body] = set(Handler.bodies)
+    assert msgspec.msgpack.decode(body) == {"columns": {"features": {"a": struct.pack("<20d", *[1] * 20)}}}
+
+
 def test_a_body_without_an_answer_is_not_sent_twice() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -470,3 +488,43 @@ def test_threads_share_a_monitor_and_lose_nothing_uncounted(up: Listening) -> No
         assert total(monitor.stats()) == 20_000
         assert monitor.stats().queued == 0
         assert get(up.process.url, "/health").status == http.client.OK
+
+
+def test_events_that_find_the_queue_full_are_each_counted_once_however_often_they_are_read(tmp_path: Path) -> None:
+    with closing(Monitor(f"unix://{tmp_path / 'nobody'}", queue_events=100)) as monitor:
+
+        def work() -> None:
+            for _ in range(20_000):
+                monitor.log(EVENT)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        seen = []
+        while any(thread.is_alive() for thread in threads):
+            seen.append(monitor.stats().dropped.get("queue_full", 0))
+        assert seen == sorted(seen)
+        assert total(monitor.stats()) == 80_000
+        assert monitor.stats() == monitor.stats()
+
+
+def test_what_is_logged_while_the_monitor_closes_is_accounted_for(up: Listening) -> None:
+    monitor = Monitor(up.targets["http"])
+    logged = 0
+    closed = threading.Event()
+
+    def work() -> None:
+        nonlocal logged
+        while not closed.is_set() or logged < 2000:
+            monitor.log(EVENT)
+            logged += 1
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    wait_until(lambda: logged > 1000)
+    monitor.close()
+    closed.set()
+    thread.join()
+    assert total(monitor.stats()) == logged
+    assert monitor.stats().queued == 0
+    assert monitor.stats().dropped["closed"] >= 1
