@@ -22,7 +22,6 @@ DATAGRAM_BYTES = 256 * 1024
 WAIT_SECONDS = 0.002
 """How long single events wait for others at the most, to be decoded together with them."""
 
-_NEWLINE = ord("\n")
 _DRAINED_AT_ONCE = 256
 _DRAINED_BYTES = 1024 * 1024
 _WHOLE_JSON = re.compile(rb'\s*(?:\[|\{\s*"columns"|\{\s*"model"\s*:\s*"[^"\\]*"\s*,\s*"columns")')
@@ -84,15 +83,17 @@ class DatagramListener:
             room -= size
             if size > DATAGRAM_BYTES:
                 self._refuse("too_large", f"the datagram is longer than {DATAGRAM_BYTES} bytes")
-            elif datagram.startswith(b'{"features"') and _NEWLINE not in datagram:
-                texts.append(datagram)  # first, because most are of this kind
-            else:
+            elif not datagram.startswith(b'{"features"'):
                 self._take(datagram)
+            elif datagram.find(b"\n", 0, -1) < 0:
+                texts.append(datagram)
+            else:
+                self._submit(datagram, Form.NDJSON)
         return taken
 
     def _take(self, datagram: bytes) -> None:
         """Keep a datagram of one event for a moment, and count the events of any other."""
-        if not datagram.strip():
+        if not datagram or datagram.isspace():
             self._refuse("unreadable", "the datagram is empty")
         elif datagram[0] in _MSGPACK_MAPS:
             self._submit(datagram, Form.MSGPACK)
