@@ -36,11 +36,17 @@ class OutOfBounds(Exception):
     """
 
 
+class Incomplete(Exception):
+    """An event that is no error has no features."""
+
+
 def batch_of_events(events: Sequence[Event]) -> Batch:
-    """Turn events of one type into columns."""
+    """Turn events of one type into columns; raises Incomplete."""
     schema, carrying = events[0].schema, events
     features = [event.features for event in events]
     if not all(features):
+        if not all(event.features is not None or event.error for event in events):
+            raise Incomplete
         carrying = [event for event in events if event.features is not None]
         features = [event.features for event in carrying]
     rows, names = list(map(astuple, features)), _input_names(schema)

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from sidecar.arrow import packed_columns
-from sidecar.columns import Misfit, OutOfBounds, batch_of_columns, batch_of_events, rows_of_columns
+from sidecar.columns import Incomplete, Misfit, OutOfBounds, batch_of_columns, batch_of_events, rows_of_columns
 from sidecar.event import Batch, Event, Form, Refusal, Refusals, Schema, TooManyEvents, Unreadable
 from sidecar.schema import columns_type, event_type, grown
 
@@ -24,6 +24,8 @@ _MESSAGE = re.compile(r"(.*) - at (?:`key` in )?`(\$.*)`", re.DOTALL)
 _BEYOND_DOUBLES = ("Number out of range", "Integer value out of range")
 _PASSED_OVER = msgspec.Raw(b"null")
 _INFINITE = (float("inf"), float("-inf"))
+_MANY_EVENTS = 256
+"""Events of a body from which on they become columns at once, and not together with those of other bodies."""
 
 
 class Decoded(msgspec.Struct):
@@ -72,7 +74,7 @@ class Decoder:
             )
             for schema in self._schemas.values()
         }
-        self._types = made
+        self._types, self._alike = made, len(made) == 1
         self._event, columns, packed_columns = (reduce(or_, types) for types in zip(*made.values(), strict=True))
         self._one = msgspec.json.Decoder(self._event)
         self._many = msgspec.json.Decoder(list[self._event])  # type: ignore[name-defined]
@@ -118,9 +120,8 @@ class Decoder:
     def _array(self, body: bytes) -> Decoded:
         try:
             events: list[Event] = self._many.decode(body)
-            if _complete(events):
-                return Decoded(events)
-        except msgspec.ValidationError:
+            return self._together(events)
+        except (msgspec.ValidationError, Incomplete):
             pass
         except _UNREADABLE as error:
             raise Unreadable(str(error)) from error
@@ -133,15 +134,22 @@ class Decoder:
 
     def _lines(self, body: bytes) -> Decoded:
         try:
-            events: list[Event] | None = self._one.decode_lines(body)
-        except _UNREADABLE:
-            events = None
-        if events is None or not _complete(events):
+            events: list[Event] = self._one.decode_lines(body)
+            decoded = self._together(events)
+        except (*_UNREADABLE, Incomplete):
             lines = [line for line in body.split(b"\n") if line.strip()]
             self._limit(len(lines))
             return self._each_text(lines)
         if not events:
             raise Unreadable("the body is empty")
+        return decoded
+
+    def _together(self, events: list[Event]) -> Decoded:
+        """Take events that were decoded in one go; raises Incomplete."""
+        if self._alike and len(events) >= _MANY_EVENTS:
+            return Decoded(batch=batch_of_events(events))
+        if not _complete(events):
+            raise Incomplete
         return Decoded(events)
 
     def _columnar(self, body: bytes, typed: Callable[[bytes], Any], loose: Callable[[bytes], Any]) -> Decoded:
@@ -199,10 +207,8 @@ class Decoder:
     def decode_texts(self, texts: Sequence[bytes]) -> Decoded:
         """Decode events that came one by one; each that cannot be read is refused."""
         try:
-            events: list[Event] = self._one.decode_lines(b"\n".join(texts))
-            if _complete(events):
-                return Decoded(events)
-        except _UNREADABLE:
+            return self._together(self._one.decode_lines(b"\n".join(texts)))
+        except (*_UNREADABLE, Incomplete):
             pass
         return self._each(texts, msgspec.json.decode, lambda text: self._one.decode(text))
 

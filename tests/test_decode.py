@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import sidecar.decode as decode_module
 from sidecar.decode import Decoded, Decoder, batches
 from sidecar.event import PREDICTION, PROBABILITY, Batch, Form, Key, Schema, TooManyEvents, Unreadable
 from sidecar.schema import MOST_IGNORED, event_type, learning_schema
@@ -1172,6 +1174,54 @@ def test_mutated_bodies_do_no_harm(events: list[dict[str, Any]], way: str, data:
         body[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
         body = body or bytearray(b" ")
     _survives_everywhere(bytes(body))
+
+
+without_features: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{"error": True}, {"latency_ms": 1.5}])
+
+
+@pytest.mark.parametrize(
+    "schemas", [(FRAUD,), (FRAUD, CHURN), (learning_schema("fraud"),)], ids=["one", "two", "learning"]
+)
+@pytest.mark.parametrize("way", ["array", "lines", "texts"])
+@given(st.lists(odd_events | good_events | without_features, min_size=1, max_size=8))
+def test_many_events_are_counted_as_few_are(
+    way: str, schemas: tuple[Schema, ...], events: list[dict[str, Any]]
+) -> None:
+    def outcome(many: int) -> Any:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(decode_module, "_MANY_EVENTS", many)
+            decoder = _decoder(*schemas)
+            if way == "texts":
+                decoded = decoder.decode_texts([json.dumps(event).encode() for event in events])
+            else:
+                decoded = decoder.decode(*WAYS[way](events))
+        return decoded.accepted, decoded.refusals, _content(decoded)
+
+    try:
+        few = outcome(1000)
+    except Unreadable as error:
+        with pytest.raises(Unreadable, match=re.escape(str(error))):
+            outcome(1)
+    else:
+        assert outcome(1) == few
+
+
+@pytest.mark.parametrize("form", [JSON, NDJSON])
+def test_of_many_events_those_without_features_are_errors_or_refused(form: Form) -> None:
+    events = [{"features": {"amount": i}, "latency_ms": i} for i in range(600)]
+    events[7] = {"error": True, "latency_ms": 7}
+    way = "array" if form is JSON else "lines"
+    decoder = _decoder(events_per_body=1000)
+    decoded = decoder.decode(*WAYS[way](events))
+    assert decoded.batch is not None
+    assert (decoded.batch.events, decoded.batch.rows, decoded.batch.errors) == (600, 599, 1)
+    assert decoded.batch.numeric[0].tolist() == [i for i in range(600) if i != 7]
+    events[300] = {"latency_ms": 300}
+    decoded = decoder.decode(*WAYS[way](events))
+    assert decoded.accepted == 599
+    assert _refused(decoded) == [(300, "$.features", "invalid")]
+    with pytest.raises(TooManyEvents):
+        _decoder().decode(*WAYS[way](events))
 
 
 @given(st.lists(odd_events | good_events, max_size=8))
