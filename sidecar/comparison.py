@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sidecar import drift
 from sidecar.arrays import buffer, from_buffer
-from sidecar.bins import CategoricalBins, Floats, Indices, NumericBins, NumericBlocks
+from sidecar.bins import CategoricalBins, Floats, NumericBins, NumericBlocks
 from sidecar.config import DriftConfig
 from sidecar.configfile import Duration
 from sidecar.event import Batch, Key, Schema
@@ -79,8 +79,8 @@ class Comparison:
         self._present = np.ones(sum(sizes), dtype=bool)
         self._present[self._missing] = False
         numeric = self.features[: len(self.schema.numeric)]
-        self._low = np.array([_bound(f, "min", -np.inf) for f in numeric])[:, None]
-        self._high = np.array([_bound(f, "max", np.inf) for f in numeric])[:, None]
+        self._low = np.array([_bound(f, "min", -np.inf) for f in numeric])
+        self._high = np.array([_bound(f, "max", np.inf) for f in numeric])
         self.out_of_range = np.zeros(len(numeric), dtype=np.int64)
         self.seasonal = Seasonal.of(profile, self.features, self.reference_shares, self.starts)
         slots = self.seasonal.season.slots if self.seasonal else 0
@@ -104,21 +104,21 @@ class Comparison:
         """Count the rows of a batch, whose columns are those of `schema`; `wall` is the time of day of `now`."""
         if not batch.rows:
             return
-        for features, indices in self._numeric.index(batch.numeric):
-            self._count(features, indices, now=now)
-            values, low, high = batch.numeric[features], self._low[features], self._high[features]
-            self.out_of_range[features] += ((values < low) | (values > high)).sum(axis=1)
-        for i, (bins, column) in enumerate(zip(self._categorical, batch.categorical, strict=True), len(batch.numeric)):
-            self._count(slice(i, i + 1), bins.index(column)[None, :], now=now)
+        for features, start, indices in self._numeric.index(batch.numeric):
+            self._windows.add_counts(start, np.bincount(indices.ravel()), now=now)
+            self._count_out_of_range(features, batch.numeric[features])
+        starts = self.starts[len(batch.numeric) :].tolist()
+        for start, bins, column in zip(starts, self._categorical, batch.categorical, strict=True):
+            self._windows.add_counts(start, np.bincount(bins.index(column)), now=now)
         if self.seasonal is not None:
             slot = self.seasonal.season.slot(wall)
             self._windows.add_counts(self.reference_counts.size + slot, np.array([batch.rows]), now=now)
 
-    def _count(self, features: slice, indices: Indices, *, now: float) -> None:
-        """Count the bins of some features that follow each other, a row of `indices` for each."""
-        starts = self.starts[features]
-        counts = np.bincount((indices + (starts - starts[0])[:, None]).ravel())
-        self._windows.add_counts(int(starts[0]), counts, now=now)
+    def _count_out_of_range(self, features: slice, values: Floats) -> None:
+        low, high = self._low[features], self._high[features]
+        # Mostly there is none, which takes half as long to see as to count them.
+        if (np.fmin.reduce(values, axis=1) < low).any() or (np.fmax.reduce(values, axis=1) > high).any():
+            self.out_of_range[features] += ((values < low[:, None]) | (values > high[:, None])).sum(axis=1)
 
     def state(self) -> ComparisonState:
         """Return a copy of everything that `restore` wants."""

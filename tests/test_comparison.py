@@ -140,6 +140,16 @@ def test_values_beyond_those_of_the_reference_are_out_of_range() -> None:
     assert comparison.out_of_range.tolist() == [3, 0, 0]
 
 
+@pytest.mark.parametrize(("beyond", "count"), [(-math.inf, 1), (math.inf, 1), (None, 0), (math.nan, 0)])
+def test_values_beyond_those_of_the_reference_on_one_side_alone_are_out_of_range(
+    beyond: float | None, count: int
+) -> None:
+    comparison = _comparison()
+    ages = [50.0, 50.0 if beyond is None else beyond]
+    comparison.observe(_batch(comparison, 2, {"amount": [math.nan] * 2, "age": ages}), now=0.0, wall=WALL)
+    assert comparison.out_of_range.tolist() == [0, count, 0]
+
+
 rows = st.lists(
     st.tuples(st.sampled_from([math.nan, 0.0, 99.0, 101.5, 1e9]), st.sampled_from([None, "visa", "new", True, 5])),
     max_size=30,
