@@ -34,6 +34,7 @@ from demo.process import SidecarProcess
 FEATURES = (5, 200)
 EVENTS = "model_sidecar_events_total"
 RATE, RATE_SECONDS = 50_000, 4
+BATCH_ROUNDS = 25
 
 
 def main(figures: Figures) -> None:
@@ -156,12 +157,12 @@ def _batches(
 
     In turn, since a core next to which another one is busy takes longer for the same work.
     """
-    count = 400  # so that waking up an idle process counts for little
+    count = 200  # so that waking up an idle process counts for little
     works = {
         name: (_waited(sending[target], body, count, targets[target][1]), _clock(targets[target][1]))
         for name, target in zip(names, ("process", "minimal"), strict=False)
     }
-    return in_turn(works, events=count * body.events, rounds=5)
+    return in_turn(works, events=count * body.events, rounds=BATCH_ROUNDS)
 
 
 def _sender(address: str) -> socket.socket:
