@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from sidecar.client.counts import Counts, Stats
 from sidecar.client.event import Event, Label
 from sidecar.client.measurement import CURRENT, Measurement
+from sidecar.client.pace import Pace
 from sidecar.client.sender import Sender
 from sidecar.client.transport import default_target, transport
 
@@ -57,6 +58,8 @@ class Monitor:
         self._flush_seconds = min(flush_seconds, 3600.0)
         self.queue_events = queue_events
         self._timeout_seconds = timeout_seconds
+        # Who logs wakes the thread only where events come much faster than it expects them.
+        self._wake_at = min(2 * self._batch_events, queue_events) - 1
         self._measures = False
         self._begin()
         _watch_process(self)
@@ -73,6 +76,7 @@ class Monitor:
         # A lock is the cheapest thing to wait on that a signal handler may release.
         self._wake = threading.Lock()
         self._wake.acquire()
+        self._urgent = False
         # With so many in the queue, or more, there is more to do for an event than to append it.
         self._more_at = 0
         way = transport(self._target, timeout_seconds=self._timeout_seconds)
@@ -165,6 +169,7 @@ class Monitor:
             return False
         sent = threading.Event()
         self._queue.append(sent)
+        self._urgent = True
         self._rouse()
         return sent.wait(timeout)
 
@@ -228,22 +233,32 @@ class Monitor:
 
     def _run(self) -> None:
         reported, reported_at = 0, float("-inf")
+        pace = Pace(self._batch_events, self._flush_seconds, now=time.monotonic())
         while not self._stopping.is_set():
-            self._wait()
-            while self._queue and not self._stopping.is_set():
+            self._wait(pace)
+            everything = pace.due(time.monotonic())
+            if self._urgent:
+                self._urgent, everything = False, True
+            least = 1 if everything else self._batch_events
+            while len(self._queue) >= least and not self._stopping.is_set():
                 self._send()
+            if everything:
+                pace.sent_all(time.monotonic())
             dropped = self._counts.stats(queued=0).dropped
             if sum(dropped.values()) > reported and time.monotonic() >= reported_at + _REPORT_SECONDS:
                 reported, reported_at = sum(dropped.values()), time.monotonic()
                 log.warning("events dropped so far: %s", dropped)
         self._sender.close()
 
-    def _wait(self) -> None:
+    def _wait(self, pace: Pace) -> None:
         """Wait for a batch, for the time to send less than one, or for somebody who wants it sent."""
-        self._more_at = self._batch_events - 1
-        if len(self._queue) < self._batch_events:
-            self._wake.acquire(timeout=self._flush_seconds)
+        began, queued = time.monotonic(), len(self._queue)
+        if queued >= self._batch_events or self._urgent:
+            return
+        self._more_at = self._wake_at
+        self._wake.acquire(timeout=pace.seconds(queued, began))
         self._more_at = self.queue_events
+        pace.waited(time.monotonic() - began, len(self._queue) - queued)
 
     def _send(self) -> None:
         markers: list[threading.Event] = []

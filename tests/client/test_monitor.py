@@ -13,6 +13,7 @@ from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -299,6 +300,23 @@ def test_a_few_events_in_a_row_are_one_body() -> None:
     assert len(Handler.bodies) == 3
     [body] = set(Handler.bodies)
     assert msgspec.msgpack.decode(body) == {"columns": {"features": {"a": struct.pack("<20d", *[1] * 20)}}}
+
+
+def test_a_steady_stream_is_sent_in_batches_without_being_woken(up: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Monitor(up.targets["http"], batch_events=50, flush_seconds=30.0)) as monitor:
+        rouse = Mock(side_effect=monitor._rouse)
+        send = Mock(side_effect=monitor._sender.send)
+        monkeypatch.setattr(monitor, "_rouse", rouse)
+        monkeypatch.setattr(monitor._sender, "send", send)
+        for _ in range(2000):
+            monitor.log(EVENT)
+            time.sleep(0.0005)
+        woken = rouse.call_count
+        assert monitor.flush(30)
+        assert monitor.stats().accepted == 2000
+    sizes = [len(call.args[0]) for call in send.call_args_list]
+    assert set(sizes[:-1]) == {50}
+    assert woken < len(sizes) / 2
 
 
 def test_a_body_without_an_answer_is_not_sent_twice() -> None:
