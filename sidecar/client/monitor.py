@@ -1,12 +1,8 @@
 """Monitor: a bounded queue that the application appends to, and a thread that empties it."""
 
-import atexit
 import logging
-import os
-import sys
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,6 +13,7 @@ from sidecar.client.counts import Counts, Stats
 from sidecar.client.event import Event, Label
 from sidecar.client.measurement import CURRENT, Measurement
 from sidecar.client.pace import Pace
+from sidecar.client.process import close_with_multiprocessing, watch
 from sidecar.client.sender import Sender
 from sidecar.client.transport import default_target, transport
 
@@ -24,7 +21,6 @@ EXIT_SECONDS = 2.0
 """How long the end of the process may be held up to send what is queued."""
 
 _REPORT_SECONDS = 60.0
-_MONITORS: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,7 +58,7 @@ class Monitor:
         self._wake_at = min(2 * self._batch_events, queue_events) - 1
         self._measures = False
         self._begin()
-        _watch_process(self)
+        watch(self)
 
     def _begin(self) -> None:
         """Start from nothing: at first, and in the child of a fork, where no thread but one goes on."""
@@ -189,6 +185,13 @@ class Monitor:
             while self._queue:
                 self._counts.drop("closed", len(self._take(self.queue_events)))
 
+    def begin_in_child(self) -> None:
+        """Begin anew in the child of a fork: what the parent has queued, the parent sends."""
+        closed = self._closed
+        self._sender.close()  # the child's copy of the socket; the parent's stays open
+        self._begin()
+        self._closed = closed
+
     def stats(self) -> Stats:
         """Return how many events and labels were accepted, rejected, dropped and are queued, in this process."""
         with self._sender.moving:
@@ -227,7 +230,7 @@ class Monitor:
                     self._more_at = 0  # no thread can be had now; the next event asks again
                     return
                 self._thread = thread
-                _close_with_multiprocessing(self)
+                close_with_multiprocessing(self)
         finally:
             self._starting.release()
 
@@ -284,37 +287,3 @@ class Monitor:
                 markers.append(item)
                 break
         return taken
-
-
-_process_watched = False
-
-
-def _watch_process(monitor: Monitor) -> None:
-    """Have a monitor begin anew in children, and send what is queued when the process ends."""
-    global _process_watched
-    _MONITORS.add(monitor)
-    if not _process_watched:
-        _process_watched = True
-        os.register_at_fork(after_in_child=_begin_in_child)
-        atexit.register(_close_all)
-
-
-def _begin_in_child() -> None:
-    for monitor in list(_MONITORS):
-        closed = monitor._closed
-        monitor._sender.close()  # the child's copy of the socket; the parent's stays open
-        monitor._begin()
-        monitor._closed = closed
-
-
-def _close_all() -> None:
-    for monitor in list(_MONITORS):
-        monitor.close()
-
-
-def _close_with_multiprocessing(monitor: Monitor) -> None:
-    """Close a monitor with the process where that is a worker of multiprocessing, which runs nothing of `atexit`."""
-    if "multiprocessing.util" in sys.modules:
-        from multiprocessing.util import Finalize
-
-        Finalize(None, monitor.close, exitpriority=0)

@@ -1,0 +1,49 @@
+"""The process: what is watched begins anew in the children of a fork, and is closed at the end."""
+
+import atexit
+import os
+import sys
+import weakref
+from typing import Protocol
+
+
+class Watched(Protocol):
+    """What is told of forks and of the end."""
+
+    def begin_in_child(self) -> None:
+        """Begin anew in the child of a fork, where no thread but one goes on."""
+
+    def close(self) -> None:
+        """End, in bounded time."""
+
+
+_WATCHED: "weakref.WeakSet[Watched]" = weakref.WeakSet()
+_registered = False
+
+
+def watch(watched: Watched) -> None:
+    """Tell this object of forks and of the end of the process, for as long as somebody else holds it."""
+    global _registered
+    _WATCHED.add(watched)
+    if not _registered:
+        _registered = True
+        os.register_at_fork(after_in_child=_begin_in_child)
+        atexit.register(_close)
+
+
+def close_with_multiprocessing(watched: Watched) -> None:
+    """Close this object with the process where that is a worker of multiprocessing, which runs nothing of `atexit`."""
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, watched.close, exitpriority=0)
+
+
+def _begin_in_child() -> None:
+    for watched in list(_WATCHED):
+        watched.begin_in_child()
+
+
+def _close() -> None:
+    for watched in list(_WATCHED):
+        watched.close()
