@@ -343,16 +343,6 @@ def _with_features(event: Event) -> Event:
     return event
 
 
-def batches(events: Sequence[Event]) -> list[Batch]:
-    """Turn events of any models into columns, a batch for each schema, in the order the schemas first come up."""
-    if len(set(map(type, events))) == 1:
-        return [batch_of_events(events)]
-    by_type: dict[type, list[Event]] = {}
-    for event in events:
-        by_type.setdefault(type(event), []).append(event)
-    return [batch_of_events(group) for group in by_type.values()]
-
-
 def _refuse_body(decoded: Decoded, misfit: Misfit) -> None:
     decoded.refusals.add(Refusal(0, misfit.path, misfit.reason), events=max(1, misfit.events))
 

@@ -1,6 +1,6 @@
 """Monitor: the one owner of the state of all models, fed with bodies and read by everyone.
 
-Single-threaded: events of small bodies wait until there are enough of them to count together, or someone reads.
+Single-threaded: events wait until there are enough of them to count together, someone reads, or half a second is over.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,16 @@ import msgspec
 
 from sidecar.arrays import StateError
 from sidecar.config import Config
-from sidecar.decode import Decoded, Decoder, batches
-from sidecar.event import Batch, Event, Form, Refusal, TooManyEvents, Unreadable
+from sidecar.decode import Decoded, Decoder
+from sidecar.event import Batch, Form, Refusal, TooManyEvents, Unreadable
 from sidecar.labels import Misjoined
 from sidecar.labelwire import DecodedLabels, Label, LabelDecoder
 from sidecar.metrics import DROP_REASONS, LABEL_REJECT_REASONS, REJECT_REASONS
 from sidecar.model import Model, ModelState
 from sidecar.reference.profile import Profile
+from sidecar.waiting import Waiting
 
-_FLUSH_AT = 256
+_LONGEST_WAIT_SECONDS = 0.5
 _STEP = timedelta(seconds=1)
 """Differences of the time of day that are more than reading two clocks one after the other makes."""
 
@@ -92,7 +93,8 @@ class Monitor:
         self.models = {model.name: Model(model, profiles[model.name], now=now) for model in config.models}
         self._decoder = self._make_decoder(config)
         self._label_decoder = _label_decoder(config)
-        self._waiting: list[Event] = []
+        self._waiting = Waiting()
+        self._waiting_since, self._waiting_until = now, now
         self.events: dict[str, int] = {}
         self.rejected: dict[tuple[str, str], int] = {}
         self.dropped: dict[tuple[str, str], int] = {}
@@ -196,12 +198,14 @@ class Monitor:
         self.events[transport] += decoded.accepted
         for reason, count in decoded.refusals.by_kind.items():
             self.rejected[transport, reason] += count
-        if decoded.batch is not None:
-            self._flush(now=now)
-            self._observe(decoded.batch, now=now)
-        self._waiting += decoded.events
-        if len(self._waiting) >= _FLUSH_AT:
-            self._flush(now=now)
+        if self._waiting and now > self._waiting_since + _LONGEST_WAIT_SECONDS:
+            self._flush()
+        if not self._waiting:
+            self._waiting_since = now
+        self._waiting_until = now
+        self._waiting.add(decoded.events, decoded.batch)
+        if self._waiting.full:
+            self._flush()
 
     def submit_labels(self, body: bytes, form: Form, *, transport: str, now: float) -> DecodedLabels:
         """Join the labels of a body to their predictions; refused ones are counted as such and told in the result.
@@ -270,14 +274,14 @@ class Monitor:
     def flush(self, *, now: float) -> None:
         """Count the events that wait. To be called before reading, and about every second."""
         if self._waiting:
-            self._flush(now=now)
+            self._flush()
             if self.journal is not None:
                 self.journal.flushed(now=now)
 
-    def _flush(self, *, now: float) -> None:
-        waiting, self._waiting = self._waiting, []
-        for batch in batches(waiting):
-            self._observe(batch, now=now)
+    def _flush(self) -> None:
+        """Count what waits, at the time when the last of it came."""
+        for batch in self._waiting.take():
+            self._observe(batch, now=self._waiting_until)
 
     def _observe(self, batch: Batch, *, now: float) -> None:
         model = self.models[batch.schema.model]

@@ -13,9 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import sidecar.decode as decode_module
-from sidecar.decode import Decoded, Decoder, batches
+from sidecar.decode import Decoded, Decoder
 from sidecar.event import PREDICTION, PROBABILITY, Batch, Form, Key, Schema, TooManyEvents, Unreadable
 from sidecar.schema import MOST_IGNORED, event_type, learning_schema
+from sidecar.waiting import batches
 
 AMOUNT, AGE, MERCHANT = Key("input", "amount"), Key("input", "age"), Key("input", "merchant")
 FRAUD = Schema("fraud", numeric=(AMOUNT, AGE, PROBABILITY), categorical=(MERCHANT, PREDICTION))

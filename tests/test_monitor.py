@@ -139,6 +139,18 @@ def test_a_body_split_gives_the_same_state(bodies: list[Any], sizes: list[int], 
     assert _state(whole, now=2.0) == _state(parts, now=2.0)
 
 
+def test_what_waits_is_counted_at_the_time_when_the_last_of_it_came() -> None:
+    monitor = _monitor((FRAUD, PROFILE))
+    _submit(monitor, [_event(1.0)] * 3, now=1.0)
+    _submit(monitor, [_event(1.0)] * 2, now=1.4)
+    _submit(monitor, [_event(1.0)], now=60.0)  # those before have waited for too long, and are counted first
+    monitor.flush(now=10_000.0)
+    model = monitor.models["fraud"]
+    assert model.traffic.events == 6
+    [reading, *_] = model.traffic.readings([], now=60.0 + 299.0)
+    assert reading.events == 1
+
+
 # Learning.
 
 
