@@ -25,7 +25,7 @@ _BEYOND_DOUBLES = ("Number out of range", "Integer value out of range")
 _PASSED_OVER = msgspec.Raw(b"null")
 _INFINITE = (float("inf"), float("-inf"))
 _MANY_EVENTS = 256
-"""Events of a body from which on they become columns at once, and not together with those of other bodies."""
+"""Events of a body from which on they become columns at once."""
 
 
 class Decoded(msgspec.Struct):
