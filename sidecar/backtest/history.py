@@ -14,7 +14,7 @@ from sidecar.bins import Coded, Floats
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.ordered import ordered
 from sidecar.data.table import Progress, Table, silent
-from sidecar.data.times import unit_of, way_of_time
+from sidecar.data.times import LARGEST, UNITS, unit_of_most, way_of_time
 from sidecar.event import PROBABILITY, Key
 from sidecar.reference.columns import to_columns
 from sidecar.reference.counting import Column
@@ -22,6 +22,9 @@ from sidecar.reference.profile import CategoricalProfile, FeatureProfile, Numeri
 from sidecar.reference.ways import way_of
 
 _TIME = "\0time"
+_YEAR_SECONDS = 365.2425 * 86_400
+_MOST_YEARS = 20
+"""Years of history past which a time is taken for wrong: at an evaluation a minute that is ten million."""
 
 
 class HistoryError(Exception):
@@ -202,8 +205,10 @@ class History:
 
     def _survey(self, tally: Tally, notice: Callable[[str], None]) -> tuple[int, float, float]:
         """Read the times alone: find the unit of numbers, whether they rise, and the first and last."""
-        last, readable, largest = -np.inf, 0, 0.0
-        low, high, within = np.inf, -np.inf, 0
+        last, readable = -np.inf, 0
+        beyond = np.zeros(len(LARGEST), dtype=np.int64)
+        # Which unit it is, is known in the end: until then, how many times are in range, and the first and the last.
+        spans = dict.fromkeys(UNITS if self._time_way == "number" else UNITS[:1], (0, np.inf, -np.inf))
         done, total = 0, self._table.rows
         for batch in self._table.batches({self._timestamp: self._time_way}):
             raw = batch.column(0).to_numpy(zero_copy_only=False)
@@ -213,23 +218,29 @@ class History:
             if not times.size:
                 continue
             readable += times.size
-            largest = max(largest, float(np.abs(times).max()))
+            beyond += [np.count_nonzero(np.abs(times) > largest) for largest in LARGEST]
             self.ordered = self.ordered and bool(times[0] >= last and (np.diff(times) >= 0).all())
             last = float(times[-1])
-            if self._time_way == "number":
-                self._unit = unit_of(largest)
-            kept = times / self._unit
-            kept = kept[(kept >= self._since) & (kept < self._until)]
-            if kept.size:
-                within += kept.size
-                low, high = min(low, float(kept.min())), max(high, float(kept.max()))
+            for unit, (within, low, high) in spans.items():
+                kept = times / unit
+                kept = kept[(kept >= self._since) & (kept < self._until)]
+                if kept.size:
+                    spans[unit] = within + kept.size, min(low, float(kept.min())), max(high, float(kept.max()))
         if readable < tally.values:
             example = "" if tally.example is None else f", such as {tally.example!r}"
             raise HistoryError(f"{tally.values - readable} values of column {self._timestamp!r} are no times{example}")
         if total > readable:
             notice(f"{total - readable} rows without a time in column {self._timestamp!r} are left out")
+        if self._time_way == "number":
+            self._unit = unit_of_most(readable, beyond.tolist())
+        within, low, high = spans[self._unit]
         if not within:
             raise HistoryError(f"no row has a time in column {self._timestamp!r}" + " between --since and --until")
+        if (years := int((high - low) / _YEAR_SECONDS)) >= _MOST_YEARS:
+            raise HistoryError(
+                f"the times in column {self._timestamp!r} span {years:,} years: leave out what is wrong, "
+                "by --since and --until"
+            )
         return within, low, high
 
     def _read(self) -> Iterator[pa.RecordBatch]:

@@ -8,6 +8,9 @@ from sidecar.data.kinds import Tally, Way
 _LARGEST_SECONDS = 1e11
 """Numbers beyond this are Unix times in milliseconds, microseconds or nanoseconds: in seconds it is the year 5138."""
 
+UNITS = (1.0, 1e3, 1e6, 1e9)
+"""How many seconds, milliseconds, microseconds and nanoseconds are a second."""
+
 LARGEST = (_LARGEST_SECONDS, _LARGEST_SECONDS * 1e3, _LARGEST_SECONDS * 1e6)
 """The largest Unix times in seconds, milliseconds and microseconds."""
 
@@ -21,18 +24,6 @@ def way_of_time(column: str, tally: Tally) -> Way:
     raise DataError(f"column {column!r} holds {tally.kind} values, not times")
 
 
-def unit_of(largest: float) -> float:
-    """Return how many units of a Unix time are a second, by the largest one.
-
-    >>> [unit_of(t) for t in (1.7e9, 1.7e12, 1.7e15, 1.7e18)]
-    [1.0, 1000.0, 1000000.0, 1000000000.0]
-    """
-    unit = 1.0
-    while largest / unit > _LARGEST_SECONDS:
-        unit *= 1000
-    return unit
-
-
 def unit_of_most(times: int, beyond: Sequence[int]) -> float:
     """Return how many units of so many Unix times are a second, by their median, so that no odd one decides.
 
@@ -41,4 +32,4 @@ def unit_of_most(times: int, beyond: Sequence[int]) -> float:
     >>> [unit_of_most(9, beyond) for beyond in ((1, 1, 1), (8, 1, 0), (9, 9, 5), (9, 9, 9))]
     [1.0, 1000.0, 1000000000.0, 1000000000.0]
     """
-    return float(1000 ** sum(2 * larger > times for larger in beyond))
+    return UNITS[sum(2 * larger > times for larger in beyond)]

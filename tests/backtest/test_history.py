@@ -47,6 +47,18 @@ def test_numbers_are_unix_times_in_the_unit_that_their_size_tells(tmp_path: Path
     assert times_of(found) == [START, START + 2]
 
 
+@pytest.mark.parametrize("unit", [1, 1000, 1_000_000, 1_000_000_000])
+@pytest.mark.parametrize("odd", [0, 1, 1000, 1_000_000])
+def test_a_time_in_another_unit_decides_nothing_and_is_told_or_left_out(tmp_path: Path, unit: int, odd: int) -> None:
+    times = [START * unit, (START + 1) * unit, (START + 2) * unit, START * odd]
+    path = table(tmp_path / "x.parquet", times)
+    if odd != unit:
+        with pytest.raises(HistoryError, match=r"'timestamp' span [\d,]+ years: leave out what is wrong, by --since"):
+            opened(path)
+    found = opened(path, since=START, until=START + 60)
+    assert sorted(times_of(found)) == [START, *([START] if odd == unit else []), START + 1, START + 2]
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
