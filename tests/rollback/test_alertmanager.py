@@ -193,7 +193,8 @@ async def test_a_dry_run_needs_no_cluster(
     for more in ([], [f"--kubernetes.objects={tmp_path / 'objects.yml'}"]):
         async with machine.receiver(unused_tcp_port, "--kubernetes.mode=none", *more) as receiver:
             async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session:
-                await session.post(f"http://127.0.0.1:{unused_tcp_port}/alerts", data=notification())
+                alert = alert_json(starts_at=datetime.now(UTC))
+                await session.post(f"http://127.0.0.1:{unused_tcp_port}/alerts", data=notification(alert))
             told.append((await receiver.decided("dry_run"))["reason"])
 
     assert told == [
