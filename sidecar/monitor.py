@@ -187,7 +187,10 @@ class Monitor:
         return decoded
 
     def submit_texts(self, texts: Sequence[bytes], *, transport: str, now: float) -> Decoded:
-        """Count JSON events that came one by one; refused ones are counted as such and told in the result."""
+        """Count JSON events that came one by one; refused ones are counted as such and told in the result.
+
+        None of them holds a newline: the journal keeps them as lines.
+        """
         decoded = self._decoder.decode_texts(texts)
         self._count(decoded, transport=transport, now=now)
         if self.journal is not None:

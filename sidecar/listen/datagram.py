@@ -86,7 +86,7 @@ class DatagramListener:
             elif not datagram.startswith(b'{"features"'):
                 self._take(datagram)
             elif datagram.find(b"\n", 0, -1) < 0:
-                texts.append(datagram)
+                texts.append(datagram.removesuffix(b"\n"))
             else:
                 self._submit(datagram, Form.NDJSON)
         return taken
@@ -107,7 +107,7 @@ class DatagramListener:
         elif datagram.find(b"\n", 0, -1) >= 0:
             self._submit(datagram, Form.NDJSON)
         else:
-            self._texts.append(datagram)
+            self._texts.append(datagram.removesuffix(b"\n"))
 
     def _count(self) -> None:
         """Count the events that were kept."""

@@ -1,12 +1,14 @@
 """What is kept is what was counted: to the bit, wherever the process ends, and never what it is not."""
 
+import asyncio
 import json
 import shutil
+import socket
 import struct
 import sys
 import tarfile
 import zlib
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +24,7 @@ from msgspec.structs import replace
 from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Learn, ModelConfig
 from sidecar.configfile import Duration
 from sidecar.event import Form, Unreadable
+from sidecar.listen.datagram import DatagramListener
 from sidecar.reference import build
 from sidecar.storage.checkpoint import CheckpointError, decode
 from sidecar.storage.directory import KEPT_ASIDE, StorageError
@@ -172,6 +175,20 @@ def test_what_was_counted_comes_back_to_the_bit(steps: list[tuple[str, Any]]) ->
         assert sum(again.state.begun_anew.values()) == 0
         kept.abandon()
         again.abandon()
+
+
+def test_datagrams_that_end_their_line_come_back_as_they_were_counted(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a", Time())
+    listener = DatagramListener(kept.monitor, kept.clock, tmp_path / "socket", group=None)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        for datagram in (b'{"features": {}, "model": "fraud"}\n', b'{"model": "churn"}\n', b'{"features": 7}\n'):
+            client.sendto(datagram, str(tmp_path / "socket"))
+    with closing(asyncio.new_event_loop()) as loop:
+        listener.stop(loop)  # which takes what has come
+    again = kept.killed(tmp_path / "b")
+    assert again.monitor.rejected == kept.monitor.rejected
+    assert again.monitor.rejected["unix_datagram", "invalid"] == 1
+    assert again.monitor.events == kept.monitor.events == {"http": 0, "unix_datagram": 1}
 
 
 def test_a_store_that_was_closed_goes_on_too(tmp_path: Path) -> None:
