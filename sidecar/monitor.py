@@ -181,7 +181,7 @@ class Monitor:
         except TooManyEvents:
             self.reject(transport, "too_many_events")
             raise
-        self._count(decoded, transport=transport, now=now)
+        self._count(decoded, len(body), transport=transport, now=now)
         if self.journal is not None:
             self.journal.submitted(body, form, transport=transport, now=now)
         return decoded
@@ -192,12 +192,12 @@ class Monitor:
         None of them holds a newline: the journal keeps them as lines.
         """
         decoded = self._decoder.decode_texts(texts)
-        self._count(decoded, transport=transport, now=now)
+        self._count(decoded, sum(map(len, texts)), transport=transport, now=now)
         if self.journal is not None:
             self.journal.submitted_texts(texts, transport=transport, now=now)
         return decoded
 
-    def _count(self, decoded: Decoded, *, transport: str, now: float) -> None:
+    def _count(self, decoded: Decoded, body_bytes: int, *, transport: str, now: float) -> None:
         self.events[transport] += decoded.accepted
         for reason, count in decoded.refusals.by_kind.items():
             self.rejected[transport, reason] += count
@@ -206,7 +206,7 @@ class Monitor:
         if not self._waiting:
             self._waiting_since = now
         self._waiting_until = now
-        self._waiting.add(decoded.events, decoded.batch)
+        self._waiting.add(decoded.events, decoded.batch, body_bytes=body_bytes)
         if self._waiting.full:
             self._flush()
 

@@ -18,6 +18,15 @@ _MOST_EVENTS = 256
 _MOST_VALUES = 16_384
 """Numbers that wait in columns: so many have their bins found together."""
 
+_MOST_BATCHES = 256
+"""Columns of bodies that wait: with more of them nothing is saved, and to put them together takes long at once."""
+
+_FEW_ROWS = 64
+"""Rows of which texts are looked up at less cost than codes are counted apart."""
+
+_MOST_BYTES = 8 * 2**20
+"""Length of the bodies of what waits: texts and ignored values, which are no numbers, are bounded by it."""
+
 
 class Waiting:
     """What waits; true where there is anything. `full` says that it is to be counted now."""
@@ -25,34 +34,32 @@ class Waiting:
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._columns: list[Batch] = []
-        self._values = 0
+        self._values = self._bytes = 0
         self.full = False
 
     def __bool__(self) -> bool:
         return bool(self._events or self._columns)
 
-    def add(self, events: Sequence[Event], batch: Batch | None) -> None:
-        """Have events wait, as they were decoded or as columns."""
+    def add(self, events: Sequence[Event], batch: Batch | None, *, body_bytes: int) -> None:
+        """Have events wait, as they were decoded or as columns; they came in `body_bytes`."""
         self._events += events
+        self._bytes += body_bytes
         if len(self._events) >= _MOST_EVENTS:
             self._to_columns()
         if batch is not None:
-            if batch.schema.learning:
-                self._to_columns()  # what came first is learned from first
+            if batch.schema.learning or batch.schema.ids:
+                self._to_columns()  # as what came first is learned from first, and is what counts of an id
             self._add(batch)
+        self.full = self.full or self._bytes >= _MOST_BYTES
 
     def take(self) -> list[Batch]:
         """Return what waits, in as few batches as can be, and let nothing wait."""
         self._to_columns()
-        taken: list[Batch] = []
-        by_schema: dict[int, list[Batch]] = {}
+        alike: dict[int, list[Batch]] = {}
         for batch in self._columns:
-            if _coded(batch):
-                taken.append(batch)
-            else:
-                by_schema.setdefault(id(batch.schema), []).append(batch)
-        self._columns, self._values, self.full = [], 0, False
-        return [*taken, *map(_merged, by_schema.values())]
+            alike.setdefault(id(batch if _coded(batch) else batch.schema), []).append(batch)
+        self._columns, self._values, self._bytes, self.full = [], 0, 0, False
+        return [_merged(group) for group in alike.values()]
 
     def _to_columns(self) -> None:
         events, self._events = self._events, []
@@ -60,9 +67,13 @@ class Waiting:
             self._add(batch)
 
     def _add(self, batch: Batch) -> None:
+        if batch.rows <= _FEW_ROWS:
+            batch.categorical = [list(column) if isinstance(column, Coded) else column for column in batch.categorical]
         self._columns.append(batch)
         self._values += batch.events * (1 + len(batch.numeric) + len(batch.categorical))
-        self.full = self.full or self._values >= _MOST_VALUES or batch.schema.learning
+        many = self._values >= _MOST_VALUES or len(self._columns) >= _MOST_BATCHES
+        # Columns with codes cannot be put together, and keep all their texts and their whole body.
+        self.full = self.full or many or batch.schema.learning or _coded(batch)
 
 
 def batches(events: Sequence[Event]) -> list[Batch]:

@@ -3,18 +3,20 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sidecar.config import Config, DriftConfig, LatencyConfig, Learn, Limits, ModelConfig, Slo, Thresholds
+from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Learn, Limits, ModelConfig, Slo, Thresholds
 from sidecar.configfile import Duration
 from sidecar.event import PREDICTION, Form, Key, TooManyEvents, Unreadable
 from sidecar.model import Model
 from sidecar.monitor import Monitor
 from sidecar.reference import Profile, build
+from sidecar.reference.profile import NumericProfile
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RNG = np.random.default_rng(5)
@@ -151,6 +153,26 @@ def test_what_waits_is_counted_at_the_time_when_the_last_of_it_came() -> None:
     assert reading.events == 1
 
 
+@pytest.mark.parametrize("coded", [False, True])
+def test_of_an_id_the_first_prediction_counts_whatever_bodies_they_come_in(*, coded: bool) -> None:
+    monitor = _monitor((replace(FRAUD, labels=LabelsConfig()), PROFILE))
+    _submit(monitor, _event(id=1, prediction="right"))
+    merchant: Any = {"values": ["visa"], "codes": np.zeros(1, "<i4").tobytes()} if coded else ["visa"]
+    columns = {"features": {"amount": [1.0], "merchant": merchant}, "prediction": ["wrong"]}
+    for id_ in (1, 2):
+        body = msgspec.msgpack.encode({"columns": columns | {"id": [id_]}})
+        monitor.submit(body, Form.MSGPACK, transport="http", now=0.1)
+    _submit(monitor, _event(id=2, prediction="right"), now=0.2)
+    monitor.submit_labels(
+        b'[{"id": 1, "label": "right"}, {"id": 2, "label": "wrong"}]', Form.JSON, transport="http", now=0.2
+    )
+    labels = monitor.models["fraud"].labels
+    assert labels is not None
+    assert (labels.kept, labels.repeated) == (2, 2)
+    tally = labels.ever()
+    assert (int(tally.labels), int(tally.correct)) == (2, 2)
+
+
 # Learning.
 
 
@@ -171,6 +193,22 @@ def test_learning_ends_at_exactly_the_wanted_event_and_the_rest_counts_live() ->
     assert model.comparison.profile.created == START + timedelta(seconds=60)
     assert sum(_observations(model)) == 50 * 2
     assert model.traffic.events == 150
+
+
+def test_events_are_learned_from_in_the_order_in_which_they_came_whatever_bodies_they_came_in() -> None:
+    monitor = _monitor((LEARNING, None))
+    _submit(monitor, _event(0.0))
+    monitor.flush(now=0.0)  # by which the features are known
+    for i in range(1, 50):
+        _submit(monitor, _event(float(i)))
+    merchants = {"values": ["visa"], "codes": np.zeros(100, "<i4").tobytes()}
+    columns = {"features": {"amount": np.arange(50.0, 150.0).tobytes(), "merchant": merchants}}
+    monitor.submit(msgspec.msgpack.encode({"columns": columns}), Form.MSGPACK, transport="http", now=0.0)
+    comparison = monitor.models["fraud"].comparison
+    assert comparison is not None
+    amount = comparison.features[0]
+    assert isinstance(amount, NumericProfile)
+    assert (amount.name, amount.min, amount.max) == ("amount", 0, 99)
 
 
 def test_what_is_learned_is_what_events_are_decoded_by() -> None:

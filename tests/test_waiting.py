@@ -1,6 +1,7 @@
 import json
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -38,11 +39,17 @@ def _batch(first: int, rows: int, *, coded: bool = False) -> Batch:
     )
 
 
+def _add(waiting: Waiting, decoder: Decoder, document: Any) -> None:
+    body = json.dumps(document).encode()
+    decoded = decoder.decode(body, Form.JSON)
+    waiting.add(decoded.events, decoded.batch, body_bytes=len(body))
+
+
 def test_batches_of_a_schema_become_one() -> None:
     waiting = Waiting()
     assert not waiting
-    waiting.add([], _batch(0, 3))
-    waiting.add([], _batch(3, 2))
+    waiting.add([], _batch(0, 3), body_bytes=1)
+    waiting.add([], _batch(3, 2), body_bytes=1)
     assert waiting
     assert not waiting.full
     [batch] = waiting.take()
@@ -57,20 +64,78 @@ def test_batches_of_a_schema_become_one() -> None:
 
 def test_columns_with_codes_stay_apart_because_each_has_codes_of_its_own() -> None:
     waiting = Waiting()
-    coded = [_batch(0, 2, coded=True), _batch(4, 2, coded=True)]
-    for batch in (coded[0], _batch(2, 2), coded[1], _batch(6, 2)):
-        waiting.add([], batch)
-    first, second, merged = waiting.take()
+    coded = [_batch(0, 100, coded=True), _batch(102, 100, coded=True)]
+    for batch in (coded[0], _batch(100, 2), coded[1], _batch(202, 2)):
+        waiting.add([], batch, body_bytes=1)
+    first, merged, last = waiting.take()
     assert first is coded[0]
-    assert second is coded[1]
-    assert merged.numeric.tolist() == [[2, 3, 6, 7]]
+    assert last is coded[1]
+    assert merged.numeric.tolist() == [[100, 101, 202, 203]]
+
+
+def test_columns_with_codes_do_not_wait_because_they_keep_their_body_and_come_after_what_does() -> None:
+    waiting = Waiting()
+    coded = _batch(2, 100, coded=True)
+    waiting.add([], _batch(0, 2), body_bytes=1)
+    assert not waiting.full
+    waiting.add([], coded, body_bytes=1)
+    assert waiting.full
+    first, second = waiting.take()
+    assert first.numeric.tolist() == [[0, 1]]
+    assert second is coded
+
+
+def test_few_codes_wait_as_the_texts_they_stand_for() -> None:
+    waiting = Waiting()
+    few = _batch(0, 3, coded=True)
+    few.categorical[0] = Coded(("a", "b"), np.array([1, -1, 0], np.int32))
+    waiting.add([], few, body_bytes=1)
+    waiting.add([], _batch(3, 2), body_bytes=1)
+    assert not waiting.full
+    [batch] = waiting.take()
+    assert batch.numeric.tolist() == [[0, 1, 2, 3, 4]]
+    assert batch.categorical == [["b", None, "a", "m3", "m4"], [None] * 5]
+
+
+def test_events_with_ids_keep_their_order_because_the_first_of_an_id_counts() -> None:
+    decoder, waiting = _decoder(FRAUD), Waiting()
+    for number in range(3):
+        _add(waiting, decoder, {"features": {"amount": number}, "id": number, "prediction": "x"})
+    _add(waiting, decoder, {"columns": {"features": {"amount": [3.0]}, "id": [3], "prediction": ["x"]}})
+    _add(waiting, decoder, {"features": {"amount": 4}, "id": 4, "prediction": "x"})
+    [batch] = waiting.take()
+    assert batch.identified.ids == [0, 1, 2, 3, 4]
+    assert batch.numeric.tolist() == [[0, 1, 2, 3, 4]]
+
+
+def test_no_more_than_some_bodies_wait_however_few_numbers_they_hold() -> None:
+    decoder, waiting = _decoder(CHURN), Waiting()
+    for _ in range(255):
+        _add(waiting, decoder, {"columns": {"features": {"days": []}}})
+    assert not waiting.full
+    _add(waiting, decoder, {"columns": {"features": {"days": []}}})
+    assert waiting.full
+    assert [batch.events for batch in waiting.take()] == [0]
+
+
+def test_no_more_than_some_bytes_wait_whatever_they_hold() -> None:
+    decoder, waiting = _decoder(CHURN), Waiting()
+    event = {"features": {"days": 1, "unlisted": "x" * 2**20}}
+    for _ in range(7):
+        _add(waiting, decoder, event)
+    assert not waiting.full
+    _add(waiting, decoder, event)
+    assert waiting.full
+    assert [batch.events for batch in waiting.take()] == [8]
+    _add(waiting, decoder, event)
+    assert not waiting.full
 
 
 def test_so_many_numbers_are_enough_to_count() -> None:
     waiting = Waiting()
     for first in range(0, 4000, 500):
         assert not waiting.full
-        waiting.add([], _batch(first, 511))
+        waiting.add([], _batch(first, 511), body_bytes=1)
     assert waiting.full
     assert sum(batch.rows for batch in waiting.take()) == 8 * 511
     assert not waiting.full
@@ -79,22 +144,26 @@ def test_so_many_numbers_are_enough_to_count() -> None:
 def test_few_events_wait_as_they_are_and_many_as_columns() -> None:
     decoder, waiting = _decoder(FRAUD), Waiting()
     for i in range(300):
-        waiting.add(decoder.decode(json.dumps({"features": {"amount": i}}).encode(), Form.JSON).events, None)
+        _add(waiting, decoder, {"features": {"amount": i}})
         assert len(waiting._events) == (i + 1) % 256
     [batch] = waiting.take()
     assert batch.numeric.tolist() == [[*range(300)]]
 
 
-def test_what_is_learned_from_does_not_wait_and_keeps_its_order() -> None:
+@pytest.mark.parametrize("coded", [False, True])
+def test_what_is_learned_from_does_not_wait_and_keeps_its_order(*, coded: bool) -> None:
     decoder, waiting = _decoder(learning_schema("fraud")), Waiting()
-    decoder.decode(b'{"features": {"amount": 0}}', Form.JSON)  # by which it knows the feature
+    decoder.decode(b'{"features": {"amount": 0, "merchant": "a"}}', Form.JSON)  # by which it knows the features
     for i in range(3):
-        waiting.add(decoder.decode(json.dumps({"features": {"amount": i}}).encode(), Form.JSON).events, None)
+        _add(waiting, decoder, {"features": {"amount": i, "merchant": "a"}})
     assert not waiting.full
-    many = decoder.decode(json.dumps({"columns": {"features": {"amount": [3, 4]}}}).encode(), Form.JSON)
-    waiting.add([], many.batch)
+    merchants = {"values": ["a"], "codes": np.zeros(100, "<i4").tobytes()} if coded else ["a"] * 100
+    amounts = np.arange(3.0, 103.0).tobytes()
+    many = msgspec.msgpack.encode({"columns": {"features": {"amount": amounts, "merchant": merchants}}})
+    waiting.add([], decoder.decode(many, Form.MSGPACK).batch, body_bytes=len(many))
     assert waiting.full
-    assert [batch.numeric[0].tolist() for batch in waiting.take()] == [[0, 1, 2, 3, 4]]
+    learned = [batch.numeric[0].tolist() for batch in waiting.take()]
+    assert learned == ([[*range(3)], [*range(3, 103)]] if coded else [[*range(103)]])
 
 
 bodies = st.lists(
@@ -127,8 +196,7 @@ def test_nothing_is_lost_nor_counted_twice_whatever_waits(
             body: Any = {"columns": {"features": {name: values}}, "model": model}
             if way != "columns":
                 body = [{"features": {name: value}, "model": model} for value in values]
-            decoded = decoder.decode(json.dumps(body).encode(), Form.JSON)
-            waiting.add(decoded.events, decoded.batch)
+            _add(waiting, decoder, body)
             if waiting.full:
                 take()
         take()

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import example, given
@@ -78,6 +79,7 @@ steps = st.one_of(
     st.tuples(st.just("json"), st.lists(events, min_size=1, max_size=70)),
     st.tuples(st.just("ndjson"), st.lists(events, min_size=1, max_size=5)),
     st.tuples(st.just("msgpack"), columns),
+    st.tuples(st.just("codes"), st.lists(st.sampled_from(["basic", "pro", "new"]), min_size=1, max_size=20)),
     st.tuples(st.just("arrow"), columns),
     st.tuples(st.just("texts"), st.lists(events, min_size=1, max_size=5)),
     st.tuples(st.just("labels"), st.lists(labels, min_size=1, max_size=30)),
@@ -87,6 +89,7 @@ steps = st.one_of(
     st.tuples(st.just("flush"), st.just(None)),
     st.tuples(st.just("checkpoint"), st.just(None)),
     st.tuples(st.just("pass"), st.sampled_from([0.1, 0.9, 7.0, 70.0, 1000.0])),
+    st.tuples(st.just("stall"), st.sampled_from([0.2, 0.4, 0.9, 7.0])),
     st.tuples(st.just("set the time of day"), st.sampled_from([-4000.0, -0.7, 0.7, 2.5, 4000.0])),
     st.tuples(
         st.just("reload"), st.sampled_from(["same", "windows", "without churn", "other reference", "other labels"])
@@ -130,6 +133,10 @@ def do(kept: Kept, step: str, what: Any) -> None:
                 kept.submit(lines, Form.NDJSON)
         case "msgpack":
             kept.submit(msgspec.msgpack.encode(what), Form.MSGPACK)
+        case "codes":
+            plans = {"values": what, "codes": np.arange(len(what), dtype="<i4").tobytes()}
+            coded = {"features": {"age": [7.0] * len(what), "plan": plans}}
+            kept.submit(msgspec.msgpack.encode({"model": "churn", "columns": coded}), Form.MSGPACK)
         case "arrow":
             kept.submit(arrow_stream(what), Form.ARROW)
         case "texts":
@@ -154,6 +161,8 @@ def do(kept: Kept, step: str, what: Any) -> None:
             kept.store.checkpoint_now()
         case "pass":
             kept.monitor.flush(now=kept.clock())  # as every half second
+            kept.time.pass_(what)
+        case "stall":
             kept.time.pass_(what)
         case "set the time of day":
             kept.time.wall += what
