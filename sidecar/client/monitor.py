@@ -242,9 +242,10 @@ class Monitor:
             everything = pace.due(time.monotonic())
             if self._urgent:
                 self._urgent, everything = False, True
-            least = 1 if everything else self._batch_events
-            while len(self._queue) >= least and not self._stopping.is_set():
-                self._send()
+            # What comes meanwhile waits for its own batch, or each would be as small as the answers are fast.
+            left = len(self._queue) if everything else 0
+            while (left > 0 or len(self._queue) >= self._batch_events) and not self._stopping.is_set():
+                left -= self._send()
             if everything:
                 pace.sent_all(time.monotonic())
             dropped = self._counts.stats(queued=0).dropped
@@ -263,7 +264,8 @@ class Monitor:
         self._more_at = self.queue_events
         pace.waited(time.monotonic() - began, len(self._queue) - queued)
 
-    def _send(self) -> None:
+    def _send(self) -> int:
+        """Send a batch; returns how much was taken off the queue."""
         markers: list[threading.Event] = []
         with self._sender.moving:
             batch = self._take(self._batch_events, markers)
@@ -272,6 +274,7 @@ class Monitor:
             self._sender.send(batch)
         for marker in markers:
             marker.set()
+        return len(batch) + len(markers)
 
     def _take(self, most: int, markers: list[threading.Event] | None = None) -> list[Event | Label]:
         """Take events off the queue, up to the first that somebody waits for to be sent."""

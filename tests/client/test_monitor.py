@@ -319,6 +319,27 @@ def test_a_steady_stream_is_sent_in_batches_without_being_woken(up: Listening, m
     assert woken < len(sizes) / 2
 
 
+def test_what_comes_while_less_than_a_batch_is_sent_waits_for_a_batch(
+    up: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Monitor(up.targets["http"], flush_seconds=30.0)) as monitor:
+        sizes = []
+        send = monitor._sender.send
+
+        def send_slowly(events: Any) -> None:
+            sizes.append(len(events))
+            if len(sizes) <= 5:
+                monitor.log(EVENT)
+            send(events)
+
+        monkeypatch.setattr(monitor._sender, "send", send_slowly)
+        for _ in range(10):
+            monitor.log(EVENT)
+        assert monitor.flush(30)
+        wait_until(lambda: monitor._more_at == monitor._wake_at)  # it waits again
+        assert (sizes, monitor.stats().queued) == ([10], 1)
+
+
 def test_a_body_without_an_answer_is_not_sent_twice() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
