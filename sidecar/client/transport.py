@@ -130,11 +130,14 @@ class Http:
         return _answer(response, content, len(body.events))
 
     def close(self) -> None:
-        """Close the connection; the next body opens another."""
-        if self._connection is not None:
+        """Close the socket; the next body opens another.
+
+        The socket alone: in the child of a fork, what reads an answer from it may be locked by a thread that is gone.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.sock is not None:
             with suppress(OSError):
-                self._connection.close()
-            self._connection = None
+                os.close(connection.sock.detach())
 
     def _connect(self) -> "HTTPConnection":
         if self._connection is None:

@@ -487,6 +487,46 @@ def test_forked_workers_account_for_every_event(tmp_path: Path, transport: str) 
         wait_until(lambda: counted(running.process.url, transport) == accepted + parent)
 
 
+FORK_IN_AN_ANSWER = """
+import gc, os, signal, sys, time
+from sidecar.client import Monitor
+
+def calls():
+    frame, names = sys._current_frames()[monitor._thread.ident], []
+    while frame:
+        names.append((os.path.basename(frame.f_code.co_filename), frame.f_code.co_name))
+        frame = frame.f_back
+    return names
+
+os.register_at_fork(after_in_child=lambda: signal.alarm(5))  # ends a child that hangs
+monitor = Monitor(sys.argv[1], timeout_seconds=30)
+monitor.log({"amount": 1.0})
+monitor.flush(0)
+while not {("socket.py", "readinto"), ("client.py", "read")} <= set(calls()):
+    time.sleep(0.01)
+if not (child := os.fork()):
+    gc.collect()
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+monitor.flush(30)
+print(monitor.stats().accepted)
+"""
+
+
+def test_a_child_that_is_forked_in_the_middle_of_an_answer_does_not_wait_for_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        command = [sys.executable, "-c", FORK_IN_AN_ANSWER, f"http://127.0.0.1:{server.getsockname()[1]}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as application:
+            assert application.stdout
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n")
+                child = application.stdout.readline()
+                connection.sendall(b'{"accepted": 1}')
+                assert (child, application.stdout.readline()) == ("0\n", "1\n")
+
+
 PURE = """
 import sys
 before = set(sys.modules)
