@@ -160,13 +160,13 @@ class Monitor:
         """Send what has been logged so far; returns whether that was done, or given up, within `timeout` seconds."""
         if self._stopping.is_set() or not (self._queue or self._thread):
             return not self._queue
-        self._start()
-        if self._thread is None:
+        if not self._start():
             return False
-        sent = threading.Event()
-        self._queue.append(sent)
+        sent = self._mark()
         self._urgent = True
         self._rouse()
+        if self._stopping.is_set():
+            self._drop_rest()
         return sent.wait(timeout)
 
     def close(self, timeout: float = EXIT_SECONDS) -> None:
@@ -181,9 +181,7 @@ class Monitor:
         if thread is not None and thread is not threading.current_thread():
             thread.join(self._timeout_seconds)
         self._more_at = 0
-        with self._sender.moving:
-            while self._queue:
-                self._counts.drop("closed", len(self._take(self.queue_events)))
+        self._drop_rest()
 
     def begin_in_child(self) -> None:
         """Begin anew in the child of a fork: what the parent has queued, the parent sends."""
@@ -194,6 +192,8 @@ class Monitor:
 
     def stats(self) -> Stats:
         """Return how many events and labels were accepted, rejected, dropped and are queued, in this process."""
+        if self._stopping.is_set():
+            self._drop_rest()  # what somebody was about to append when the monitor closed
         with self._sender.moving:
             waiting = sum(type(item) is tuple for item in self._queue.copy())
             return self._counts.stats(queued=waiting + self._sender.in_hand)
@@ -211,15 +211,36 @@ class Monitor:
             elif length >= self._more_at:
                 self._rouse()
 
+    def _mark(self) -> threading.Event:
+        """Return what is set when all that is queued was sent; many who wait with nothing in between share one."""
+        with suppress(IndexError):
+            last = self._queue[-1]
+            if isinstance(last, threading.Event):
+                return last
+        sent = threading.Event()
+        self._queue.append(sent)
+        return sent
+
+    def _drop_rest(self) -> None:
+        markers: list[threading.Event] = []
+        with self._sender.moving:
+            while self._queue:
+                if events := len(self._take(self.queue_events, markers)):
+                    self._counts.drop("closed", events)
+        for marker in markers:
+            marker.set()
+
     def _rouse(self) -> None:
         self._more_at = self.queue_events
+        if self._stopping.is_set():
+            self._more_at = 0
         with suppress(RuntimeError):  # it has been roused already
             self._wake.release()
 
-    def _start(self) -> None:
-        """Start the thread, unless somebody else is about to."""
+    def _start(self) -> bool:
+        """Start the thread, unless somebody else is about to; returns whether there is one, or is to be."""
         if self._thread is not None or not self._starting.acquire(blocking=False):
-            return
+            return True
         try:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="model-sidecar client", daemon=True)
@@ -228,9 +249,10 @@ class Monitor:
                     thread.start()
                 except RuntimeError:
                     self._more_at = 0  # no thread can be had now; the next event asks again
-                    return
+                    return False
                 self._thread = thread
                 close_with_multiprocessing(self)
+            return True
         finally:
             self._starting.release()
 
@@ -252,6 +274,7 @@ class Monitor:
             if sum(dropped.values()) > reported and time.monotonic() >= reported_at + _REPORT_SECONDS:
                 reported, reported_at = sum(dropped.values()), time.monotonic()
                 log.warning("events dropped so far: %s", dropped)
+        self._more_at = 0
         self._sender.close()
 
     def _wait(self, pace: Pace) -> None:
@@ -276,7 +299,7 @@ class Monitor:
             marker.set()
         return len(batch) + len(markers)
 
-    def _take(self, most: int, markers: list[threading.Event] | None = None) -> list[Event | Label]:
+    def _take(self, most: int, markers: list[threading.Event]) -> list[Event | Label]:
         """Take events off the queue, up to the first that somebody waits for to be sent."""
         taken: list[Event | Label] = []
         while len(taken) < most:
@@ -286,7 +309,7 @@ class Monitor:
                 break
             if isinstance(item, tuple):
                 taken.append(item)
-            elif markers is not None:
+            else:
                 markers.append(item)
                 break
         return taken

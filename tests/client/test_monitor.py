@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -585,6 +586,67 @@ def test_events_that_find_the_queue_full_are_each_counted_once_however_often_the
         assert seen == sorted(seen)
         assert total(monitor.stats()) == 80_000
         assert monitor.stats() == monitor.stats()
+
+
+def test_first_events_of_several_threads_are_each_flushed(up: Listening) -> None:
+    def work(monitor: Monitor, start: threading.Barrier, flushed: list[bool]) -> None:
+        start.wait()
+        monitor.log(EVENT)
+        flushed.append(monitor.flush(30))
+
+    for _ in range(50):
+        with monitoring(up.targets["unix_datagram"]) as monitor:
+            start, flushed = threading.Barrier(4), list[bool]()
+            threads = [threading.Thread(target=work, args=(monitor, start, flushed)) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert flushed == [True] * 4
+            assert monitor.stats().accepted == 4
+
+
+def test_flushing_again_and_again_takes_no_room_of_events(tmp_path: Path) -> None:
+    with monitoring(f"unix://{tmp_path / 'nobody'}", queue_events=100) as monitor:
+        monitor.log(EVENT)
+        for _ in range(200):
+            assert not monitor.flush(0)
+        assert len(monitor._queue) <= 2
+        monitor.log(EVENT)
+        assert (monitor.stats().queued, monitor.stats().dropped) == (2, {})
+
+
+def test_who_waits_for_a_flush_goes_on_when_the_monitor_closes(tmp_path: Path) -> None:
+    monitor = Monitor(f"unix://{tmp_path / 'nobody'}")
+    for _ in range(2000):
+        monitor.log(EVENT)
+    flushed: list[bool] = []
+    thread = threading.Thread(target=lambda: flushed.append(monitor.flush(60)), daemon=True)
+    thread.start()
+    wait_until(lambda: any(isinstance(item, threading.Event) for item in monitor._queue.copy()))
+    monitor.close(0)
+    thread.join(30)
+    assert flushed == [True]
+    assert monitor.stats().dropped == {"closed": 2000}
+
+
+def test_an_event_that_a_closing_monitor_did_not_see_is_dropped() -> None:
+    monitor = Monitor("http://127.0.0.1:9")
+    queue = monitor._queue
+
+    class Late(deque[Any]):
+        def append(self, event: Any) -> None:
+            monitor.close(0)
+            queue.append(event)
+
+        def __len__(self) -> int:
+            return len(queue)
+
+    monitor._queue = Late()
+    monitor._more_at = 1
+    monitor.log(EVENT)
+    monitor._queue = queue
+    assert (monitor.stats().queued, monitor.stats().dropped) == (0, {"closed": 1})
 
 
 def test_what_is_logged_while_the_monitor_closes_is_accounted_for(up: Listening) -> None:
