@@ -55,7 +55,7 @@ class Monitor:
         self.queue_events = queue_events
         self._timeout_seconds = timeout_seconds
         # Who logs wakes the thread only where events come much faster than it expects them.
-        self._wake_at = min(2 * self._batch_events, queue_events) - 1
+        self._wake_at = min(2 * (self._batch_events - 1), queue_events - 1)
         self._measures = False
         self._begin()
         watch(self)
@@ -102,6 +102,8 @@ class Monitor:
                     return
                 if queued >= self.queue_events:
                     self._drop_full()  # before anything is copied: a sidecar that hangs costs least
+                    if self._thread is None:
+                        self._start()
                     return
             own = None if features is None else dict(features)
             failed = bool(error)
@@ -279,13 +281,12 @@ class Monitor:
 
     def _wait(self, pace: Pace) -> None:
         """Wait for a batch, for the time to send less than one, or for somebody who wants it sent."""
+        self._more_at = self._wake_at  # before it looks, so that who comes after that wakes it
         began, queued = time.monotonic(), len(self._queue)
-        if queued >= self._batch_events or self._urgent:
-            return
-        self._more_at = self._wake_at
-        self._wake.acquire(timeout=pace.seconds(queued, began))
+        if queued < self._batch_events and not self._urgent:
+            self._wake.acquire(timeout=pace.seconds(queued, began))
+            pace.waited(time.monotonic() - began, len(self._queue) - queued)
         self._more_at = self.queue_events
-        pace.waited(time.monotonic() - began, len(self._queue) - queued)
 
     def _send(self) -> int:
         """Send a batch; returns how much was taken off the queue."""

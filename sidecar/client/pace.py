@@ -4,6 +4,9 @@ Waking a thread takes the caller tens of microseconds, and one call in a batch w
 """
 
 _SHORTEST_SECONDS = 0.005
+_LONGEST_SECONDS = 1.0
+"""A full batch waits no longer, however slowly events came before, and however long less than a batch may wait."""
+
 _BEYOND_FULL = 1.1
 """How full a batch is to be when looked for, in batches: looking a little late takes one look, too early takes two."""
 
@@ -16,9 +19,9 @@ class Pace:
 
     def __init__(self, batch_events: int, flush_seconds: float, *, now: float) -> None:
         self._wanted = batch_events * _BEYOND_FULL
-        self._flush_seconds = flush_seconds
+        self._flush_seconds = max(flush_seconds, _SHORTEST_SECONDS)
         self._per_second = 0.0
-        self._due_at = now + flush_seconds
+        self._due_at = now + self._flush_seconds
 
     def due(self, now: float) -> bool:
         """Tell whether all that is queued is to be sent, be it less than a batch."""
@@ -30,7 +33,7 @@ class Pace:
 
     def seconds(self, queued: int, now: float) -> float:
         """Return how long to wait with so many queued, if events come as they did."""
-        left = max(self._due_at - now, 0.0)
+        left = min(max(self._due_at - now, 0.0), _LONGEST_SECONDS)
         if not self._per_second:
             return left
         return min(left, max((self._wanted - queued) / self._per_second, _SHORTEST_SECONDS))

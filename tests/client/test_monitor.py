@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.client import Monitor
+from sidecar.client import Monitor, Stats
 from tests.client.support import EVENT, TRANSPORTS, Listening, counted, listening, monitoring, total
 from tests.plugins.serving import fraud_config, get, samples, value, wait_until
 
@@ -586,6 +586,68 @@ def test_events_that_find_the_queue_full_are_each_counted_once_however_often_the
         assert seen == sorted(seen)
         assert total(monitor.stats()) == 80_000
         assert monitor.stats() == monitor.stats()
+
+
+def test_batches_of_one_are_sent_at_once(up: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.client.pace._LONGEST_SECONDS", 3600.0)
+    with closing(Monitor(up.targets["http"], batch_events=1, flush_seconds=3600.0)) as monitor:
+        monitor.log(EVENT)
+        wait_until(lambda: monitor.stats().accepted == 1)
+        monitor.log(EVENT)
+        wait_until(lambda: monitor.stats().accepted == 2)
+
+
+def test_events_that_come_before_the_thread_waits_are_not_overlooked(
+    up: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.client.pace._LONGEST_SECONDS", 3600.0)
+    with closing(Monitor(up.targets["http"], queue_events=5, flush_seconds=3600.0)) as monitor:
+
+        def fill() -> None:
+            for _ in range(5):
+                monitor.log(EVENT)
+
+        class Overtaken(deque[Any]):
+            """A queue that another thread fills just after the one that sends has looked whether to wait."""
+
+            def __len__(self) -> int:
+                length = super().__len__()
+                if threading.current_thread() is monitor._thread and about_to_wait.is_set():
+                    about_to_wait.clear()
+                    thread = threading.Thread(target=fill)
+                    thread.start()
+                    thread.join()
+                return length
+
+        monitor.log(EVENT)
+        assert monitor.flush()
+        wait_until(lambda: monitor._more_at == monitor._wake_at)
+        about_to_wait = threading.Event()
+        stats = monitor._counts.stats  # the last that the thread asks for before it waits
+
+        def last_stats(*, queued: int) -> Stats:
+            if threading.current_thread() is monitor._thread:
+                monkeypatch.setattr(monitor._counts, "stats", stats)
+                about_to_wait.set()
+            return stats(queued=queued)
+
+        monkeypatch.setattr(monitor._counts, "stats", last_stats)
+        monitor._queue = Overtaken()
+        monitor._rouse()
+        wait_until(lambda: monitor.stats().accepted == 6)
+
+
+def test_a_full_queue_asks_again_for_a_thread_that_was_not_to_be_had(
+    up: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monitoring(up.targets["http"], queue_events=5) as monitor:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+            for _ in range(5):
+                monitor.log(EVENT)
+        monitor.log(EVENT)
+        wait_until(lambda: monitor.stats().accepted == 5)
+        assert monitor.stats().dropped == {"queue_full": 1}
 
 
 def test_first_events_of_several_threads_are_each_flushed(up: Listening) -> None:

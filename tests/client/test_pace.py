@@ -35,6 +35,22 @@ def test_the_fastest_stream_is_looked_at_two_hundred_times_a_second(per_second: 
     assert _pace(per_second=per_second).seconds(0, now=0.0) == 0.005
 
 
+@pytest.mark.parametrize("per_second", [0, 10])
+def test_a_full_batch_after_few_events_is_looked_for_within_a_second(per_second: int) -> None:
+    pace = Pace(BATCH, 3600.0, now=0.0)
+    pace.waited(1.0, per_second)
+    assert pace.seconds(0, now=0.0) == 1.0
+    assert not pace.due(3599.0)
+
+
+def test_the_shortest_time_is_no_busy_loop() -> None:
+    pace = Pace(BATCH, 1e-9, now=0.0)
+    assert pace.seconds(0, now=0.0) == 0.005
+    pace.sent_all(1.0)
+    assert not pace.due(1.004)
+    assert pace.due(1.005)
+
+
 def test_events_that_came_at_once_say_nothing_of_more_than_a_moment() -> None:
     pace = _pace()
     pace.waited(1e-9, 1)
