@@ -14,6 +14,7 @@ from sidecar.client.event import Event, Label
 from sidecar.client.measurement import CURRENT, Measurement
 from sidecar.client.pace import Pace
 from sidecar.client.process import close_with_multiprocessing, watch
+from sidecar.client.queued import Queue, mark, take, waiting
 from sidecar.client.sender import Sender
 from sidecar.client.transport import default_target, transport
 
@@ -62,7 +63,7 @@ class Monitor:
 
     def _begin(self) -> None:
         """Start from nothing: at first, and in the child of a fork, where no thread but one goes on."""
-        self._queue: deque[Event | Label | threading.Event] = deque()
+        self._queue: Queue = deque()
         self._counts = Counts()
         self._drop_full = self._counts.drop_full
         self._starting = threading.Lock()
@@ -164,7 +165,7 @@ class Monitor:
             return not self._queue
         if not self._start():
             return False
-        sent = self._mark()
+        sent = mark(self._queue)
         self._urgent = True
         self._rouse()
         if self._stopping.is_set():
@@ -197,8 +198,7 @@ class Monitor:
         if self._stopping.is_set():
             self._drop_rest()  # what somebody was about to append when the monitor closed
         with self._sender.moving:
-            waiting = sum(type(item) is tuple for item in self._queue.copy())
-            return self._counts.stats(queued=waiting + self._sender.in_hand)
+            return self._counts.stats(queued=waiting(self._queue) + self._sender.in_hand)
 
     def _put(self, event: Event | Label) -> None:
         length = len(self._queue)
@@ -213,24 +213,14 @@ class Monitor:
             elif length >= self._more_at:
                 self._rouse()
 
-    def _mark(self) -> threading.Event:
-        """Return what is set when all that is queued was sent; many who wait with nothing in between share one."""
-        with suppress(IndexError):
-            last = self._queue[-1]
-            if isinstance(last, threading.Event):
-                return last
-        sent = threading.Event()
-        self._queue.append(sent)
-        return sent
-
     def _drop_rest(self) -> None:
-        markers: list[threading.Event] = []
         with self._sender.moving:
             while self._queue:
-                if events := len(self._take(self.queue_events, markers)):
-                    self._counts.drop("closed", events)
-        for marker in markers:
-            marker.set()
+                rest, sent = take(self._queue, self.queue_events)
+                if rest:
+                    self._counts.drop("closed", len(rest))
+                if sent is not None:
+                    sent.set()
 
     def _rouse(self) -> None:
         self._more_at = self.queue_events
@@ -290,27 +280,12 @@ class Monitor:
 
     def _send(self) -> int:
         """Send a batch; returns how much was taken off the queue."""
-        markers: list[threading.Event] = []
         with self._sender.moving:
-            batch = self._take(self._batch_events, markers)
+            batch, sent = take(self._queue, self._batch_events)
             self._sender.in_hand = len(batch)
         if batch:
             self._sender.send(batch)
-        for marker in markers:
-            marker.set()
-        return len(batch) + len(markers)
-
-    def _take(self, most: int, markers: list[threading.Event]) -> list[Event | Label]:
-        """Take events off the queue, up to the first that somebody waits for to be sent."""
-        taken: list[Event | Label] = []
-        while len(taken) < most:
-            try:
-                item = self._queue.popleft()
-            except IndexError:
-                break
-            if isinstance(item, tuple):
-                taken.append(item)
-            else:
-                markers.append(item)
-                break
-        return taken
+        if sent is None:
+            return len(batch)
+        sent.set()
+        return len(batch) + 1
