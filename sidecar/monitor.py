@@ -94,7 +94,8 @@ class Monitor:
         self._decoder = self._make_decoder(config)
         self._label_decoder = _label_decoder(config)
         self._waiting = Waiting()
-        self._waiting_since, self._waiting_until = now, now
+        self._waiting_since: float | None = None
+        self._waiting_until = now
         self.events: dict[str, int] = {}
         self.rejected: dict[tuple[str, str], int] = {}
         self.dropped: dict[tuple[str, str], int] = {}
@@ -198,12 +199,15 @@ class Monitor:
         return decoded
 
     def _count(self, decoded: Decoded, body_bytes: int, *, transport: str, now: float) -> None:
-        self.events[transport] += decoded.accepted
+        accepted = decoded.accepted
+        self.events[transport] += accepted
         for reason, count in decoded.refusals.by_kind.items():
             self.rejected[transport, reason] += count
-        if self._waiting and now > self._waiting_since + _LONGEST_WAIT_SECONDS:
+        if not accepted:
+            return
+        if self._waiting_since is not None and now > self._waiting_since + _LONGEST_WAIT_SECONDS:
             self._flush()
-        if not self._waiting:
+        if self._waiting_since is None:
             self._waiting_since = now
         self._waiting_until = now
         self._waiting.add(decoded.events, decoded.batch, body_bytes=body_bytes)
@@ -276,13 +280,14 @@ class Monitor:
 
     def flush(self, *, now: float) -> None:
         """Count the events that wait. To be called before reading, and about every second."""
-        if self._waiting:
+        if self._waiting_since is not None:
             self._flush()
             if self.journal is not None:
                 self.journal.flushed(now=now)
 
     def _flush(self) -> None:
         """Count what waits, at the time when the last of it came."""
+        self._waiting_since = None
         for batch in self._waiting.take():
             self._observe(batch, now=self._waiting_until)
 

@@ -29,16 +29,13 @@ _MOST_BYTES = 8 * 2**20
 
 
 class Waiting:
-    """What waits; true where there is anything. `full` says that it is to be counted now."""
+    """What waits. `full` says that it is to be counted now."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._columns: list[Batch] = []
         self._values = self._bytes = 0
         self.full = False
-
-    def __bool__(self) -> bool:
-        return bool(self._events or self._columns)
 
     def add(self, events: Sequence[Event], batch: Batch | None, *, body_bytes: int) -> None:
         """Have events wait, as they were decoded or as columns; they came in `body_bytes`."""
@@ -50,7 +47,8 @@ class Waiting:
             if batch.schema.learning or batch.schema.ids:
                 self._to_columns()  # as what came first is learned from first, and is what counts of an id
             self._add(batch)
-        self.full = self.full or self._bytes >= _MOST_BYTES
+        if self._bytes >= _MOST_BYTES:
+            self.full = True
 
     def take(self) -> list[Batch]:
         """Return what waits, in as few batches as can be, and let nothing wait."""

@@ -47,13 +47,10 @@ def _add(waiting: Waiting, decoder: Decoder, document: Any) -> None:
 
 def test_batches_of_a_schema_become_one() -> None:
     waiting = Waiting()
-    assert not waiting
     waiting.add([], _batch(0, 3), body_bytes=1)
     waiting.add([], _batch(3, 2), body_bytes=1)
-    assert waiting
     assert not waiting.full
     [batch] = waiting.take()
-    assert not waiting
     assert (batch.events, batch.errors, batch.rows, batch.unknown) == (7, 2, 5, 4)
     assert batch.numeric.tolist() == [[0, 1, 2, 3, 4]]
     assert batch.latency_seconds.tolist() == pytest.approx([0, 0.001, 0.002, 0.003, 0.004])
