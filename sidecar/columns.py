@@ -40,12 +40,20 @@ class Incomplete(Exception):
     """An event that is no error has no features."""
 
 
+def complete(events: Sequence[Event]) -> bool:
+    """Tell whether every event that is no error has features."""
+    features = [event.features for event in events]
+    if all(features):
+        return True
+    return all(event.features is not None or event.error for event in events)
+
+
 def batch_of_events(events: Sequence[Event]) -> Batch:
     """Turn events of one type into columns; raises Incomplete."""
     schema, carrying = events[0].schema, events
     features = [event.features for event in events]
     if not all(features):
-        if not all(event.features is not None or event.error for event in events):
+        if not complete(events):
             raise Incomplete
         carrying = [event for event in events if event.features is not None]
         features = [event.features for event in carrying]

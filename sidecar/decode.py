@@ -14,7 +14,15 @@ from typing import Any
 import msgspec
 
 from sidecar.arrow import packed_columns
-from sidecar.columns import Incomplete, Misfit, OutOfBounds, batch_of_columns, batch_of_events, rows_of_columns
+from sidecar.columns import (
+    Incomplete,
+    Misfit,
+    OutOfBounds,
+    batch_of_columns,
+    batch_of_events,
+    complete,
+    rows_of_columns,
+)
 from sidecar.event import Batch, Event, Form, Refusal, Refusals, Schema, TooManyEvents, Unreadable
 from sidecar.schema import columns_type, event_type, grown
 
@@ -148,7 +156,7 @@ class Decoder:
         """Take events that were decoded in one go; raises Incomplete."""
         if self._alike and len(events) >= _MANY_EVENTS:
             return Decoded(batch=batch_of_events(events))
-        if not _complete(events):
+        if not complete(events):
             raise Incomplete
         return Decoded(events)
 
@@ -327,14 +335,6 @@ class Decoder:
     def _limit(self, events: int) -> None:
         if events > self._events_per_body:
             raise TooManyEvents(f"the body holds more than {self._events_per_body} events")
-
-
-def _complete(events: Sequence[Event]) -> bool:
-    """Tell whether every event that is no error has features."""
-    features = [event.features for event in events]
-    if all(features):
-        return True
-    return all(event.features is not None or event.error for event in events)
 
 
 def _with_features(event: Event) -> Event:
