@@ -279,7 +279,7 @@ class Monitor:
             self.journal.dropped(transport, reason, count)
 
     def flush(self, *, now: float) -> None:
-        """Count the events that wait. To be called before reading, and about every second."""
+        """Count the events that wait. To be called before reading, and about every half second."""
         if self._waiting_since is not None:
             self._flush()
             if self.journal is not None:
