@@ -14,7 +14,7 @@ from sidecar.bins import Coded, Floats
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.ordered import ordered
 from sidecar.data.table import Progress, Table, silent
-from sidecar.data.times import LARGEST, UNITS, unit_of_most, way_of_time
+from sidecar.data.times import UNITS, YEAR_SECONDS, beyond, unit_of_most, way_of_time
 from sidecar.event import PROBABILITY, Key
 from sidecar.reference.columns import to_columns
 from sidecar.reference.counting import Column
@@ -22,7 +22,6 @@ from sidecar.reference.profile import CategoricalProfile, FeatureProfile, Numeri
 from sidecar.reference.ways import way_of
 
 _TIME = "\0time"
-_YEAR_SECONDS = 365.2425 * 86_400
 _MOST_YEARS = 20
 """Years of history past which a time is taken for wrong: at an evaluation a minute that is ten million."""
 
@@ -205,8 +204,7 @@ class History:
 
     def _survey(self, tally: Tally, notice: Callable[[str], None]) -> tuple[int, float, float]:
         """Read the times alone: find the unit of numbers, whether they rise, and the first and last."""
-        last, readable = -np.inf, 0
-        beyond = np.zeros(len(LARGEST), dtype=np.int64)
+        last, readable, larger = -np.inf, 0, beyond(np.empty(0))
         # Which unit it is, is known in the end: until then, how many times are in range, and the first and the last.
         spans = dict.fromkeys(UNITS if self._time_way == "number" else UNITS[:1], (0, np.inf, -np.inf))
         done, total = 0, self._table.rows
@@ -218,7 +216,7 @@ class History:
             if not times.size:
                 continue
             readable += times.size
-            beyond += [np.count_nonzero(np.abs(times) > largest) for largest in LARGEST]
+            larger += beyond(times)
             self.ordered = self.ordered and bool(times[0] >= last and (np.diff(times) >= 0).all())
             last = float(times[-1])
             for unit, (within, low, high) in spans.items():
@@ -232,11 +230,11 @@ class History:
         if total > readable:
             notice(f"{total - readable} rows without a time in column {self._timestamp!r} are left out")
         if self._time_way == "number":
-            self._unit = unit_of_most(readable, beyond.tolist())
+            self._unit = unit_of_most(readable, larger.tolist())
         within, low, high = spans[self._unit]
         if not within:
             raise HistoryError(f"no row has a time in column {self._timestamp!r}" + " between --since and --until")
-        if (years := int((high - low) / _YEAR_SECONDS)) >= _MOST_YEARS:
+        if (years := int((high - low) / YEAR_SECONDS)) >= _MOST_YEARS:
             raise HistoryError(
                 f"the times in column {self._timestamp!r} span {years:,} years: leave out what is wrong, "
                 "by --since and --until"

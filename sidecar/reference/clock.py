@@ -9,7 +9,7 @@ import numpy as np
 
 from sidecar.bins import Floats
 from sidecar.data.kinds import Tally, Way
-from sidecar.data.times import LARGEST, unit_of_most, way_of_time
+from sidecar.data.times import YEAR_SECONDS, beyond, unit_of_most, way_of_time
 from sidecar.reference.byclock import Span
 from sidecar.reference.counted import Counted
 from sidecar.reference.counting import Column
@@ -82,13 +82,13 @@ class Clock:
         """Return how many units of the times are a second; numbers say it by their median, finite ones alone."""
         if way == "time":
             return 1.0
-        times, beyond = 0, np.zeros(len(LARGEST), dtype=np.int64)
+        times, larger = 0, beyond(np.empty(0))
         for columns in batches:
             found = self.times(columns)
-            found = np.abs(found[np.isfinite(found)])
+            found = found[np.isfinite(found)]
             times += found.size
-            beyond += [np.count_nonzero(found > largest) for largest in LARGEST]
-        return unit_of_most(times, beyond.tolist())
+            larger += beyond(found)
+        return unit_of_most(times, larger.tolist())
 
     def require_cycles(self, span: Span) -> None:
         """Refuse data that is too short for a season; raises ProfileError."""
@@ -109,7 +109,7 @@ class Clock:
 
     def tell(self, counted: Counted, span: Span, notice: Notice) -> None:
         """Say which times look wrong, and what was too little to go by."""
-        if (years := int(span.seconds / (365.2425 * 86_400))) >= _MOST_YEARS:
+        if (years := int(span.seconds / YEAR_SECONDS)) >= _MOST_YEARS:
             first, last = (datetime.fromtimestamp(time, UTC).date().isoformat() for time in (span.first, span.last))
             notice(
                 f"the times in {self.column!r} are from {first} to {last}, {years} years: one that is wrong makes the "
