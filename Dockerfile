@@ -20,7 +20,7 @@ ENTRYPOINT ["/venv/bin/python", "-m", "demo.traffic"]
 # Only what is needed to run, as a root of its own: no shell, pip or package manager.
 FROM ${PYTHON_IMAGE} AS gathered
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils
-COPY image/gather.py /
+COPY tools/image/gather.py /
 COPY --from=build /venv /venv
 RUN python /gather.py /root-of-image && mkdir /empty
 

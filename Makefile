@@ -75,10 +75,10 @@ lock: $(VENV)/.runtime  ## Pin what the image installs, with hashes, to the newe
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 image-check: $(VENV)/.runtime  ## Build the image and run it, as root on Debian, where there is no container engine
-	@$(BIN)/python -m image.check
+	@$(BIN)/python -m tools.image.check
 
 service-check: $(VENV)/.runtime  ## Start the service by a real systemd in a small Debian, as root on Debian
-	@$(BIN)/python -m image.service
+	@$(BIN)/python -m tools.image.service
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache

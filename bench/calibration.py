@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sidecar import drift
-from sidecar.bins import NumericBins
 from sidecar.config import DriftConfig
-from sidecar.levels import level_indices
 from sidecar.reference import build
+from sidecar.statistics import drift
+from sidecar.statistics.bins import NumericBins
+from sidecar.statistics.levels import level_indices
 
 WINDOWS = 200
 REFERENCE_ROWS = 20_000

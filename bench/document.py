@@ -36,7 +36,7 @@ def main(figures: Figures) -> None:
         return
     from bench import pictures
 
-    for path in pictures.draw(figures, ROOT / "docs" / "pictures"):
+    for path in pictures.draw(figures, ROOT / "docs" / "images"):
         print(f"wrote {path.relative_to(ROOT)}")
 
 

@@ -3,8 +3,8 @@
 from bench.figures import Figures
 from bench.measure import cpu_seconds, here, in_turn, median_milliseconds, repeated, resident_mebibytes
 from bench.work import bodies, connect, monitor, posting, running_sidecar, samples
-from sidecar.collector import Collector
-from sidecar.health import LoadState
+from sidecar.monitor.status import LoadState
+from sidecar.reports.collector import Collector
 
 FEATURES = (5, 50, 500, 5000)
 EVENTS = 500

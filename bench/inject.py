@@ -16,8 +16,8 @@ import trustme
 
 from bench.measure import cpu_seconds, resident_mebibytes
 from demo.process import started
-from sidecar.inject.review import review
-from sidecar.inject.settings import Settings
+from sidecar.kubernetes.inject.review import review
+from sidecar.kubernetes.inject.settings import Settings
 
 RATE = 200
 SECONDS = 10

@@ -9,9 +9,9 @@ from itertools import count
 from bench.measure import here, in_turn, repeated
 from bench.work import profile, values
 from sidecar.config import Config, LabelsConfig, ModelConfig
-from sidecar.event import Form, Identified
-from sidecar.labels import Labels
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Form, Identified
+from sidecar.monitor.label_join import Labels
+from sidecar.monitor.monitor import Monitor
 
 FEATURES, EVENTS, BODIES = 5, 500, 40
 MOST = 100_000

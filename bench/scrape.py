@@ -14,11 +14,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from bench.figures import Figures
 from bench.measure import median_milliseconds, medians_milliseconds
 from bench.work import bodies, connect, monitor, posting, running_sidecar
-from sidecar import drift, metrics
-from sidecar.collector import Collector
-from sidecar.comparison import Comparison
-from sidecar.health import LoadState
-from sidecar.metrics import CATALOGUE
+from sidecar.exposition import catalogue
+from sidecar.exposition.catalogue import CATALOGUE
+from sidecar.monitor.comparison import Comparison
+from sidecar.monitor.status import LoadState
+from sidecar.reports.collector import Collector
+from sidecar.statistics import drift
 
 FEATURES, BINS = 200, 11  # and the bin for missing values
 SCRAPES, PAUSE_SECONDS = 40, 0.1
@@ -58,7 +59,12 @@ def main(figures: Figures) -> None:
 def by_hand(text: str, comparison: Comparison) -> Callable[[], bytes]:
     """Return the least that writes the lines of an exposition again: what can change is computed and formatted."""
     fixed, prefixes, whole = [], [], []
-    constant = (metrics.BIN_REFERENCE_RATIO.name, metrics.SIGNIFICANCE_FACTOR.name, metrics.REFERENCE_INFO.name, "#")
+    constant = (
+        catalogue.BIN_REFERENCE_RATIO.name,
+        catalogue.SIGNIFICANCE_FACTOR.name,
+        catalogue.REFERENCE_INFO.name,
+        "#",
+    )
     values = []
     for line in text.splitlines():
         if line.startswith(constant):
@@ -92,7 +98,7 @@ def by_client_library(collector: Collector) -> CollectorRegistry:
     registry = CollectorRegistry()
     families = collector.families(now=1.0)
     for metric in CATALOGUE:
-        if metric is metrics.LATENCY:
+        if metric is catalogue.LATENCY:
             continue
         kind = Counter if metric.type == "counter" else Gauge
         family = kind(metric.name, metric.help, metric.labels, registry=registry)

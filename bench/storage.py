@@ -8,8 +8,8 @@ from pathlib import Path
 from bench.measure import here, in_turn, median_milliseconds, repeated
 from bench.work import Body, bodies, profile
 from sidecar.config import Config, ModelConfig
-from sidecar.health import StorageState
-from sidecar.monitor import Monitor
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import StorageState
 from sidecar.storage import checkpoint
 from sidecar.storage.clock import Clock
 from sidecar.storage.store import Pace, Store

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.process import SidecarProcess, sidecar
+from sidecar.base.configfile import Duration
 from sidecar.config import Config, Limits, ModelConfig
-from sidecar.configfile import Duration
-from sidecar.event import Form
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Form
+from sidecar.monitor.monitor import Monitor
 from sidecar.reference import Profile, build, save
 
 REFERENCE_VALUES = 4_000_000

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from dashboards.files import product
-from sidecar.rules.settings import Settings, SettingsError, load
+from sidecar.alerting.rules.settings import Settings, SettingsError, load
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,8 +13,8 @@ from dashboards import links
 from dashboards.panels import DATASOURCE, Placed
 from dashboards.promql import pick
 from dashboards.variables import Variable, data_source
-from sidecar.rollback import metrics as rollback_metrics
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules.settings import Settings
+from sidecar.kubernetes.rollback import metrics as rollback_metrics
 
 COLUMNS = 24
 TAG = "model-sidecar"

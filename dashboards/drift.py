@@ -6,8 +6,8 @@ from dashboards.links import DRIFT, SERVICE
 from dashboards.panels import About, Column, Placed, cells, lines, number, rows, states
 from dashboards.promql import FEATURES, MODELS, WINDOW, Query, pick
 from dashboards.variables import features, models, namespaces, window
-from sidecar.rules import names
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.settings import Settings
 
 FIRING = f'ALERTS{{alertstate="firing", {MODELS}}}'
 _MODEL = "by (namespace, model)"

@@ -6,9 +6,9 @@ from dashboards.links import FEATURE
 from dashboards.panels import About, Placed, bars, cells, lines, number
 from dashboards.promql import ONE_FEATURE, WINDOW, Query, pick, with_range
 from dashboards.variables import one_feature, window
-from sidecar import metrics
-from sidecar.rules import names
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.settings import Settings
+from sidecar.exposition import catalogue
 
 _RAW = 'namespace=~"$namespace", model="$model", role="$role", feature="$feature"'
 """The feature in series of replicas that have no label for the reference."""
@@ -153,7 +153,7 @@ def _over_time(settings: Settings) -> Section:
         "replica).",
         decimals=3,
     )
-    ks = f"max by ({_KEY}) ({pick(metrics.DRIFT_KS.name, _RAW, _WINDOWED)})"
+    ks = f"max by ({_KEY}) ({pick(catalogue.DRIFT_KS.name, _RAW, _WINDOWED)})"
     missing = About(
         title="Missing and unseen",
         description="The share of events without a value, live and in the reference, and the share of values never "
@@ -163,8 +163,8 @@ def _over_time(settings: Settings) -> Section:
     )
     absent, other = 'bin="missing"', 'bin="other"'
     listed = f"sum by ({_KEY}) ({pick(names.live_ratio(WINDOW), ONE_FEATURE, other)})"
-    outside = f"sum by ({_KEY}) (rate({pick(metrics.OUT_OF_RANGE.name, _RAW)}[$__rate_interval]))"
-    counted = f"sum by ({_KEY}) (rate({pick(metrics.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
+    outside = f"sum by ({_KEY}) (rate({pick(catalogue.OUT_OF_RANGE.name, _RAW)}[$__rate_interval]))"
+    counted = f"sum by ({_KEY}) (rate({pick(catalogue.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
     top = About(
         title="Bins that add most to PSI",
         description=f"The {settings.drift.top_bins} bins that added most at each moment.",
@@ -247,8 +247,8 @@ def _replicas(settings: Settings) -> Section:
         description="How many events each replica counts, so that one that gets none or all of them is seen.",
         unit="eps",
     )
-    own = pick(metrics.DRIFT_PSI.name, _RAW, _WINDOWED)
-    counted = f"sum by (instance) (rate({pick(metrics.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
+    own = pick(catalogue.DRIFT_PSI.name, _RAW, _WINDOWED)
+    counted = f"sum by (instance) (rate({pick(catalogue.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
     return Section(
         title="Replicas",
         lines=[

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 
 from dashboards import drift, feature, health, rollbacks, service
 from dashboards.board import document
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules.settings import Settings
 
 BOARDS = (drift.board, feature.board, service.board, health.board, rollbacks.board)
 

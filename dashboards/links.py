@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard
 
 from dashboards.panels import Link
-from sidecar.rules.settings import Links
+from sidecar.alerting.rules.settings import Links
 
 DRIFT, FEATURE, SERVICE, HEALTH, ROLLBACKS = (
     "model-drift",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard
 
-from sidecar.rules.settings import Thresholds
+from sidecar.alerting.rules.settings import Thresholds
 
 NEUTRAL = "#56B4E9"
 LIVE = "#E08214"

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sidecar.rules import names
-from sidecar.rules.settings import Thresholds
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.settings import Thresholds
 
 WINDOW = "${window}"
 """The variable for the window of the records; braces, as it stands inside names."""

@@ -4,10 +4,10 @@ from dashboards import links, look
 from dashboards.board import Section
 from dashboards.panels import About, Column, Placed, lines, rows
 from dashboards.promql import MODELS, SIDECARS, Query, pick
-from sidecar import metrics
-from sidecar.rules import names
-from sidecar.rules.duration import milliseconds
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.duration import milliseconds
+from sidecar.alerting.rules.settings import Settings
+from sidecar.exposition import catalogue
 
 
 def section(settings: Settings) -> Section:
@@ -47,16 +47,17 @@ def section(settings: Settings) -> Section:
         runbooks=links.runbook(settings.links, "ModelSidecarReloadFailed"),
     )
     info, created, size = (
-        pick(m.name, MODELS) for m in (metrics.REFERENCE_INFO, metrics.REFERENCE_CREATED, metrics.REFERENCE_SAMPLES)
+        pick(m.name, MODELS)
+        for m in (catalogue.REFERENCE_INFO, catalogue.REFERENCE_CREATED, catalogue.REFERENCE_SAMPLES)
     )
-    of_season = pick(metrics.REFERENCE_SEASON_SAMPLES.name, MODELS)
+    of_season = pick(catalogue.REFERENCE_SEASON_SAMPLES.name, MODELS)
     keys = "namespace, model, reference"
     labelled = f"group_left (source, model_version) max by ({keys}, source, model_version) ({info})"
     of_now = f"(max by ({keys}) ({of_season})\n  or max by ({keys}) ({size})\n)"
     without = (
-        f"sum by (namespace, model) (({pick(metrics.PREDICTIONS.name, MODELS)} >= bool 0)\n"
+        f"sum by (namespace, model) (({pick(catalogue.PREDICTIONS.name, MODELS)} >= bool 0)\n"
         f"  unless on (namespace, job, instance, model) {info})\n"
-        f"or 0 * count by (namespace, model) ({pick(metrics.PREDICTIONS.name, MODELS)})"
+        f"or 0 * count by (namespace, model) ({pick(catalogue.PREDICTIONS.name, MODELS)})"
     )
     window = settings.drift.alert_window
     enough = f"{pick(names.observations(window), MODELS)} >= {settings.drift.min_samples}"
@@ -66,10 +67,10 @@ def section(settings: Settings) -> Section:
         f"or 0 * count by (namespace, model) ({pick(names.observations(window), MODELS)})"
     )
     replica_keys = "namespace, instance"
-    version = f"max by ({replica_keys}, version) ({pick(metrics.BUILD_INFO.name, SIDECARS)})"
+    version = f"max by ({replica_keys}, version) ({pick(catalogue.BUILD_INFO.name, SIDECARS)})"
     on_version = f"* on ({replica_keys}) group_right () {version}"
     success, since = (
-        pick(m.name, SIDECARS) for m in (metrics.CONFIG_RELOAD_SUCCESSFUL, metrics.CONFIG_RELOAD_TIMESTAMP)
+        pick(m.name, SIDECARS) for m in (catalogue.CONFIG_RELOAD_SUCCESSFUL, catalogue.CONFIG_RELOAD_TIMESTAMP)
     )
     return Section(
         title="References and configuration",

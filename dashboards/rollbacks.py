@@ -6,10 +6,10 @@ from dashboards.links import ROLLBACKS
 from dashboards.panels import About, Column, Placed, lines, number, rows, states
 from dashboards.promql import Query, pick
 from dashboards.variables import several
-from sidecar.metrics import Metric
-from sidecar.rollback import metrics
-from sidecar.rollback.outcome import Outcome
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules.settings import Settings
+from sidecar.exposition.catalogue import Metric
+from sidecar.kubernetes.rollback import metrics
+from sidecar.kubernetes.rollback.outcome import Outcome
 
 _RECEIVERS = 'job=~"$receiver"'
 _DONE, _DRY_RUN = (f'outcome="{outcome.value}"' for outcome in (Outcome.DONE, Outcome.DRY_RUN))

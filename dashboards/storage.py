@@ -4,8 +4,8 @@ from dashboards import links, look
 from dashboards.board import Section
 from dashboards.panels import About, Placed, lines, states
 from dashboards.promql import SIDECARS, Query, pick
-from sidecar import metrics
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules.settings import Settings
+from sidecar.exposition import catalogue
 
 _BY_REPLICA = "by (namespace, instance)"
 _RATE = "[$__rate_interval]"
@@ -51,16 +51,18 @@ def section(settings: Settings) -> Section:
         runbooks=runbooks,
     )
 
-    def of(metric: metrics.Metric) -> str:
+    def of(metric: catalogue.Metric) -> str:
         return pick(metric.name, SIDECARS)
 
-    since = f"time() - max {_BY_REPLICA} ({of(metrics.STORAGE_CHECKPOINT_TIMESTAMP)})"
+    since = f"time() - max {_BY_REPLICA} ({of(catalogue.STORAGE_CHECKPOINT_TIMESTAMP)})"
     return Section(
         title="Files",
         lines=[
             [
                 Placed(
-                    panel=states(healthy, Query(f"min {_BY_REPLICA} ({of(metrics.STORAGE_HEALTHY)})", "{{instance}}")),
+                    panel=states(
+                        healthy, Query(f"min {_BY_REPLICA} ({of(catalogue.STORAGE_HEALTHY)})", "{{instance}}")
+                    ),
                     width=24,
                     height=7,
                 )
@@ -69,22 +71,22 @@ def section(settings: Settings) -> Section:
                 Placed(
                     panel=lines(
                         failures,
-                        Query(f"sum {_BY_REPLICA} (rate({of(metrics.STORAGE_FAILURES)}{_RATE}))", "{{instance}}"),
+                        Query(f"sum {_BY_REPLICA} (rate({of(catalogue.STORAGE_FAILURES)}{_RATE}))", "{{instance}}"),
                     ),
                     width=6,
                 ),
                 Placed(
                     panel=lines(
                         lost,
-                        Query(f"sum by (reason) ({of(metrics.STORAGE_SET_ASIDE)})", "set aside: {{reason}}"),
-                        Query(f"sum by (part) ({of(metrics.STORAGE_BEGUN_ANEW)})", "begun anew: {{part}}"),
+                        Query(f"sum by (reason) ({of(catalogue.STORAGE_SET_ASIDE)})", "set aside: {{reason}}"),
+                        Query(f"sum by (part) ({of(catalogue.STORAGE_BEGUN_ANEW)})", "begun anew: {{part}}"),
                     ),
                     width=6,
                 ),
                 Placed(panel=lines(age, Query(since, "{{instance}}")), width=6),
                 Placed(
                     panel=lines(
-                        size, Query(f"max {_BY_REPLICA} ({of(metrics.STORAGE_CHECKPOINT_BYTES)})", "{{instance}}")
+                        size, Query(f"max {_BY_REPLICA} ({of(catalogue.STORAGE_CHECKPOINT_BYTES)})", "{{instance}}")
                     ),
                     width=6,
                 ),

@@ -8,9 +8,9 @@ from grafana_foundation_sdk.models import dashboard
 
 from dashboards.panels import DATASOURCE
 from dashboards.promql import pick
-from sidecar import metrics
-from sidecar.rules import names
-from sidecar.rules.settings import Drift
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.settings import Drift
+from sidecar.exposition import catalogue
 
 Variable = Builder[dashboard.VariableModel]
 
@@ -49,12 +49,12 @@ def one(name: str, title: str, series: str) -> Variable:
 
 def namespaces() -> Variable:
     """Choose namespaces that have models."""
-    return several("namespace", "Namespace", metrics.PREDICTIONS.name)
+    return several("namespace", "Namespace", catalogue.PREDICTIONS.name)
 
 
 def models() -> Variable:
     """Choose models of the namespaces."""
-    return several("model", "Model", pick(metrics.PREDICTIONS.name, 'namespace=~"$namespace"'))
+    return several("model", "Model", pick(catalogue.PREDICTIONS.name, 'namespace=~"$namespace"'))
 
 
 def features() -> Variable:

@@ -17,8 +17,8 @@ from demo.process import SidecarProcess, sidecar
 from demo.receiver import NAMESPACE, receiver
 from demo.send import get, send
 from demo.stack import TOKEN, MissingProgram, Stack, monitoring
+from sidecar.alerting.rules.policy import ALERTS
 from sidecar.reference import build, save
-from sidecar.rules.policy import ALERTS
 
 FOLDER = Path("build/demo")
 BAR_WIDTH = 16

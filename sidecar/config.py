@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.configfile import ByteSize, ConfigError, Duration, convert_yaml, read_text, shown
+from sidecar.base.configfile import ByteSize, ConfigError, Duration, convert_yaml, read_text, shown
 
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

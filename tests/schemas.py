@@ -4,17 +4,18 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+from tests.paths import DATA
+
 OLDEST = "1.29"
 NEWEST: str = kubernetes_validate.latest_version().rpartition(".")[0]
 
-_CUSTOM = Path(__file__).parent / "data" / "crds"
+_CUSTOM = DATA / "crds"
 
 
 class NoSchema(Exception):

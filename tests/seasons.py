@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sidecar.reference import Profile
 from sidecar.reference.profile import check
-from sidecar.season import Season
+from sidecar.statistics.season import Season
 from tests.plugins.serving import fraud_columns, fraud_profile
 
 

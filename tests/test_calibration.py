@@ -1,13 +1,13 @@
 """Windows without drift hardly ever raise an alarm, and the documentation says how often."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from bench.calibration import BINS, SAMPLES, simulate, table
+from tests.paths import ROOT
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "calibration.md"
+DOCUMENT = ROOT / "docs" / "calibration.md"
 TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 
 

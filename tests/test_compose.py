@@ -12,9 +12,8 @@ import yaml
 
 from demo.process import sidecar
 from demo.send import get
+from tests.paths import ROOT
 from tests.plugins.programs import model_sidecar, program
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.base.configfile import ByteSize, ConfigError, Duration
 from sidecar.config import Config, Slo, Thresholds, load, parse
-from sidecar.configfile import ByteSize, ConfigError, Duration
+from tests.paths import DATA
 
-DATA = Path(__file__).parent / "data" / "config"
+CONFIGS = DATA / "config"
 HERE = Path("config.yml")
 
 MESSAGES: list[tuple[str, str]] = [
@@ -95,18 +96,18 @@ GOOD = ("good_empty", "good_full", "good_minimal")
 
 @pytest.mark.parametrize(("name", "message"), MESSAGES, ids=[name for name, _ in MESSAGES])
 def test_a_mistake_is_told_in_one_sentence_with_file_key_and_value(name: str, message: str) -> None:
-    path = DATA / f"{name}.yml"
+    path = CONFIGS / f"{name}.yml"
     with pytest.raises(ConfigError) as refused:
         load(path)
     assert str(refused.value) == f"{path}: {message}"
 
 
 def test_every_file_is_in_the_table() -> None:
-    assert {path.stem for path in DATA.glob("*.yml")} == {name for name, _ in MESSAGES} | set(GOOD)
+    assert {path.stem for path in CONFIGS.glob("*.yml")} == {name for name, _ in MESSAGES} | set(GOOD)
 
 
 def test_an_empty_file_is_all_defaults() -> None:
-    config = load(DATA / "good_empty.yml")
+    config = load(CONFIGS / "good_empty.yml")
     assert config == Config()
     [model] = config.models
     assert (model.name, model.reference, model.learn.events) == ("default", None, 10_000)
@@ -115,8 +116,8 @@ def test_an_empty_file_is_all_defaults() -> None:
 
 
 def test_everything_that_can_be_said_is_understood() -> None:
-    fraud, churn = load(DATA / "good_full.yml").models
-    assert fraud.reference == str(DATA / "fraud.profile.json")
+    fraud, churn = load(CONFIGS / "good_full.yml").models
+    assert fraud.reference == str(CONFIGS / "fraud.profile.json")
     assert fraud.version == "2026-11-02"
     assert fraud.drift_window() == Duration("5m")
     assert fraud.latency.bounds() == (0.01, 0.1, 0.5, 1.0)
@@ -125,7 +126,7 @@ def test_everything_that_can_be_said_is_understood() -> None:
     assert fraud.drift.thresholds_for("amount").critical == 0.3
     assert fraud.drift.thresholds_for("amount").moderate == 0.05
     assert (churn.learn.events, churn.learn.bins, churn.learn.categories) == (5000, 20, 30)
-    assert load(DATA / "good_full.yml").limits.inflight_bytes == 16 * 2**20
+    assert load(CONFIGS / "good_full.yml").limits.inflight_bytes == 16 * 2**20
 
 
 def test_levels_are_judged_on_one_hour_where_there_is_one() -> None:
@@ -322,7 +323,7 @@ def test_wrong_types_anywhere_are_refused(document: object) -> None:
 
 @given(st.data())
 def test_a_mutated_file_is_a_configuration_or_refused(data: st.DataObject) -> None:
-    text = (DATA / "good_full.yml").read_text(encoding="utf-8")
+    text = (CONFIGS / "good_full.yml").read_text(encoding="utf-8")
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(text)))
         piece = data.draw(st.text("{}[],:&*!|>'\"%@`#?- \n\t0a\\~<=.", max_size=3))

@@ -10,9 +10,9 @@ import pytest
 
 from demo.__main__ import start_monitoring
 from demo.process import SidecarProcess
+from tests.paths import ROOT
 from tests.plugins.programs import program
 
-ROOT = Path(__file__).parent.parent
 LONGEST_SECONDS = 400
 
 JANUARY = "January itself, the flights the reference was built from"

@@ -13,11 +13,11 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from sidecar import webconfig
 from sidecar.cli import COMMANDS
 from sidecar.config import Config, parse
+from sidecar.http import webconfig
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 NOT_OURS = {"build", "dist"}
 
 

@@ -22,4 +22,4 @@ def test_examples_in_docstrings_give_what_they_show(name: str) -> None:
 
 
 def test_every_statistic_shows_an_example() -> None:
-    assert "sidecar.drift" in _documented()
+    assert "sidecar.statistics.drift" in _documented()

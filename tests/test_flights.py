@@ -1,6 +1,6 @@
 """Real flights through a real sidecar: what it says equals NumPy's arithmetic on the same rows and bins.
 
-The formulas are written out here once more; nothing of `sidecar.drift` or `sidecar.bins` is used.
+The formulas are written out here once more; nothing of `sidecar.statistics.drift` or `sidecar.statistics.bins` is used.
 """
 
 import json

@@ -10,8 +10,9 @@ from sidecar.storage import recovery
 from sidecar.storage.checkpoint import decode
 from tests.fuzz import state
 from tests.fuzz.targets import TARGETS
+from tests.paths import ROOT
 
-CORPUS = Path(__file__).parent / "fuzz" / "corpus"
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 INPUTS = [path for path in sorted(CORPUS.rglob("*")) if path.is_file()]
 RUNS = 2000
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from image import gather, tree
-from image.build import arguments_of
-from image.programs import Failed
 from sidecar import __version__
 from sidecar.cli import COMMANDS
+from tests.paths import ROOT
+from tools.image import gather, tree
+from tools.image.build import arguments_of
+from tools.image.programs import Failed
 
-ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 INSTRUCTIONS = [
     (name, rest) for name, rest in re.findall(r"^([A-Z]+) (.+)$", DOCKERFILE.replace("\\\n", " "), re.MULTILINE)

@@ -2,13 +2,13 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[1]
+from tests.paths import ROOT
+
 PYTHONS = ("3.11", "3.12", "3.13")
 BLOCKS = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text())
 PINNED = [(Requirement(block.partition(" \\")[0]), block) for block in BLOCKS if block.strip()]

@@ -4,14 +4,13 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from demo.process import sidecar
+from tests.paths import ROOT
 from tests.plugins.programs import program
 
-ROOT = Path(__file__).parent.parent
 PORT = "127.0.0.1:8000"
 
 

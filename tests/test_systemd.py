@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from demo.process import started
+from tests.paths import ROOT
 from tests.plugins.programs import TIMEOUT_SECONDS, model_sidecar, program
 from tests.plugins.serving import wait_until
 
-ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "examples" / "systemd"
 UNIT = FOLDER / "model-sidecar.service"
 DIRECTIVES = re.findall(r"^(\w+)=((?:.*\\\n)*.*)$", UNIT.read_text(), re.MULTILINE)

@@ -7,11 +7,11 @@ thresholds.
 import math
 from collections.abc import Iterator
 
-from sidecar.levels import LEVELS
-from sidecar.model import Model
-from sidecar.monitor import Monitor
-from sidecar.report import ERROR_RATE_LIMIT, MIN_PREDICTIONS, Report, latency_report, reporting_drift
-from sidecar.slices import Steps
+from sidecar.base.cooperative import Steps
+from sidecar.monitor.model import Model
+from sidecar.monitor.monitor import Monitor
+from sidecar.reports.json_report import ERROR_RATE_LIMIT, MIN_PREDICTIONS, Report, latency_report, reporting_drift
+from sidecar.statistics.levels import LEVELS
 
 LATENCY_LIMITS = (("HighP95Latency", "p95", 0.95, 0.1), ("CriticalP99Latency", "p99", 0.99, 0.5))
 """Alert, its quantile by name and as the target of an objective, and the limit in seconds where there is none."""

@@ -3,7 +3,7 @@
 import os
 import socket
 
-from sidecar.log import Log
+from sidecar.base.log import Log
 
 log = Log("sidecar")
 

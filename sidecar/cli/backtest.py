@@ -12,7 +12,7 @@ from sidecar.cli.reference.data import add_column_options
 from sidecar.cli.terminal import console, needs_extra, printable, progress_bar, tell
 
 if TYPE_CHECKING:
-    from sidecar.backtest.study import Plan, Study
+    from sidecar.alerting.backtest.study import Plan, Study
     from sidecar.config import ModelConfig
     from sidecar.reference import Profile
 
@@ -90,12 +90,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _backtest(args: argparse.Namespace) -> int:
-    from sidecar.backtest import study
-    from sidecar.backtest.history import History, HistoryError, Named
-    from sidecar.configfile import ConfigError
+    from sidecar.alerting.backtest import study
+    from sidecar.alerting.backtest.history import History, HistoryError, Named
+    from sidecar.alerting.rules import SettingsError
+    from sidecar.base.configfile import ConfigError
     from sidecar.data.files import DataError
     from sidecar.reference import ProfileError, load
-    from sidecar.rules import SettingsError
 
     try:
         reference = load(args.reference)
@@ -122,7 +122,7 @@ def _backtest(args: argparse.Namespace) -> int:
             with found:
                 _write(args, found)
                 if args.openmetrics is not None:
-                    from sidecar.backtest.openmetrics import backfill
+                    from sidecar.alerting.backtest.openmetrics import backfill
 
                     scrapes = backfill(history, plan, args.openmetrics, labels=dict(args.label))
                     tell(f"{args.openmetrics}: {scrapes} scrapes")
@@ -140,11 +140,11 @@ def _backtest(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace, reference: "Profile") -> "Plan":
-    from sidecar.backtest.score import Incident
-    from sidecar.backtest.study import Plan
-    from sidecar.configfile import ConfigError
-    from sidecar.rules import Settings, load
-    from sidecar.rules.duration import milliseconds
+    from sidecar.alerting.backtest.score import Incident
+    from sidecar.alerting.backtest.study import Plan
+    from sidecar.alerting.rules import Settings, load
+    from sidecar.alerting.rules.duration import milliseconds
+    from sidecar.base.configfile import ConfigError
 
     settings = load(args.rules_config) if args.rules_config else Settings()
     shortest = min(settings.drift.windows[0], settings.service.window, settings.objectives.windows[0], key=milliseconds)
@@ -160,8 +160,8 @@ def _plan(args: argparse.Namespace, reference: "Profile") -> "Plan":
 
 
 def _model(config_file: Path | None, name: str | None, reference: "Profile") -> "ModelConfig":
+    from sidecar.base.configfile import ConfigError
     from sidecar.config import ModelConfig, load
-    from sidecar.configfile import ConfigError
 
     if config_file is None:
         return ModelConfig(name=name or reference.model or "default")
@@ -173,8 +173,8 @@ def _model(config_file: Path | None, name: str | None, reference: "Profile") -> 
 
 
 def _write(args: argparse.Namespace, found: "Study") -> None:
-    from sidecar.backtest import values
-    from sidecar.backtest.page import page
+    from sidecar.alerting.backtest.report import values
+    from sidecar.alerting.backtest.report.page import page
     from sidecar.reference.profile import dump
 
     files: list[tuple[Path | None, Callable[[], str]]] = [
@@ -193,7 +193,7 @@ def _print(found: "Study") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from sidecar.backtest import text
+    from sidecar.alerting.backtest.report import text
 
     out = console()
     plan, profile = found.plan, found.comparison.profile
@@ -229,8 +229,8 @@ def _print_ways(found: "Study") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from sidecar.backtest import text
-    from sidecar.backtest.study import caught, totals
+    from sidecar.alerting.backtest.report import text
+    from sidecar.alerting.backtest.study import caught, totals
 
     out = console()
     table = Table(
@@ -303,7 +303,7 @@ def _not_negative(text: str) -> float:
 
 
 def _whole_seconds(text: str) -> int:
-    from sidecar.configfile import Duration
+    from sidecar.base.configfile import Duration
 
     try:
         seconds = Duration(text).seconds

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from sidecar.configfile import ConfigError
-from sidecar.load import load_all
+from sidecar.base.configfile import ConfigError
+from sidecar.serve.load import load_all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

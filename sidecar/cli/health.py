@@ -13,7 +13,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from sidecar.cli.terminal import tell
-from sidecar.peer import NoPeer, peer
+from sidecar.http.address import NoPeer, peer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

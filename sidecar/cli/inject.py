@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from sidecar import log
+from sidecar.base import log
+from sidecar.base.configfile import ConfigError
 from sidecar.cli.options import add_connection_options, add_log_options, address, bounds, duration
-from sidecar.configfile import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer admission reviews until told to stop."""
-    from sidecar.inject import service
+    from sidecar.kubernetes.inject import service
 
     log.set_up(level=args.log_level, form=args.log_format)
     options = service.Options(

@@ -3,11 +3,11 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from sidecar import log
-from sidecar.configfile import Duration
+from sidecar.base import log
+from sidecar.base.configfile import Duration
 
 if TYPE_CHECKING:
-    from sidecar.connections import Bounds
+    from sidecar.http.connections import Bounds
 
 
 def add_log_options(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def auto_reload_seconds(args: argparse.Namespace) -> float | None:
 
 def bounds(args: argparse.Namespace) -> "Bounds":
     """Return the bounds that the options set."""
-    from sidecar.connections import Bounds  # here, because aiohttp is not to come with options: see `cli.serve`
+    from sidecar.http.connections import Bounds  # here, because aiohttp is not to come with options: see `cli.serve`
 
     return Bounds(connections=args.max_connections, read_timeout_seconds=args.read_timeout.seconds)
 

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from sidecar import log
+from sidecar.base import log
+from sidecar.base.configfile import ConfigError
 from sidecar.cli.options import (
     add_auto_reload_option,
     add_connection_options,
@@ -14,7 +15,6 @@ from sidecar.cli.options import (
     bounds,
     duration,
 )
-from sidecar.configfile import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Receive notifications until told to stop."""
-    from sidecar.rollback import service
+    from sidecar.kubernetes.rollback import service
 
     log.set_up(level=args.log_level, form=args.log_format)
     options = service.Options(

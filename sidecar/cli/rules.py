@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sidecar.rules import Settings, SettingsError, load, product, prometheus_rule, rule_groups
-from sidecar.rules.rule import render
+from sidecar.alerting.rules import Settings, SettingsError, load, product, prometheus_rule, rule_groups
+from sidecar.alerting.rules.rule import render
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sidecar import log
+from sidecar.base import log
+from sidecar.base.configfile import ConfigError
 from sidecar.cli.options import (
     add_auto_reload_option,
     add_connection_options,
@@ -19,10 +20,9 @@ from sidecar.cli.options import (
     auto_reload_seconds,
     bounds,
 )
-from sidecar.configfile import ConfigError
 
 if TYPE_CHECKING:
-    from sidecar import app
+    from sidecar.serve import app
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     # Before numpy is there, which would have a thread for every core of the node, to multiply matrices that nobody has.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _without_certificates():
-        from sidecar import app
+        from sidecar.serve import app
 
     log.set_up(level=args.log_level, form=args.log_format)
     try:
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
 
 def options(args: argparse.Namespace) -> "app.Options":
     """Return what the arguments say."""
-    from sidecar import app
+    from sidecar.serve import app
 
     return app.Options(
         config_file=args.config_file,
@@ -153,7 +153,7 @@ def _without_certificates() -> Iterator[None]:
     """Have OpenSSL find no certificates for a while.
 
     When aiohttp is imported it reads all those that the system trusts, for requests to others: 2 MiB and a tenth of a
-    second. `sidecar.alertmanager` reads them when it has such a request to make.
+    second. `sidecar.serve.alertmanager` reads them when it has such a request to make.
     """
     before = {name: os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")}
     os.environ.update(dict.fromkeys(before, os.devnull))

@@ -165,7 +165,7 @@ def read(form: Form, type_name: str, v: str, way: Way) -> str:
 
 
 def _shortest(number: str) -> str:
-    """Return SQL for the shortest text of a number, as `sidecar.bins.category_text` writes it."""
+    """Return SQL for the shortest text of a number, as `sidecar.statistics.bins.category_text` writes it."""
     whole = f"isfinite({number}) AND {number} = trunc({number}) AND abs({number}) < 1e16"
     return (
         f"CASE WHEN isnan({number}) THEN NULL WHEN {whole} THEN CAST(CAST({number} AS BIGINT) AS VARCHAR) "

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
-from sidecar.bins import Category, Floats
+from sidecar.statistics.bins import Category, Floats
 
 MOST_ERRORS = 10
 """Refusals told in an answer; all are counted."""

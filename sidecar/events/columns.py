@@ -8,10 +8,10 @@ import numpy as np
 from msgspec import UNSET
 from msgspec.structs import astuple
 
-from sidecar import numbers
-from sidecar.bins import Category, Coded, Floats
-from sidecar.event import PREDICTION, PROBABILITY, Batch, CodedColumn, Event, Identified, Key, Schema
-from sidecar.schema import ABSENT
+from sidecar.events.batch import PREDICTION, PROBABILITY, Batch, CodedColumn, Event, Identified, Key, Schema
+from sidecar.events.wire_types import ABSENT
+from sidecar.statistics import float_columns as numbers
+from sidecar.statistics.bins import Category, Coded, Floats
 
 _FLOAT64 = np.dtype("<f8")
 _INT32 = np.dtype("<i4")

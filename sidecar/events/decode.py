@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from sidecar.arrow import packed_columns
-from sidecar.columns import (
+from sidecar.events.arrow import packed_columns
+from sidecar.events.batch import Batch, Event, Form, Refusal, Refusals, Schema, TooManyEvents, Unreadable
+from sidecar.events.columns import (
     Incomplete,
     Misfit,
     OutOfBounds,
@@ -23,8 +24,7 @@ from sidecar.columns import (
     complete,
     rows_of_columns,
 )
-from sidecar.event import Batch, Event, Form, Refusal, Refusals, Schema, TooManyEvents, Unreadable
-from sidecar.schema import columns_type, event_type, grown
+from sidecar.events.wire_types import columns_type, event_type, grown
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _COLUMNS_FIRST = re.compile(rb'\s*\{\s*"columns"')

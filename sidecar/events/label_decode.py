@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from sidecar.event import Form, Identifier, Refusal, Refusals, TooManyEvents, Unreadable, Unsupported
-from sidecar.schema import identifier
+from sidecar.events.batch import Form, Identifier, Refusal, Refusals, TooManyEvents, Unreadable, Unsupported
+from sidecar.events.wire_types import identifier
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MESSAGE = re.compile(r"(.*) - at `(\$.*)`", re.DOTALL)

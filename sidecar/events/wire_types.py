@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from sidecar.event import PREDICTION, PROBABILITY, UNFIT_NAME, CodedColumn, Event, Key, Schema
+from sidecar.events.batch import PREDICTION, PROBABILITY, UNFIT_NAME, CodedColumn, Event, Key, Schema
 
 ABSENT = msgspec.Raw(b"")
 """What an ignored feature holds where the event does not carry it."""

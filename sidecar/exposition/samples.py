@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.exposition import lines, number, prefix
-from sidecar.metrics import Metric
-from sidecar.slices import Steps
+from sidecar.base.cooperative import Steps
+from sidecar.exposition.catalogue import Metric
+from sidecar.exposition.text import lines, number, prefix
 
 LabelValues = TypeVar("LabelValues", bound=tuple[str, ...])
 

@@ -8,7 +8,7 @@ from operator import add
 
 import msgspec
 
-from sidecar.metrics import Metric
+from sidecar.exposition.catalogue import Metric
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 

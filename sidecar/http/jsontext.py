@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.slices import Steps
+from sidecar.base.cooperative import Steps
 
 _DEEPEST = 4
 """Where objects and arrays are no longer cut into steps: `features` of a model of the drift report are here."""

@@ -13,10 +13,10 @@ from contextlib import suppress
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from sidecar.configfile import ConfigError
-from sidecar.connections import HANDSHAKE_SECONDS, Connections
-from sidecar.log import Log
-from sidecar.webconfig import WebConfig
+from sidecar.base.configfile import ConfigError
+from sidecar.base.log import Log
+from sidecar.http.connections import HANDSHAKE_SECONDS, Connections
+from sidecar.http.webconfig import WebConfig
 
 log = Log("sidecar.listener")
 

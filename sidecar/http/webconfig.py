@@ -21,7 +21,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from sidecar.configfile import ConfigError, convert_yaml, read_text
+from sidecar.base.configfile import ConfigError, convert_yaml, read_text
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

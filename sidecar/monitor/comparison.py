@@ -8,17 +8,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar import drift
-from sidecar.arrays import buffer, from_buffer
-from sidecar.bins import CategoricalBins, Floats, NumericBins, NumericBlocks
+from sidecar.base.configfile import Duration
+from sidecar.base.cooperative import Steps, at_once
 from sidecar.config import DriftConfig
-from sidecar.configfile import Duration
-from sidecar.event import Batch, Key, Schema
-from sidecar.levels import level_indices, level_steps
+from sidecar.events.batch import Batch, Key, Schema
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile
 from sidecar.reference.seasonal import Seasonal
-from sidecar.slices import Steps, at_once
-from sidecar.window import Windows, WindowsState
+from sidecar.statistics import drift
+from sidecar.statistics.bins import CategoricalBins, Floats, NumericBins, NumericBlocks
+from sidecar.statistics.buffers import buffer, from_buffer
+from sidecar.statistics.levels import level_indices, level_steps
+from sidecar.statistics.window import Windows, WindowsState
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from itertools import chain
 
 import numpy as np
 
-from sidecar.bins import Coded
-from sidecar.columns import batch_of_events
-from sidecar.event import Batch, Event, Identified
+from sidecar.events.batch import Batch, Event, Identified
+from sidecar.events.columns import batch_of_events
+from sidecar.statistics.bins import Coded
 
 _MOST_EVENTS = 256
 """Events that wait as objects; as columns they take a tenth of that."""

@@ -9,15 +9,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar import quality
-from sidecar.arrays import StateError
-from sidecar.bins import Category, Floats, category_text
+from sidecar.base.configfile import Duration
 from sidecar.config import FIRST_CLASSES, OTHER_CLASS, LabelsConfig
-from sidecar.configfile import Duration
-from sidecar.event import UNFIT_NAME, Identified, Identifier
-from sidecar.pending import Pending, PendingState, Said, Saying, digest, digests
-from sidecar.quality import CALIBRATION_BINS
-from sidecar.window import Sums, SumsState, Windows, WindowsState
+from sidecar.events.batch import UNFIT_NAME, Identified, Identifier
+from sidecar.monitor.pending_predictions import Pending, PendingState, Said, Saying, digest, digests
+from sidecar.statistics import quality
+from sidecar.statistics.bins import Category, Floats, category_text
+from sidecar.statistics.buffers import StateError
+from sidecar.statistics.quality import CALIBRATION_BINS
+from sidecar.statistics.window import Sums, SumsState, Windows, WindowsState
 
 Misjoined = Literal["unknown_id", "duplicate", "invalid"]
 """Why a label was not counted: no prediction is kept for its id, it has a label, or the label is no number."""

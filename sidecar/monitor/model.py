@@ -6,15 +6,15 @@ from datetime import datetime
 import msgspec
 import numpy as np
 
-from sidecar.arrays import StateError
-from sidecar.comparison import Comparison, ComparisonState
 from sidecar.config import ModelConfig
-from sidecar.event import Batch, Schema
-from sidecar.labels import Labels, LabelsState
-from sidecar.learn import Learner, LearnerState
+from sidecar.events.batch import Batch, Schema
+from sidecar.events.wire_types import learning_schema
+from sidecar.monitor.comparison import Comparison, ComparisonState
+from sidecar.monitor.label_join import Labels, LabelsState
+from sidecar.monitor.traffic import Traffic, TrafficState
+from sidecar.reference.learn import Learner, LearnerState
 from sidecar.reference.profile import Profile
-from sidecar.schema import learning_schema
-from sidecar.traffic import Traffic, TrafficState
+from sidecar.statistics.buffers import StateError
 
 
 class ModelState(msgspec.Struct, frozen=True):

@@ -9,16 +9,16 @@ from typing import Protocol
 
 import msgspec
 
-from sidecar.arrays import StateError
 from sidecar.config import Config
-from sidecar.decode import Decoded, Decoder
-from sidecar.event import Batch, Form, Refusal, TooManyEvents, Unreadable
-from sidecar.labels import Misjoined
-from sidecar.labelwire import DecodedLabels, Label, LabelDecoder
-from sidecar.metrics import DROP_REASONS, LABEL_REJECT_REASONS, REJECT_REASONS
-from sidecar.model import Model, ModelState
+from sidecar.events.batch import Batch, Form, Refusal, TooManyEvents, Unreadable
+from sidecar.events.decode import Decoded, Decoder
+from sidecar.events.label_decode import DecodedLabels, Label, LabelDecoder
+from sidecar.exposition.catalogue import DROP_REASONS, LABEL_REJECT_REASONS, REJECT_REASONS
+from sidecar.monitor.event_buffer import Waiting
+from sidecar.monitor.label_join import Misjoined
+from sidecar.monitor.model import Model, ModelState
 from sidecar.reference.profile import Profile
-from sidecar.waiting import Waiting
+from sidecar.statistics.buffers import StateError
 
 _LONGEST_WAIT_SECONDS = 0.5
 _STEP = timedelta(seconds=1)

@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.arrays import StateError, buffer, from_buffer
-from sidecar.bins import Floats, Indices
-from sidecar.event import Identifier
+from sidecar.events.batch import Identifier
+from sidecar.statistics.bins import Floats, Indices
+from sidecar.statistics.buffers import StateError, buffer, from_buffer
 
 
 def digest(text: Identifier) -> int:

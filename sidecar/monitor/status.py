@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sidecar.metrics import SET_ASIDE_REASONS, STORED_PARTS
+from sidecar.exposition.catalogue import SET_ASIDE_REASONS, STORED_PARTS
 
 
 @dataclass(slots=True)

@@ -7,12 +7,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar import sketch
-from sidecar.bins import Floats
+from sidecar.base.configfile import Duration
 from sidecar.config import LatencyConfig
-from sidecar.configfile import Duration
-from sidecar.event import Batch
-from sidecar.window import Windows, WindowsState
+from sidecar.events.batch import Batch
+from sidecar.statistics import latency_sketch
+from sidecar.statistics.bins import Floats
+from sidecar.statistics.window import Windows, WindowsState
 
 QUANTILES = (0.5, 0.95, 0.99)
 
@@ -46,7 +46,7 @@ class Traffic:
         self.windows = tuple(windows)
         self._upper = np.array(self.bounds)
         self._sketch = _BUCKETS + len(self.bounds) + 1
-        self._windows = Windows(self._sketch + sketch.SIZE, [window.seconds for window in windows], now=now)
+        self._windows = Windows(self._sketch + latency_sketch.SIZE, [window.seconds for window in windows], now=now)
         self.latency_sum = 0.0
 
     def observe(self, batch: Batch, *, now: float) -> None:
@@ -55,7 +55,7 @@ class Traffic:
         seconds = batch.latency_seconds
         if seconds.size:
             bucket = self._upper.searchsorted(seconds, side="left") + _BUCKETS
-            self._windows.add(np.concatenate((bucket, sketch.index(seconds) + self._sketch)), now=now)
+            self._windows.add(np.concatenate((bucket, latency_sketch.index(seconds) + self._sketch)), now=now)
             self.latency_sum += float(seconds.sum())
 
     def state(self) -> TrafficState:
@@ -85,7 +85,7 @@ class Traffic:
         """Read every window. `slo_seconds` are bounds of objectives, each one of `bounds`."""
         counts = self._windows.counts(now=now)
         sketches = counts[:, self._sketch :]
-        quantiles, means = sketch.quantile(sketches, QUANTILES), sketch.mean(sketches)
+        quantiles, means = latency_sketch.quantile(sketches, QUANTILES), latency_sketch.mean(sketches)
         cumulative = np.cumsum(counts[:, _BUCKETS : self._sketch], axis=1)
         total = cumulative[:, -1]
         at = [self.bounds.index(bound) for bound in slo_seconds]

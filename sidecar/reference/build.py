@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import category_text
-from sidecar.reference.counted import Wanted
-from sidecar.reference.counting import Column, Counting, block_rows, spec_of
+from sidecar.reference.counting.counts import Wanted
+from sidecar.reference.counting.rows import Column, Counting, block_rows, spec_of
 from sidecar.reference.profile import Profile, ProfileError, Role
+from sidecar.statistics.bins import category_text
 
 BINS = 10
 CATEGORIES = 50

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sidecar import drift
 from sidecar.config import DriftConfig
-from sidecar.levels import UNKNOWN, level_indices, level_name
 from sidecar.reference.profile import CategoricalProfile, FeatureProfile, NumericProfile, Profile
+from sidecar.statistics import drift
+from sidecar.statistics.levels import UNKNOWN, level_indices, level_name
 
 _START = np.zeros(1, dtype=np.intp)
 

@@ -7,14 +7,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.arrays import StateError, buffer, from_buffer
-from sidecar.bins import CategoricalBins, Category, category_text, top_categories
 from sidecar.config import Learn
-from sidecar.event import Batch, Key
+from sidecar.events.batch import Batch, Key
 from sidecar.reference.build import WINDOW_ROWS
-from sidecar.reference.counted import FeatureSpec, Wanted
-from sidecar.reference.counting import Counting, block_rows, spec_of
+from sidecar.reference.counting.counts import FeatureSpec, Wanted
+from sidecar.reference.counting.rows import Counting, block_rows, spec_of
 from sidecar.reference.profile import OUTPUTS, Profile, Role
+from sidecar.statistics.bins import CategoricalBins, Category, category_text, top_categories
+from sidecar.statistics.buffers import StateError, buffer, from_buffer
 
 MOST_VALUES = 4_000_000
 """Values kept at the most: past this many, learning ends with fewer events."""

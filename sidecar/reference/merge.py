@@ -7,8 +7,8 @@ from datetime import datetime
 import msgspec
 import numpy as np
 
-from sidecar import drift
-from sidecar.reference.effects import LEAST_BLOCKS, stretch_effects
+from sidecar.reference.counting.design_effects import LEAST_BLOCKS, stretch_effects
+from sidecar.reference.counting.stretches import LEAST_BLOCK_ROWS
 from sidecar.reference.profile import (
     CategoricalProfile,
     FeatureProfile,
@@ -19,8 +19,8 @@ from sidecar.reference.profile import (
     season_bytes,
     season_counts,
 )
-from sidecar.reference.stretches import LEAST_BLOCK_ROWS
-from sidecar.season import Season
+from sidecar.statistics import drift
+from sidecar.statistics.season import Season
 
 _ONE = np.array([0])
 

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import CategoricalBins, NumericBins
-from sidecar.event import UNFIT_NAME
-from sidecar.season import Season, SeasonError, zone
+from sidecar.events.batch import UNFIT_NAME
+from sidecar.statistics.bins import CategoricalBins, NumericBins
+from sidecar.statistics.season import Season, SeasonError, zone
 
 Role = Literal["input", "output"]
 OUTPUTS = ("prediction", "probability")

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar import drift
-from sidecar.bins import Floats, Indices
+from sidecar.base.cooperative import Steps, at_once
 from sidecar.reference.profile import FeatureProfile, Profile, season_counts
-from sidecar.season import Season
-from sidecar.slices import Steps, at_once
+from sidecar.statistics import drift
+from sidecar.statistics.bins import Floats, Indices
+from sidecar.statistics.season import Season
 
 _BINS_AT_ONCE = 2000
 _SLOTS_AT_ONCE = 8

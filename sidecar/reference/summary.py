@@ -13,10 +13,9 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from sidecar.bins import Coded, Floats, quantile_edges
 from sidecar.data.kinds import Way
-from sidecar.reference.counted import Wanted
-from sidecar.reference.counting import Column
+from sidecar.reference.counting.counts import Wanted
+from sidecar.reference.counting.rows import Column
 from sidecar.reference.profile import (
     CategoricalProfile,
     FeatureProfile,
@@ -25,6 +24,7 @@ from sidecar.reference.profile import (
     ProfileError,
     Role,
 )
+from sidecar.statistics.bins import Coded, Floats, quantile_edges
 
 POINTS = 4096
 

@@ -1,6 +1,6 @@
 """Collector: readings of the monitor to the families of the catalogue, as text.
 
-Whatever is the same at every scrape is written once, by `sidecar.constant`.
+Whatever is the same at every scrape is written once, by `sidecar.reports.line_prefixes`.
 All numbers of a scrape are read at one moment, and then written a slice at a time.
 """
 
@@ -11,19 +11,20 @@ from datetime import datetime
 import numpy as np
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from sidecar import __version__, metrics
-from sidecar.bins import Floats
-from sidecar.comparison import DriftReading
-from sidecar.constant import STATISTICS, Constant, ConstantReference
-from sidecar.exposition import header, number
-from sidecar.health import LoadState, StorageState
-from sidecar.labelsamples import quality_families, tally_families
-from sidecar.metrics import CATALOGUE, Metric
-from sidecar.model import Model
-from sidecar.monitor import Monitor
-from sidecar.samples import Families, Samples, Written, sample, written
-from sidecar.scrape import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
-from sidecar.slices import Steps, at_once
+from sidecar import __version__
+from sidecar.base.cooperative import Steps, at_once
+from sidecar.exposition import catalogue
+from sidecar.exposition.catalogue import CATALOGUE, Metric
+from sidecar.exposition.negotiation import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
+from sidecar.exposition.samples import Families, Samples, Written, sample, written
+from sidecar.exposition.text import header, number
+from sidecar.monitor.comparison import DriftReading
+from sidecar.monitor.model import Model
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import LoadState, StorageState
+from sidecar.reports.label_samples import quality_families, tally_families
+from sidecar.reports.line_prefixes import STATISTICS, Constant, ConstantReference
+from sidecar.statistics.bins import Floats
 
 Begun = tuple[ConstantReference, Steps[DriftReading], Steps[Floats]]
 """Drift and expected observations, still to be computed from what was read."""
@@ -74,7 +75,7 @@ class Collector:
         for constant, reading, expecting in begun:
             _drift_families(families, (yield from reading), constant)
             expected = Samples(constant.expected, (yield from expecting))
-            families[metrics.BIN_EXPECTED_OBSERVATIONS].append(expected)
+            families[catalogue.BIN_EXPECTED_OBSERVATIONS].append(expected)
         found: dict[Metric, list[bytes]] = {}
         for metric, parts in families.items():
             for samples in parts:
@@ -120,51 +121,51 @@ class Collector:
     def _sidecar_families(self, families: Families) -> None:
         monitor = self._monitor
         events = {(transport,): count for transport, count in monitor.events.items()}
-        families[metrics.EVENTS].append(written(metrics.EVENTS, events))
-        families[metrics.EVENTS_REJECTED].append(written(metrics.EVENTS_REJECTED, monitor.rejected))
-        families[metrics.EVENTS_DROPPED].append(written(metrics.EVENTS_DROPPED, monitor.dropped))
+        families[catalogue.EVENTS].append(written(catalogue.EVENTS, events))
+        families[catalogue.EVENTS_REJECTED].append(written(catalogue.EVENTS_REJECTED, monitor.rejected))
+        families[catalogue.EVENTS_DROPPED].append(written(catalogue.EVENTS_DROPPED, monitor.dropped))
         labels = {(transport,): count for transport, count in monitor.labels.items()}
-        families[metrics.LABELS_RECEIVED].append(written(metrics.LABELS_RECEIVED, labels))
-        families[metrics.LABELS_REJECTED].append(written(metrics.LABELS_REJECTED, monitor.labels_rejected))
+        families[catalogue.LABELS_RECEIVED].append(written(catalogue.LABELS_RECEIVED, labels))
+        families[catalogue.LABELS_REJECTED].append(written(catalogue.LABELS_REJECTED, monitor.labels_rejected))
         refused = {(listener,): count for listener, count in self._refused_connections.items()}
-        families[metrics.CONNECTIONS_REFUSED].append(written(metrics.CONNECTIONS_REFUSED, refused))
-        families[metrics.CONFIG_RELOAD_SUCCESSFUL].append(
-            written(metrics.CONFIG_RELOAD_SUCCESSFUL, {(): int(self._load.successful)})
+        families[catalogue.CONNECTIONS_REFUSED].append(written(catalogue.CONNECTIONS_REFUSED, refused))
+        families[catalogue.CONFIG_RELOAD_SUCCESSFUL].append(
+            written(catalogue.CONFIG_RELOAD_SUCCESSFUL, {(): int(self._load.successful)})
         )
-        families[metrics.CONFIG_RELOAD_TIMESTAMP].append(
-            written(metrics.CONFIG_RELOAD_TIMESTAMP, {(): self._load.last_success_timestamp_seconds})
+        families[catalogue.CONFIG_RELOAD_TIMESTAMP].append(
+            written(catalogue.CONFIG_RELOAD_TIMESTAMP, {(): self._load.last_success_timestamp_seconds})
         )
         if self._storage is not None:
             _storage_families(families, self._storage)
         build = (__version__, platform.python_version())
-        families[metrics.BUILD_INFO].append(written(metrics.BUILD_INFO, {build: 1}))
+        families[catalogue.BUILD_INFO].append(written(catalogue.BUILD_INFO, {build: 1}))
 
 
 def _storage_families(families: Families, storage: StorageState) -> None:
     for metric, values in (
-        (metrics.STORAGE_SET_ASIDE, storage.set_aside),
-        (metrics.STORAGE_BEGUN_ANEW, storage.begun_anew),
+        (catalogue.STORAGE_SET_ASIDE, storage.set_aside),
+        (catalogue.STORAGE_BEGUN_ANEW, storage.begun_anew),
     ):
         families[metric].append(written(metric, {(label,): value for label, value in values.items()}))
     single: dict[Metric, float] = {
-        metrics.STORAGE_HEALTHY: int(storage.problem is None),
-        metrics.STORAGE_FAILURES: storage.failures,
+        catalogue.STORAGE_HEALTHY: int(storage.problem is None),
+        catalogue.STORAGE_FAILURES: storage.failures,
     }
     if storage.checkpoint_timestamp_seconds is not None:
-        single[metrics.STORAGE_CHECKPOINT_TIMESTAMP] = storage.checkpoint_timestamp_seconds
-        single[metrics.STORAGE_CHECKPOINT_BYTES] = storage.checkpoint_bytes
+        single[catalogue.STORAGE_CHECKPOINT_TIMESTAMP] = storage.checkpoint_timestamp_seconds
+        single[catalogue.STORAGE_CHECKPOINT_BYTES] = storage.checkpoint_bytes
     for metric, value in single.items():
         families[metric].append(written(metric, {(): value}))
 
 
 def _traffic_families(families: Families, model: Model, constant: Constant) -> None:
     traffic, name = model.traffic, (model.name,)
-    families[metrics.PREDICTIONS].append(written(metrics.PREDICTIONS, {name: traffic.events}))
-    families[metrics.PREDICTION_ERRORS].append(written(metrics.PREDICTION_ERRORS, {name: traffic.errors}))
-    families[metrics.UNKNOWN_FEATURES].append(written(metrics.UNKNOWN_FEATURES, {name: model.unknown}))
+    families[catalogue.PREDICTIONS].append(written(catalogue.PREDICTIONS, {name: traffic.events}))
+    families[catalogue.PREDICTION_ERRORS].append(written(catalogue.PREDICTION_ERRORS, {name: traffic.errors}))
+    families[catalogue.UNKNOWN_FEATURES].append(written(catalogue.UNKNOWN_FEATURES, {name: model.unknown}))
     cumulative = traffic.histogram()
     ends = [(constant.latency_sum, number(traffic.latency_sum)), (constant.latency_count, str(cumulative[-1]))]
-    families[metrics.LATENCY] += [
+    families[catalogue.LATENCY] += [
         Samples(constant.latency, cumulative),
         Written([start + text.encode() + b"\n" for start, text in ends]),
     ]
@@ -173,10 +174,10 @@ def _traffic_families(families: Families, model: Model, constant: Constant) -> N
 def _reference_families(families: Families, constant: ConstantReference) -> None:
     comparison = constant.comparison
     # Copies, because what is counted while they are written is for the next scrape.
-    families[metrics.BIN_OBSERVATIONS].append(Samples(constant.observations, comparison.observations().copy()))
-    families[metrics.BIN_REFERENCE_RATIO].append(constant.ratios)
-    families[metrics.SIGNIFICANCE_FACTOR].append(Samples(constant.factors, comparison.significance_factor))
-    families[metrics.OUT_OF_RANGE].append(Samples(constant.out_of_range, comparison.out_of_range.copy()))
+    families[catalogue.BIN_OBSERVATIONS].append(Samples(constant.observations, comparison.observations().copy()))
+    families[catalogue.BIN_REFERENCE_RATIO].append(constant.ratios)
+    families[catalogue.SIGNIFICANCE_FACTOR].append(Samples(constant.factors, comparison.significance_factor))
+    families[catalogue.OUT_OF_RANGE].append(Samples(constant.out_of_range, comparison.out_of_range.copy()))
     for metric, line in constant.facts.items():
         families[metric].append(line)
 
@@ -186,12 +187,12 @@ def _season_families(families: Families, constant: ConstantReference, *, wall: d
     if profile.season is None:
         return
     labels, rows = (model, profile.fingerprint), profile.season_rows[profile.season.slot(wall)]
-    families[metrics.REFERENCE_SEASON_SAMPLES].append(sample(metrics.REFERENCE_SEASON_SAMPLES, labels, rows))
+    families[catalogue.REFERENCE_SEASON_SAMPLES].append(sample(catalogue.REFERENCE_SEASON_SAMPLES, labels, rows))
 
 
 def _drift_families(families: Families, reading: DriftReading, constant: ConstantReference) -> None:
-    samples = Samples(constant.windowed[metrics.WINDOW_SAMPLES], reading.samples.ravel())
-    families[metrics.WINDOW_SAMPLES].append(samples)
+    samples = Samples(constant.windowed[catalogue.WINDOW_SAMPLES], reading.samples.ravel())
+    families[catalogue.WINDOW_SAMPLES].append(samples)
     enough = reading.level >= 0
     for metric, statistic in STATISTICS.items():
         values = np.where(enough, getattr(reading, statistic), np.nan).ravel()

@@ -10,14 +10,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar import drift
-from sidecar.comparison import Comparison, DriftReading
-from sidecar.levels import LEVELS, UNKNOWN, level_name
-from sidecar.model import Model
-from sidecar.monitor import Monitor
+from sidecar.base.cooperative import Steps
+from sidecar.monitor.comparison import Comparison, DriftReading
+from sidecar.monitor.model import Model
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.traffic import TrafficReading
 from sidecar.reference.profile import Profile
-from sidecar.slices import Steps
-from sidecar.traffic import TrafficReading
+from sidecar.statistics import drift
+from sidecar.statistics.levels import LEVELS, UNKNOWN, level_name
 
 Report = dict[str, Any]
 

@@ -6,20 +6,20 @@ These are whole lines, such as the shares of the reference, and lines up to a va
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar import metrics
-from sidecar.comparison import Comparison
-from sidecar.exposition import number, prefix
-from sidecar.metrics import Metric
-from sidecar.model import Model
-from sidecar.samples import Samples, Written, prefixes, written
-from sidecar.slices import Steps
+from sidecar.base.cooperative import Steps
+from sidecar.exposition import catalogue
+from sidecar.exposition.catalogue import Metric
+from sidecar.exposition.samples import Samples, Written, prefixes, written
+from sidecar.exposition.text import number, prefix
+from sidecar.monitor.comparison import Comparison
+from sidecar.monitor.model import Model
 
 STATISTICS = {
-    metrics.DRIFT_PSI: "psi",
-    metrics.DRIFT_KL: "kl",
-    metrics.DRIFT_JS: "js",
-    metrics.DRIFT_KS: "ks",
-    metrics.DRIFT_PSI_THRESHOLD: "threshold",
+    catalogue.DRIFT_PSI: "psi",
+    catalogue.DRIFT_KL: "kl",
+    catalogue.DRIFT_JS: "js",
+    catalogue.DRIFT_KS: "ks",
+    catalogue.DRIFT_PSI_THRESHOLD: "threshold",
 }
 """Gauges of drift, and what a reading calls them."""
 
@@ -52,7 +52,7 @@ class Constant:
     @classmethod
     def of(cls, model: Model) -> Steps["Constant"]:
         """Write what is the same until the model has another reference, other buckets or another version."""
-        name, latency, bounds = model.name, metrics.LATENCY.name, model.traffic.bounds
+        name, latency, bounds = model.name, catalogue.LATENCY.name, model.traffic.bounds
         marks = [*map(number, map(float, bounds)), "+Inf"]
         version, comparison = model.config.version, model.comparison
         return cls(
@@ -75,22 +75,22 @@ def _reference(model: str, version: str, comparison: Comparison) -> Steps[Consta
     profile = comparison.profile
     reference = (model, profile.fingerprint)
     features = [(f.role, f.name) for f in comparison.features]
-    observations = yield from prefixes(metrics.BIN_OBSERVATIONS, _bins(reference, comparison))
+    observations = yield from prefixes(catalogue.BIN_OBSERVATIONS, _bins(reference, comparison))
     expected: Sequence[bytes] = ()
     if comparison.seasonal is not None:
-        expected = yield from prefixes(metrics.BIN_EXPECTED_OBSERVATIONS, _bins(reference, comparison))
-    shares = yield from prefixes(metrics.BIN_REFERENCE_RATIO, _bins(reference, comparison))
+        expected = yield from prefixes(catalogue.BIN_EXPECTED_OBSERVATIONS, _bins(reference, comparison))
+    shares = yield from prefixes(catalogue.BIN_REFERENCE_RATIO, _bins(reference, comparison))
     ratios = []
     for text in Samples(shares, comparison.reference_shares).texts():
         ratios.append(text)
         yield
     windowed = {}
-    for metric in (*STATISTICS, metrics.WINDOW_SAMPLES):
+    for metric in (*STATISTICS, catalogue.WINDOW_SAMPLES):
         by_window = ((model, *feature, window.text) for window in comparison.windows for feature in features)
         windowed[metric] = yield from prefixes(metric, by_window)
-    factors = yield from prefixes(metrics.SIGNIFICANCE_FACTOR, ((*reference, *feature) for feature in features))
+    factors = yield from prefixes(catalogue.SIGNIFICANCE_FACTOR, ((*reference, *feature) for feature in features))
     numeric = ((model, key.role, key.name) for key in comparison.schema.numeric)
-    out_of_range = yield from prefixes(metrics.OUT_OF_RANGE, numeric)
+    out_of_range = yield from prefixes(catalogue.OUT_OF_RANGE, numeric)
     return ConstantReference(
         comparison=comparison,
         observations=observations,
@@ -102,9 +102,9 @@ def _reference(model: str, version: str, comparison: Comparison) -> Steps[Consta
         facts={
             metric: written(metric, {labels: value})
             for metric, labels, value in (
-                (metrics.REFERENCE_INFO, (*reference, profile.source, version or profile.model_version), 1),
-                (metrics.REFERENCE_SAMPLES, reference, profile.rows),
-                (metrics.REFERENCE_CREATED, reference, int(profile.created.timestamp())),
+                (catalogue.REFERENCE_INFO, (*reference, profile.source, version or profile.model_version), 1),
+                (catalogue.REFERENCE_SAMPLES, reference, profile.rows),
+                (catalogue.REFERENCE_CREATED, reference, int(profile.created.timestamp())),
             )
         },
     )

@@ -19,25 +19,25 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from sidecar import __version__
-from sidecar.collector import Collector
-from sidecar.configfile import ConfigError
-from sidecar.connections import Bounds, Connections, ProtocolFactory, allow_open_files, bounded_runner
-from sidecar.health import LoadState, StorageState
-from sidecar.listen.datagram import TRANSPORT as UNIX_DATAGRAM
-from sidecar.listen.datagram import DatagramListener
-from sidecar.listen.front import Front
-from sidecar.listen.http import HTTP, UNIX_STREAM, Ingest
-from sidecar.listen.labels import LabelIntake
-from sidecar.listen.stream import TcpSite, UnixStreamSite
-from sidecar.listener import Address, Listener, log_mistakes_of_clients_in_short
-from sidecar.load import files, load_all
-from sidecar.log import Log
-from sidecar.monitor import Monitor
-from sidecar.notify import notify
+from sidecar.base.configfile import ConfigError
+from sidecar.base.log import Log
+from sidecar.base.systemd import notify
+from sidecar.base.watch import Watch
+from sidecar.http.connections import Bounds, Connections, ProtocolFactory, allow_open_files, bounded_runner
+from sidecar.http.tls_listener import Address, Listener, log_mistakes_of_clients_in_short
+from sidecar.http.webconfig import WebConfig
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import LoadState, StorageState
+from sidecar.reports.collector import Collector
+from sidecar.serve.ingest.datagram import TRANSPORT as UNIX_DATAGRAM
+from sidecar.serve.ingest.datagram import DatagramListener
+from sidecar.serve.ingest.front import Front
+from sidecar.serve.ingest.http import HTTP, UNIX_STREAM, Ingest
+from sidecar.serve.ingest.labels import LabelIntake
+from sidecar.serve.ingest.stream import TcpSite, UnixStreamSite
+from sidecar.serve.load import files, load_all
+from sidecar.serve.routes import PATHS, PROBES, Web, description_routes, lifecycle_routes
 from sidecar.storage.clock import Clock
-from sidecar.watch import Watch
-from sidecar.web import PATHS, PROBES, Web, description_routes, lifecycle_routes
-from sidecar.webconfig import WebConfig
 
 if TYPE_CHECKING:
     from sidecar.storage.store import Pace, Store
@@ -243,12 +243,12 @@ class Application:
     # Few ask for a description, so that it is not kept; making one takes a millisecond or two.
 
     def _describe_web(self) -> bytes:
-        from sidecar.api import web_description
+        from sidecar.serve.operations import web_description
 
         return web_description(telemetry_path=self._options.telemetry_path, open_paths=PROBES)
 
     def _describe_ingest(self) -> bytes:
-        from sidecar.api import ingest_description
+        from sidecar.serve.operations import ingest_description
 
         return ingest_description(telemetry_path=self._options.telemetry_path)
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from sidecar.base.configfile import ConfigError
 from sidecar.config import Config, Limits, load
-from sidecar.configfile import ConfigError
 from sidecar.reference import profile
 from sidecar.reference.profile import CategoricalProfile, Profile, ProfileError
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from sidecar.bodies import SCHEMAS
-from sidecar.openapi import (
+from sidecar.http.openapi import (
     COUNT,
     JSON,
     STRING,
@@ -18,6 +17,7 @@ from sidecar.openapi import (
     of,
     text,
 )
+from sidecar.serve.schemas import SCHEMAS
 
 _TAG = {"ETag": ("what tells this page from another", STRING)}
 _RETRY_AFTER = {"Retry-After": ("seconds to wait before it is sent again", COUNT)}

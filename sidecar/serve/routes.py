@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from sidecar import __version__
-from sidecar.alertmanager import AlertmanagerError, held_alerts
-from sidecar.alerts import reporting_alerts
-from sidecar.collector import Collector
-from sidecar.health import LoadState, StorageState
-from sidecar.jsontext import written
-from sidecar.monitor import Monitor
-from sidecar.openapi import PATH as DESCRIPTION
-from sidecar.page import Page
-from sidecar.report import NotThere, Report, latency_report, quality_report, reporting_drift, utc_text
-from sidecar.scrape import exposition
-from sidecar.slices import at_once, in_slices
+from sidecar.alerting.conditions import reporting_alerts
+from sidecar.base.cooperative import at_once, in_slices
+from sidecar.exposition.negotiation import exposition
+from sidecar.http.jsontext import written
+from sidecar.http.openapi import PATH as DESCRIPTION
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import LoadState, StorageState
+from sidecar.reports.collector import Collector
+from sidecar.reports.json_report import NotThere, Report, latency_report, quality_report, reporting_drift, utc_text
+from sidecar.serve.alertmanager import AlertmanagerError, held_alerts
+from sidecar.serve.page import Page
 
 PATHS = (
     "/",

@@ -1,18 +1,6 @@
 """What the bodies of requests and answers of `serve` look like, as JSON Schemas."""
 
-from sidecar.openapi import (
-    BOOLEAN,
-    COUNT,
-    NUMBER,
-    STRING,
-    TIME,
-    Schema,
-    list_of,
-    map_of,
-    object_of,
-    of,
-    or_null,
-)
+from sidecar.http.openapi import BOOLEAN, COUNT, NUMBER, STRING, TIME, Schema, list_of, map_of, object_of, of, or_null
 
 _NAME = or_null(STRING)
 _MAYBE = or_null(NUMBER)

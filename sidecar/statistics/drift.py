@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import Floats, Indices
+from sidecar.statistics.bins import Floats, Indices
 
 Counts = NDArray[np.int64]
 

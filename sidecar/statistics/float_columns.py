@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import Floats
+from sidecar.statistics.bins import Floats
 
 _ENCODER = msgspec.msgpack.Encoder()
 _FLOAT_BYTES = 9

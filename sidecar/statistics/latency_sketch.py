@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sidecar.bins import Floats, Indices
+from sidecar.statistics.bins import Floats, Indices
 
 RELATIVE_ERROR = 0.011
 """Bound on the relative error of a quantile between FLOOR and CEILING."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import Floats
 from sidecar.config import Thresholds
+from sidecar.statistics.bins import Floats
 
 LEVELS = ("none", "moderate", "significant", "critical")
 UNKNOWN = "unknown"

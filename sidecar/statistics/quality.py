@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import Floats
+from sidecar.statistics.bins import Floats
 
 CALIBRATION_BINS = 10
 """Bins of a probability for the calibration error, all of one width."""

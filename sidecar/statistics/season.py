@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import Floats, Indices
+from sidecar.statistics.bins import Floats, Indices
 
 Cycle = Literal["hour-of-day", "hour-of-week"]
 CYCLES: tuple[Cycle, ...] = get_args(Cycle)

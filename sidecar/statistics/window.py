@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.arrays import StateError, buffer, from_buffer
-from sidecar.bins import Floats, Indices
+from sidecar.statistics.bins import Floats, Indices
+from sidecar.statistics.buffers import StateError, buffer, from_buffer
 
 PANES = 60
 """Panes a window. The newest is being filled, so a window covers between 59/60 and all of its length."""

@@ -9,8 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from sidecar.configfile import convert_special, plain_special
-from sidecar.monitor import MonitorState
+from sidecar.base.configfile import convert_special, plain_special
+from sidecar.monitor.monitor import MonitorState
 from sidecar.storage.clock import Moment
 
 FORMAT = 1

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sidecar.log import Log
+from sidecar.base.log import Log
 
 log = Log("sidecar.storage")
 

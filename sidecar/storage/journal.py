@@ -12,7 +12,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from sidecar.event import Form
+from sidecar.events.batch import Form
 
 _MAGIC = b"msidecar.journal"
 _VERSION = 1

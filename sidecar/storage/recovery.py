@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from sidecar.arrays import StateError
+from sidecar.base.configfile import convert_special, plain_special
 from sidecar.config import Config
-from sidecar.configfile import convert_special, plain_special
-from sidecar.event import TooManyEvents, Unreadable
-from sidecar.health import StorageState
-from sidecar.monitor import Monitor
+from sidecar.events.batch import TooManyEvents, Unreadable
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import StorageState
 from sidecar.reference.profile import Profile, ProfileError, check
+from sidecar.statistics.buffers import StateError
 from sidecar.storage import checkpoint, journal
 from sidecar.storage.checkpoint import Checkpoint, CheckpointError
 from sidecar.storage.clock import Moment

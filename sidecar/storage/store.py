@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from sidecar.config import Config
-from sidecar.event import Form
-from sidecar.health import StorageState
-from sidecar.model import Model
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Form
+from sidecar.monitor.model import Model
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import StorageState
 from sidecar.reference.profile import Profile
 from sidecar.storage import checkpoint
 from sidecar.storage.checkpoint import Checkpoint

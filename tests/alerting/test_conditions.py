@@ -14,17 +14,17 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from demo.process import sidecar
-from sidecar.alertmanager import AlertmanagerError, held_alerts
-from sidecar.alerts import ACCURACY_LIMIT, reporting_alerts
+from sidecar.alerting.conditions import ACCURACY_LIMIT, reporting_alerts
+from sidecar.alerting.rules.policy import ALERTS
+from sidecar.alerting.rules.settings import Settings
+from sidecar.base.configfile import Duration
+from sidecar.base.cooperative import at_once
 from sidecar.config import Config, LabelsConfig, LatencyConfig, ModelConfig, Slo
-from sidecar.configfile import Duration
-from sidecar.event import Form
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Form
+from sidecar.monitor.monitor import Monitor
 from sidecar.reference import build
-from sidecar.report import ERROR_RATE_LIMIT, MIN_PREDICTIONS
-from sidecar.rules.policy import ALERTS
-from sidecar.rules.settings import Settings
-from sidecar.slices import at_once
+from sidecar.reports.json_report import ERROR_RATE_LIMIT, MIN_PREDICTIONS
+from sidecar.serve.alertmanager import AlertmanagerError, held_alerts
 from tests.plugins.serving import get
 
 MODEL = ModelConfig(name="m", reference="-")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from demo.process import SidecarProcess, started
+from sidecar.base.watch import Watch
 from sidecar.reference import save
-from sidecar.watch import Watch
 from tests.plugins.programs import model_sidecar
 from tests.plugins.serving import Start, event, fraud_config, fraud_profile, get, post, samples, value, wait_until
 

@@ -15,8 +15,7 @@ from bench.figures import Figures, load
 from bench.floors import Floor
 from bench.minimal import minimal
 from bench.work import bodies, connect, posting, profile, values
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.paths import ROOT
 
 
 def lines(figures: dict[str, float]) -> list[list[str]]:

@@ -9,9 +9,9 @@ from playwright.sync_api import Page, expect
 
 from demo.process import SidecarProcess
 from tests.browser import hostile
+from tests.paths import ROOT
 from tests.plugins.chromium import Open
 
-ROOT = Path(__file__).parents[2]
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 SIZES = {"phone": (360, 740), "tablet": (768, 1024), "desktop": (1280, 800)}
 IN_DOCUMENTS = {("desktop", "light"), ("phone", "dark")}

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.backtest.page import page as report
-from sidecar.backtest.score import Incident
-from sidecar.backtest.study import run
-from tests.backtest.support import START, afternoon, history, plan
+from sidecar.alerting.backtest.report.page import page as report
+from sidecar.alerting.backtest.score import Incident
+from sidecar.alerting.backtest.study import run
+from tests.alerting.backtest.support import START, afternoon, history, plan
 from tests.browser.test_accessibility import serious_faults
 from tests.plugins.chromium import Open
 

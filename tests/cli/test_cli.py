@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.cli import COMMANDS
 from sidecar.reference import build, save
-from sidecar.season import Season
+from sidecar.statistics.season import Season
 from tests.plugins.programs import model_sidecar
 from tests.plugins.serving import fraud_config, fraud_profile
 from tests.seasons import by_season

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from aiohttp import web
 
+from sidecar.cli.replay.rows import Events, Rows
+from sidecar.cli.replay.send import BodyForm, SendError, Summary, body_of, send, target
 from sidecar.reference import ProfileError
-from sidecar.replay.rows import Events, Rows
-from sidecar.replay.send import BodyForm, SendError, Summary, body_of, send, target
 
 
 class Fake:

@@ -22,7 +22,7 @@ import trustme
 
 from demo.process import SidecarProcess, end, sidecar
 from sidecar.reference import build, save
-from sidecar.season import Season
+from sidecar.statistics.season import Season
 from tests.plugins.programs import model_sidecar
 from tests.plugins.serving import TIMEOUT_SECONDS, event, fraud_config, get, post
 from tests.seasons import by_season

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.client.support import TRANSPORTS, Listening, counted, listening
+from tests.paths import ROOT
 from tests.plugins.programs import program
 from tests.plugins.serving import wait_until
 
-PAGE = Path(__file__).parents[2] / "docs" / "other-languages.md"
+PAGE = ROOT / "docs" / "other-languages.md"
 TIMEOUT_SECONDS = 60
 EVENTS = 3
 """Sent by each way: one alone and two in a batch."""

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from sidecar.client.encode import Body, Unfit, bodies, plain_value
 from sidecar.client.event import Event
 from sidecar.config import Config, Learn, ModelConfig
-from sidecar.event import Form
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Form
+from sidecar.monitor.monitor import Monitor
 from tests.plugins.serving import fraud_profile
 
 

@@ -4,10 +4,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parents[2] / "dashboards"
+from tests.paths import ROOT
+
+FOLDER = ROOT / "dashboards"
 DASHBOARDS: dict[str, dict[str, Any]] = {
     p.stem: json.loads(p.read_text("utf-8")) for p in sorted(FOLDER.glob("*.json"))
 }

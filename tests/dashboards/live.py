@@ -27,11 +27,11 @@ from demo.flights import FEATURES, load_flights
 from demo.process import sidecar, started
 from demo.send import get, send
 from demo.stack import Stack, monitoring
+from sidecar.alerting.rules.policy import ALERTS
 from sidecar.reference import Profile, build, save
-from sidecar.rules.policy import ALERTS
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
+from tests.kubernetes.rollback.support import deploy
 from tests.plugins.serving import post, request
-from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.support import deploy
 
 NAMESPACE = "ml"
 MODEL = "flights"

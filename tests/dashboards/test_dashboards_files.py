@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from dashboards import links, look
 from dashboards.__main__ import main
 from dashboards.files import product
-from sidecar import metrics
-from sidecar.rollback import metrics as rollback_metrics
-from sidecar.rules import ALERTS, Settings
-from sidecar.rules.files import rule_groups
-from sidecar.rules.rule import Alert, Record
+from sidecar.alerting.rules import ALERTS, Settings
+from sidecar.alerting.rules.files import rule_groups
+from sidecar.alerting.rules.rule import Alert, Record
+from sidecar.exposition import catalogue
+from sidecar.kubernetes.rollback import metrics as rollback_metrics
+from tests.alerting.rules.promtool import call
 from tests.dashboards.grafana import (
     DASHBOARDS,
     FOLDER,
@@ -36,7 +37,6 @@ from tests.dashboards.grafana import (
     queries,
     variables,
 )
-from tests.rules.promtool import call
 
 UIDS = {"model-drift", "model-feature", "model-service", "model-sidecar", "model-rollback"}
 SCHEMA_VERSIONS = range(36, 42)
@@ -73,14 +73,14 @@ def named_in(expr: str) -> set[str]:
     return words - {"and", "or", "unless", "bool", "by", "on", "offset"}
 
 
-def samples(metric: metrics.Metric) -> set[str]:
+def samples(metric: catalogue.Metric) -> set[str]:
     ends = ("_bucket", "_count", "_sum") if metric.type == "histogram" else ("",)
     return {metric.name + end for end in ends}
 
 
 RULES = [rule for group in rule_groups(Settings()) for rule in group.rules]
 RECORDS = {rule.record for rule in RULES if isinstance(rule, Record)}
-EXPORTED = set().union(*(samples(m) for m in (*metrics.CATALOGUE, *rollback_metrics.CATALOGUE)))
+EXPORTED = set().union(*(samples(m) for m in (*catalogue.CATALOGUE, *rollback_metrics.CATALOGUE)))
 
 
 def test_golden_dashboards_are_in_step_with_the_code(request: pytest.FixtureRequest) -> None:
@@ -216,17 +216,23 @@ def test_every_metric_of_the_sidecar_and_of_the_receiver_is_shown_or_known_not_t
     shown |= set().union(
         *(named_in(rule.expr) for rule in RULES if isinstance(rule, Record) and rule.record in through)
     )
-    unshown = {m.name for m in (*metrics.CATALOGUE, *rollback_metrics.CATALOGUE) if not samples(m) & shown}
+    unshown = {m.name for m in (*catalogue.CATALOGUE, *rollback_metrics.CATALOGUE) if not samples(m) & shown}
     assert unshown == {
         # Of one replica; the dashboards show the same of the whole fleet.
-        *(m.name for m in (metrics.DRIFT_KL, metrics.DRIFT_JS, metrics.DRIFT_PSI_THRESHOLD, metrics.WINDOW_SAMPLES)),
-        *(m.name for m in (metrics.WINDOW_LABELS, metrics.ACCURACY, metrics.PRECISION, metrics.RECALL)),
-        *(m.name for m in (metrics.BRIER_SCORE, metrics.CALIBRATION_ERROR)),
-        *(m.name for m in (metrics.MEAN_ABSOLUTE_ERROR, metrics.ROOT_MEAN_SQUARE_ERROR)),
+        *(
+            m.name
+            for m in (catalogue.DRIFT_KL, catalogue.DRIFT_JS, catalogue.DRIFT_PSI_THRESHOLD, catalogue.WINDOW_SAMPLES)
+        ),
+        *(m.name for m in (catalogue.WINDOW_LABELS, catalogue.ACCURACY, catalogue.PRECISION, catalogue.RECALL)),
+        *(m.name for m in (catalogue.BRIER_SCORE, catalogue.CALIBRATION_ERROR)),
+        *(m.name for m in (catalogue.MEAN_ABSOLUTE_ERROR, catalogue.ROOT_MEAN_SQUARE_ERROR)),
         # Of models whose predictions are numbers, in a unit of their own.
-        *(m.name for m in (metrics.DIFFERENCES, metrics.ABSOLUTE_ERROR, metrics.SQUARED_ERROR)),
+        *(m.name for m in (catalogue.DIFFERENCES, catalogue.ABSOLUTE_ERROR, catalogue.SQUARED_ERROR)),
         # To look into, where the panels about labels say that something is wrong.
-        *(m.name for m in (metrics.LABEL_PREDICTIONS, metrics.LABEL_PREDICTIONS_REPEATED, metrics.LABELS_RECEIVED)),
+        *(
+            m.name
+            for m in (catalogue.LABEL_PREDICTIONS, catalogue.LABEL_PREDICTIONS_REPEATED, catalogue.LABELS_RECEIVED)
+        ),
         rollback_metrics.CONFIG_RELOAD_TIMESTAMP.name,
     }
 

@@ -20,9 +20,9 @@ from demo.flights import FEATURES, load_flights
 from demo.process import SidecarProcess, sidecar
 from demo.send import send
 from demo.stack import TOKEN, MissingProgram, Stack, monitoring
-from sidecar.alertmanager import held_alerts
+from sidecar.alerting.rules.policy import ALERTS
 from sidecar.reference import CategoricalProfile, Profile, build, save
-from sidecar.rules.policy import ALERTS
+from sidecar.serve.alertmanager import held_alerts
 
 NAMESPACE = "flights-production"
 MODEL = "flights"

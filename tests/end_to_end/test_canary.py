@@ -15,13 +15,14 @@ import yaml
 
 from demo.process import SidecarProcess, sidecar
 from demo.stack import MissingProgram, Stack, monitoring
-from sidecar import drift
-from sidecar.rules.policy import ALERTS
+from sidecar.alerting.rules.policy import ALERTS
+from sidecar.statistics import drift
+from tests.alerting.rules.promtool import RULES
+from tests.paths import DATA
 from tests.plugins.serving import event, fraud_config, post
-from tests.rules.promtool import RULES
 
 DELIVERY = RULES / "progressive-delivery"
-CRDS = Path(__file__).parents[1] / "data" / "delivery_crds"
+CRDS = DATA / "delivery_crds"
 SETTINGS: dict[str, Any] = {
     "drift": {"interval": "1s", "windows": ["10s", "1m"], "alert_window": "1m", "slices": 2},
     "service": {"interval": "1s"},

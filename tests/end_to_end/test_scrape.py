@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from demo.process import SidecarProcess, sidecar
-from sidecar.metrics import CATALOGUE
+from sidecar.exposition.catalogue import CATALOGUE
 from sidecar.reference import save
 from tests.plugins.programs import program
 from tests.plugins.serving import event, fraud_config, get, parsed, post, request, wait_until

@@ -14,12 +14,12 @@ from msgspec.structs import replace
 from demo.process import SidecarProcess, sidecar
 from demo.send import send
 from demo.stack import MissingProgram, Stack, monitoring
-from sidecar import drift
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.policy import ALERTS
 from sidecar.reference import Profile, build, save
 from sidecar.reference.seasonal import Seasonal
-from sidecar.rules import names
-from sidecar.rules.policy import ALERTS
-from sidecar.season import Season
+from sidecar.statistics import drift
+from sidecar.statistics.season import Season
 from tests.seasons import by_season
 
 WINDOW = "20s"

@@ -15,9 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from demo.process import SidecarProcess, sidecar
-from sidecar.arrow import packed_columns
-from sidecar.decode import Decoder
-from sidecar.event import PREDICTION, Form, Key, Schema, TooManyEvents, Unreadable
+from sidecar.events.arrow import packed_columns
+from sidecar.events.batch import PREDICTION, Form, Key, Schema, TooManyEvents, Unreadable
+from sidecar.events.decode import Decoder
 from tests.plugins.serving import post, samples, value
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
@@ -247,12 +247,11 @@ def test_pandas_is_not_loaded_for_a_stream(tmp_path: Path) -> None:
     """It is installed here, and pyarrow would load it in many places: for half of the memory and most of the wait."""
     (tmp_path / "stream").write_bytes(stream(batch(coded=["shop"]), batch(ROWS[:2], coded=["shop"])))
     read = f"open({str(tmp_path / 'stream')!r}, 'rb').read()"
-    script = (
-        f"import sidecar.arrow, sys; sidecar.arrow.packed_columns({read}, events=9); sys.exit('pandas' in sys.modules)"
-    )
+    code = f"from sidecar.events import arrow; arrow.packed_columns({read}, events=9)"
+    script = f"{code}; import sys; sys.exit('pandas' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_pyarrow_is_not_loaded_before_it_is_needed() -> None:
-    command = [sys.executable, "-c", "import sidecar.app, sys; sys.exit('pyarrow' in sys.modules)"]
+    command = [sys.executable, "-c", "import sidecar.serve.app, sys; sys.exit('pyarrow' in sys.modules)"]
     assert subprocess.run(command, check=False).returncode == 0

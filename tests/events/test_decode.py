@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import sidecar.decode as decode_module
-from sidecar.decode import Decoded, Decoder
-from sidecar.event import PREDICTION, PROBABILITY, Batch, Form, Key, Schema, TooManyEvents, Unreadable
-from sidecar.schema import MOST_IGNORED, event_type, learning_schema
-from sidecar.waiting import batches
+import sidecar.events.decode as decode_module
+from sidecar.events.batch import PREDICTION, PROBABILITY, Batch, Form, Key, Schema, TooManyEvents, Unreadable
+from sidecar.events.decode import Decoded, Decoder
+from sidecar.events.wire_types import MOST_IGNORED, event_type, learning_schema
+from sidecar.monitor.event_buffer import batches
 
 AMOUNT, AGE, MERCHANT = Key("input", "amount"), Key("input", "age"), Key("input", "merchant")
 FRAUD = Schema("fraud", numeric=(AMOUNT, AGE, PROBABILITY), categorical=(MERCHANT, PREDICTION))
@@ -959,7 +959,7 @@ def test_new_names_all_over_a_body_make_the_types_anew_once(monkeypatch: pytest.
         made.append(args)
         return event_type(*args, **options)
 
-    monkeypatch.setattr("sidecar.decode.event_type", counted)
+    monkeypatch.setattr("sidecar.events.decode.event_type", counted)
     body = json.dumps([{"features": {f"z{i}": 1}} for i in range(20)]).encode()
     assert _content(decoder.decode(body, JSON))["fraud"].unknown == 20
     assert len(made) == 1

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.process import SidecarProcess, sidecar
-from sidecar.event import Form, TooManyEvents, Unreadable
-from sidecar.labelwire import LabelDecoder
-from sidecar.metrics import LABEL_REJECT_REASONS
+from sidecar.events.batch import Form, TooManyEvents, Unreadable
+from sidecar.events.label_decode import LabelDecoder
+from sidecar.exposition.catalogue import LABEL_REJECT_REASONS
 from tests.plugins.serving import (
     JSON,
     MSGPACK,

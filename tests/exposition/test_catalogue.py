@@ -1,12 +1,11 @@
 """The catalogue follows the conventions of Prometheus, and its documentation says what it says."""
 
-from pathlib import Path
-
 import pytest
 
-from sidecar.metrics import CATALOGUE, Metric
+from sidecar.exposition.catalogue import CATALOGUE, Metric
+from tests.paths import ROOT
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "metrics.md"
+DOCUMENT = ROOT / "docs" / "metrics.md"
 BEGIN, END = "<!-- catalogue: begin -->\n", "<!-- catalogue: end -->\n"
 
 

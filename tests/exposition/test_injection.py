@@ -9,13 +9,13 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from sidecar.collector import Collector
+from sidecar.base.configfile import ConfigError
 from sidecar.config import Config, ModelConfig, parse
-from sidecar.configfile import ConfigError
-from sidecar.health import LoadState
-from sidecar.monitor import Monitor
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import LoadState
 from sidecar.reference import Profile, ProfileError
 from sidecar.reference.profile import check
+from sidecar.reports.collector import Collector
 from tests.plugins.programs import program
 from tests.plugins.serving import Start, event, fraud_profile, get, post, wait_until
 

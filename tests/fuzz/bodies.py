@@ -9,10 +9,10 @@ from functools import cache
 
 import msgspec
 
+from sidecar.base.configfile import Duration
 from sidecar.config import Config, Learn, Limits, ModelConfig
-from sidecar.configfile import Duration
-from sidecar.event import Form, TooManyEvents, Unreadable
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Form, TooManyEvents, Unreadable
+from sidecar.monitor.monitor import Monitor
 from sidecar.reference import Profile
 from tests.plugins.serving import fraud_profile
 

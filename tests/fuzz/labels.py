@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
+from sidecar.base.configfile import Duration
 from sidecar.config import Config, LabelsConfig, Learn, ModelConfig
-from sidecar.configfile import Duration
-from sidecar.event import Form, TooManyEvents, Unreadable
-from sidecar.labels import Labels
-from sidecar.monitor import Monitor
-from sidecar.report import quality_report
+from sidecar.events.batch import Form, TooManyEvents, Unreadable
+from sidecar.monitor.label_join import Labels
+from sidecar.monitor.monitor import Monitor
+from sidecar.reports.json_report import quality_report
 from tests.fuzz.bodies import LIMITS, START, TRANSPORT, changes, counted
 from tests.fuzz.scraped import read_back
 

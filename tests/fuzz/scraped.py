@@ -3,9 +3,9 @@
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from sidecar.collector import Collector
-from sidecar.health import LoadState
-from sidecar.monitor import Monitor
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import LoadState
+from sidecar.reports.collector import Collector
 
 
 def read_back(monitor: Monitor) -> None:

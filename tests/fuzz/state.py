@@ -6,8 +6,8 @@ import zlib
 from functools import cache
 from pathlib import Path
 
-from sidecar.event import Form
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Form
+from sidecar.monitor.monitor import Monitor
 from sidecar.storage import recovery
 from sidecar.storage.checkpoint import Checkpoint, CheckpointError, decode, write
 from sidecar.storage.clock import Moment

@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 
 from sidecar import config as configurations
-from sidecar import webconfig
+from sidecar.base.configfile import ConfigError
 from sidecar.config import Config, ModelConfig
-from sidecar.configfile import ConfigError
-from sidecar.monitor import Monitor
+from sidecar.http import webconfig
+from sidecar.kubernetes.rollback import payload
+from sidecar.kubernetes.rollback import policy as policies
+from sidecar.monitor.monitor import Monitor
 from sidecar.reference import profile as profiles
 from sidecar.reference.profile import ProfileError
-from sidecar.rollback import payload
-from sidecar.rollback import policy as policies
 from tests.fuzz import bodies, labels, state
 from tests.fuzz.scraped import read_back
 

@@ -11,7 +11,7 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_strings
 
-from tests.inject.pods import Json, applied
+from tests.kubernetes.inject.pods import Json, applied
 
 _UNITS = {"m": 0.001, "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _TYPED = re.compile(r"\b(Object(?:\.\w+)*|JSONPatch)\{")

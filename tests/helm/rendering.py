@@ -1,13 +1,14 @@
 """The chart, rendered by Helm's own engine."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 from helm_python import Chart
 
-CHART = Path(__file__).parents[2] / "helm" / "model-sidecar"
+from tests.paths import ROOT
+
+CHART = ROOT / "helm" / "model-sidecar"
 
 Object = dict[str, Any]
 

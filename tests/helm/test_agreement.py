@@ -11,13 +11,13 @@ import yaml
 from helm_python import Chart, HelmRenderError
 from hypothesis import event, example, given
 
-from sidecar.inject import settings as sites
-from sidecar.inject.form import FORMS
-from sidecar.inject.outcome import LeftAlone
-from sidecar.inject.settings import Settings
+from sidecar.kubernetes.inject import settings as sites
+from sidecar.kubernetes.inject.form import FORMS
+from sidecar.kubernetes.inject.outcome import LeftAlone
+from sidecar.kubernetes.inject.settings import Settings
 from tests.helm.admission import MisplacedType, check_types, mutated
 from tests.helm.rendering import CHART, Object, of_kind, parsed, rendered, texts
-from tests.inject.pods import PREFIX, Json, annotated, patched, pod, pods
+from tests.kubernetes.inject.pods import PREFIX, Json, annotated, patched, pod, pods
 
 ODD: dict[str, Any] = {
     "image": {"repository": "r.test/sidecar", "digest": "sha256:" + "a" * 64, "pullPolicy": "Always"},

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from helm_python import Chart, HelmError, lint
 
+from tests.alerting.rules.promtool import RULES, call
 from tests.helm.rendering import CHART, Object, loaded, of_kind, parsed
-from tests.rules.promtool import RULES, call
 
 NOTHING_ELSE: Object = {"injector": {"enabled": False}, "podMonitor": {"enabled": False}}
 

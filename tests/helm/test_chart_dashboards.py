@@ -10,7 +10,8 @@ import pytest
 import yaml
 from helm_python import Chart, HelmError, package
 
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
 CHART = ROOT / "helm" / "model-sidecar"
 DASHBOARDS = {path.name: path for path in (ROOT / "dashboards").glob("*.json")}
 

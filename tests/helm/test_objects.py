@@ -8,8 +8,8 @@ import pytest
 import yaml
 from helm_python import lint
 
-from sidecar.rollback.policy import parse as parse_policy
-from sidecar.webconfig import parse as parse_web
+from sidecar.http.webconfig import parse as parse_web
+from sidecar.kubernetes.rollback.policy import parse as parse_policy
 from tests.helm.rendering import CHART, Object, of_kind, rendered, texts
 from tests.plugins.golden import Golden
 from tests.schemas import NEWEST, OLDEST, NoSchema, mistakes

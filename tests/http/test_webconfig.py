@@ -7,10 +7,10 @@ import pytest
 import trustme
 from aiohttp import web
 
-from sidecar.configfile import ConfigError
-from sidecar.connections import Bounds, Connections
-from sidecar.listener import Listener
-from sidecar.webconfig import WebConfig, parse
+from sidecar.base.configfile import ConfigError
+from sidecar.http.connections import Bounds, Connections
+from sidecar.http.tls_listener import Listener
+from sidecar.http.webconfig import WebConfig, parse
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 FILE = Path("web.yml")

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar import drift
-from sidecar.bins import CategoricalBins, NumericBins
-from sidecar.comparison import Comparison
+from sidecar.base.configfile import Duration
 from sidecar.config import DriftConfig, FeatureDrift, FeatureThresholds
-from sidecar.configfile import Duration
-from sidecar.event import PREDICTION, PROBABILITY, Batch, Key
+from sidecar.events.batch import PREDICTION, PROBABILITY, Batch, Key
+from sidecar.monitor.comparison import Comparison
 from sidecar.reference import NumericProfile, build
+from sidecar.statistics import drift
+from sidecar.statistics.bins import CategoricalBins, NumericBins
 
 RNG = np.random.default_rng(3)
 ROWS = 2000

@@ -10,21 +10,22 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar import drift, metrics
-from sidecar.arrays import StateError
-from sidecar.collector import Collector
-from sidecar.comparison import Comparison
+from sidecar.base.configfile import Duration
+from sidecar.base.cooperative import at_once
 from sidecar.config import Config, DriftConfig, ModelConfig
-from sidecar.configfile import Duration
-from sidecar.event import Batch, Form
-from sidecar.health import LoadState
-from sidecar.levels import LEVELS
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Batch, Form
+from sidecar.exposition import catalogue
+from sidecar.monitor.comparison import Comparison
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import LoadState
 from sidecar.reference import Profile, build
 from sidecar.reference.profile import season_counts
-from sidecar.report import reporting_drift
-from sidecar.season import Season
-from sidecar.slices import at_once
+from sidecar.reports.collector import Collector
+from sidecar.reports.json_report import reporting_drift
+from sidecar.statistics import drift
+from sidecar.statistics.buffers import StateError
+from sidecar.statistics.levels import LEVELS
+from sidecar.statistics.season import Season
 from tests.seasons import by_season
 
 DAY = Season(cycle="hour-of-day", time_zone="Europe/Berlin")
@@ -174,13 +175,13 @@ def test_the_hour_is_that_in_which_events_come() -> None:
     _submit(monitor, hour=0, now=3659.0)
     _submit(monitor, hour=12, now=3660.0)
     families = _families(Collector(monitor, LoadState()), now=3660.0)
-    expected = families[metrics.BIN_EXPECTED_OBSERVATIONS.name]
+    expected = families[catalogue.BIN_EXPECTED_OBSERVATIONS.name]
     shares = Comparison("shop", PROFILE, DriftConfig(), WINDOWS, now=0.0)
     assert shares.seasonal is not None
     by_hand = (shares.seasonal.shares[[0, 1, 1, 2]] * 300).sum(axis=0)
     assert list(expected.values()) == pytest.approx(by_hand.tolist(), rel=1e-12)
-    assert list(expected) == list(families[metrics.BIN_OBSERVATIONS.name])
-    assert families[metrics.REFERENCE_SEASON_SAMPLES.name] == {("shop", PROFILE.fingerprint): 120}
+    assert list(expected) == list(families[catalogue.BIN_OBSERVATIONS.name])
+    assert families[catalogue.REFERENCE_SEASON_SAMPLES.name] == {("shop", PROFILE.fingerprint): 120}
 
 
 def _families(collector: Collector, *, now: float) -> dict[str, dict[tuple[str, ...], float]]:
@@ -196,7 +197,7 @@ def test_references_without_season_export_nothing_of_it() -> None:
     config = Config(models=(ModelConfig(name="shop", reference="shop.json", windows=WINDOWS),))
     monitor = Monitor(config, {"shop": PLAIN}, now=0.0, start=MIDNIGHT)
     assert (
-        not {metrics.BIN_EXPECTED_OBSERVATIONS.name, metrics.REFERENCE_SEASON_SAMPLES.name}
+        not {catalogue.BIN_EXPECTED_OBSERVATIONS.name, catalogue.REFERENCE_SEASON_SAMPLES.name}
         & _families(Collector(monitor, LoadState()), now=0.0).keys()
     )
 
@@ -211,10 +212,10 @@ def test_a_reload_to_a_reference_without_season_and_back_begins_anew_each_time()
         assert _drift(monitor, now=now)["reference"]["fingerprint"] == profile.fingerprint
         _submit(monitor, hour=0, now=now)
         families = _families(collector, now=now)
-        assert sum(families[metrics.BIN_OBSERVATIONS.name].values()) == 600  # 300 events of two features
-        assert sum(families.get(metrics.BIN_EXPECTED_OBSERVATIONS.name, {}).values()) == pytest.approx(sums)
-        assert (metrics.REFERENCE_SEASON_SAMPLES.name in families) == (profile is PROFILE)
-        assert {labels[1] for labels in families[metrics.BIN_OBSERVATIONS.name]} == {profile.fingerprint}
+        assert sum(families[catalogue.BIN_OBSERVATIONS.name].values()) == 600  # 300 events of two features
+        assert sum(families.get(catalogue.BIN_EXPECTED_OBSERVATIONS.name, {}).values()) == pytest.approx(sums)
+        assert (catalogue.REFERENCE_SEASON_SAMPLES.name in families) == (profile is PROFILE)
+        assert {labels[1] for labels in families[catalogue.BIN_OBSERVATIONS.name]} == {profile.fingerprint}
 
 
 def test_an_hour_without_rows_is_compared_with_the_whole_and_counts_for_one_row() -> None:
@@ -223,7 +224,7 @@ def test_an_hour_without_rows_is_compared_with_the_whole_and_counts_for_one_row(
     monitor.open_transport("http")
     _submit(monitor, hour=12, now=1.0)
     families = _families(Collector(monitor, LoadState()), now=2.0)
-    assert families[metrics.REFERENCE_SEASON_SAMPLES.name] == {("shop", PROFILE.fingerprint): 0}
+    assert families[catalogue.REFERENCE_SEASON_SAMPLES.name] == {("shop", PROFILE.fingerprint): 0}
     found = _drift(monitor, now=2.0)
     assert {f["level"] for f in found["features"]} == {"none"}
     assert min(f["windows"]["1h"]["threshold"] for f in found["features"]) > 1

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import sidecar.waiting as waiting_module
-from sidecar.bins import Coded
-from sidecar.decode import Decoder
-from sidecar.event import PREDICTION, Batch, Form, Identified, Key, Schema
-from sidecar.schema import learning_schema
-from sidecar.waiting import Waiting
+import sidecar.monitor.event_buffer as waiting_module
+from sidecar.events.batch import PREDICTION, Batch, Form, Identified, Key, Schema
+from sidecar.events.decode import Decoder
+from sidecar.events.wire_types import learning_schema
+from sidecar.monitor.event_buffer import Waiting
+from sidecar.statistics.bins import Coded
 
 AMOUNT, MERCHANT = Key("input", "amount"), Key("input", "merchant")
 FRAUD = Schema("fraud", numeric=(AMOUNT,), categorical=(MERCHANT, PREDICTION), ids=True)

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from sidecar.bins import Category, category_text
+from sidecar.base.configfile import Duration
 from sidecar.config import FIRST_CLASSES, LabelsConfig
-from sidecar.configfile import Duration
-from sidecar.event import Identified, Identifier
-from sidecar.labels import Labels, QualityReading
-from sidecar.quality import CALIBRATION_BINS
+from sidecar.events.batch import Identified, Identifier
+from sidecar.monitor.label_join import Labels, QualityReading
+from sidecar.statistics.bins import Category, category_text
+from sidecar.statistics.quality import CALIBRATION_BINS
 
 HOUR = (Duration("1h"),)
 NAMES = [f"class {i}" for i in range(5)]

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sidecar.base.configfile import Duration
 from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Learn, Limits, ModelConfig, Slo, Thresholds
-from sidecar.configfile import Duration
-from sidecar.event import PREDICTION, Form, Key, TooManyEvents, Unreadable
-from sidecar.model import Model
-from sidecar.monitor import Monitor
+from sidecar.events.batch import PREDICTION, Form, Key, TooManyEvents, Unreadable
+from sidecar.monitor.model import Model
+from sidecar.monitor.monitor import Monitor
 from sidecar.reference import Profile, build
 from sidecar.reference.profile import NumericProfile
 

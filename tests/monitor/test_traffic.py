@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.base.configfile import Duration
 from sidecar.config import LatencyConfig
-from sidecar.configfile import Duration
-from sidecar.event import Batch, Schema
-from sidecar.sketch import RELATIVE_ERROR
-from sidecar.traffic import QUANTILES, Traffic
+from sidecar.events.batch import Batch, Schema
+from sidecar.monitor.traffic import QUANTILES, Traffic
+from sidecar.statistics.latency_sketch import RELATIVE_ERROR
 
 WINDOWS = (Duration("1m"), Duration("1h"))
 LATENCY = LatencyConfig(buckets=(0.01, 0.1, 1.0), slos=())

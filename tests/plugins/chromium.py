@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
+from tests.paths import ROOT
 from tests.plugins.programs import program
 
 ARGUMENTS = [
@@ -113,7 +114,7 @@ def open_page(chromium: Browser) -> Iterator[Open]:
 def screenshots(pytestconfig: pytest.Config) -> Iterator[Path]:
     """Return where pictures go: into the documents if so asked, else where they are forgotten."""
     if pytestconfig.getoption("--screenshots"):
-        yield Path(__file__).parents[2] / "docs" / "images"
+        yield ROOT / "docs" / "images"
     else:
         with TemporaryDirectory() as folder:
             yield Path(folder)

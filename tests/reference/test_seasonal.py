@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sidecar import drift
-from sidecar.bins import Floats
+from sidecar.base.cooperative import at_once
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, check
 from sidecar.reference.seasonal import Seasonal
-from sidecar.season import Season
-from sidecar.slices import at_once
+from sidecar.statistics import drift
+from sidecar.statistics.bins import Floats
+from sidecar.statistics.season import Season
 
 DAY = Season(cycle="hour-of-day")
 STARTS = np.array([0, 3])

@@ -11,7 +11,7 @@ import pytest
 import sqlglot
 
 from sidecar.reference import Profile, ProfileError, build, files, tables
-from sidecar.season import Season
+from sidecar.statistics.season import Season
 from tests.reference.engines import CREATED, NEW_YORK, OPTIONS, TIMED, assert_same, table_of_flights, timed_flights
 
 # Ibis calls what newer versions of its engines have renamed.
@@ -84,7 +84,7 @@ def test_many_blocks_are_thinned_as_they_are_live(monkeypatch: pytest.MonkeyPatc
     random = np.random.default_rng(3)
     data = pd.DataFrame({"a": np.cumsum(random.normal(size=3000)), "place": range(3000)})
     options: dict[str, Any] = {"features": ["a"], "window_rows": 4, "created": CREATED}
-    monkeypatch.setattr("sidecar.reference.stretches._MOST_BLOCKS", 100)
+    monkeypatch.setattr("sidecar.reference.counting.stretches._MOST_BLOCKS", 100)
     found = tables.build(ibis.memtable(data), order_by=["place"], **options)
     assert_same(found, build(data, **options))
 
@@ -181,7 +181,7 @@ def test_what_a_warehouse_is_sent_by_season_gives_the_same_profile(
 def test_many_stretches_are_thinned_as_those_of_files_are(
     timed: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sidecar.reference.stretches._MOST_BLOCKS", 1500)
+    monkeypatch.setattr("sidecar.reference.counting.stretches._MOST_BLOCKS", 1500)
     units(timed)["naive"].to_parquet(tmp_path / "x.parquet", index=False)
     expected = files.build([tmp_path / "x.parquet"], season=NEW_YORK, **TIMED)
     table = ibis.duckdb.connect().read_parquet(tmp_path / "x.parquet")

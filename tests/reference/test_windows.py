@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from sidecar import drift
-from sidecar.bins import NumericBins
 from sidecar.reference import Profile, ProfileError, files
+from sidecar.statistics import drift
+from sidecar.statistics.bins import NumericBins
 
 HOURS = 24 * 21
 ROWS_AN_HOUR = 300

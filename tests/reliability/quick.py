@@ -8,8 +8,9 @@ import sys
 from dataclasses import replace
 from typing import NoReturn
 
-from sidecar import app, log
+from sidecar.base import log
 from sidecar.cli.serve import add_arguments, options
+from sidecar.serve import app
 from sidecar.storage.store import Pace
 
 QUICK = Pace(segment_bytes=2000, checkpoint_sizes=0, retry_seconds=0.1)

@@ -14,14 +14,15 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
 from demo.process import SidecarProcess
-from sidecar import __version__, metrics
-from sidecar.collector import Collector
+from sidecar import __version__
+from sidecar.base.configfile import Duration
 from sidecar.config import Config, DriftConfig, LabelsConfig, Learn, ModelConfig
-from sidecar.configfile import Duration
-from sidecar.event import Form
-from sidecar.health import LoadState, StorageState
-from sidecar.metrics import CATALOGUE, Metric
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Form
+from sidecar.exposition import catalogue
+from sidecar.exposition.catalogue import CATALOGUE, Metric
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import LoadState, StorageState
+from sidecar.reports.collector import Collector
 from tests.plugins.golden import Golden
 from tests.plugins.programs import program
 from tests.plugins.serving import event, fraud_profile, get, parsed, samples, value
@@ -252,14 +253,20 @@ def test_reference_ratios_of_a_feature_add_up_to_one_and_every_bin_is_there_from
 def test_every_reason_is_exported_from_the_start() -> None:
     found = parsed(exposed(collector_of(fraud_monitor())))
     for metric, reasons in (
-        (metrics.EVENTS_REJECTED, metrics.REJECT_REASONS),
-        (metrics.EVENTS_DROPPED, metrics.DROP_REASONS),
+        (catalogue.EVENTS_REJECTED, catalogue.REJECT_REASONS),
+        (catalogue.EVENTS_DROPPED, catalogue.DROP_REASONS),
     ):
         for reason in reasons:
             assert value(found, metric.name, transport="http", reason=reason) == 0
 
 
-DRIFT_GAUGES = [metrics.DRIFT_PSI, metrics.DRIFT_KL, metrics.DRIFT_JS, metrics.DRIFT_KS, metrics.DRIFT_PSI_THRESHOLD]
+DRIFT_GAUGES = [
+    catalogue.DRIFT_PSI,
+    catalogue.DRIFT_KL,
+    catalogue.DRIFT_JS,
+    catalogue.DRIFT_KS,
+    catalogue.DRIFT_PSI_THRESHOLD,
+]
 
 
 @pytest.mark.parametrize("metric", DRIFT_GAUGES, ids=lambda metric: metric.name)
@@ -273,7 +280,7 @@ def test_drift_is_absent_below_the_least_number_of_samples(metric: Metric) -> No
     found = parsed(exposed(collector, now=2.0))
     features = {dict(labels)["feature"] for name, labels in found if name == metric.name}
     numeric = {"amount", "probability"}
-    assert features == (numeric if metric is metrics.DRIFT_KS else numeric | {"merchant", "prediction"})
+    assert features == (numeric if metric is catalogue.DRIFT_KS else numeric | {"merchant", "prediction"})
     windows = {dict(labels)["window"] for name, labels in parsed(exposed(collector, now=70.0)) if name == metric.name}
     assert windows == {"1h"}
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.process import SidecarProcess, sidecar
-from sidecar import jsontext
+from sidecar.base.cooperative import SLICE_SECONDS, Steps, at_once, in_slices
+from sidecar.http import jsontext
 from sidecar.reference import build, save
-from sidecar.slices import SLICE_SECONDS, Steps, at_once, in_slices
 
 FEATURES = 4000
 

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from demo.process import SidecarProcess, sidecar
-from sidecar.web import PATHS
+from sidecar.serve.routes import PATHS
 from tests.plugins.serving import (
     JSON,
     MSGPACK,

@@ -10,13 +10,14 @@ from typing import Any
 from aiohttp import web
 
 from demo.process import SidecarProcess, started
-from sidecar.app import Application, Options
-from sidecar.connections import Bounds
-from sidecar.listen.http import HTTP
+from sidecar.http.connections import Bounds
+from sidecar.serve.app import Application, Options
+from sidecar.serve.ingest.http import HTTP
+from tests.paths import DATA
 from tests.plugins.golden import Golden
 from tests.plugins.serving import Start, fraud_config, get, samples, value
 
-CONFIG = Path(__file__).parent / "data" / "schemathesis.toml"
+CONFIG = DATA / "schemathesis.toml"
 EXAMPLES = 15
 """Requests that are made up for each operation, beside those that its parameters and bodies ask for."""
 

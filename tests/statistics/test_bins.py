@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar import bins as bins_module
-from sidecar.bins import (
+from sidecar.statistics import bins as bins_module
+from sidecar.statistics.bins import (
     CategoricalBins,
     Category,
     Coded,

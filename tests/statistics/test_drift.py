@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sidecar import drift
-from sidecar.bins import Floats, Indices
+from sidecar.statistics import drift
+from sidecar.statistics.bins import Floats, Indices
 
 FIRST = np.array([0])
 NEVER = 0.0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar import numbers
-from sidecar.bins import Floats
+from sidecar.statistics import float_columns
+from sidecar.statistics.bins import Floats
 
 VALUES = st.none() | st.floats(allow_nan=False) | st.sampled_from([0.0, -0.0, 1.0, 5e-324, 1.7976931348623157e308])
 ROWS = st.integers(0, 20).flatmap(lambda width: st.lists(st.tuples(*[VALUES] * width), min_size=1, max_size=20))
@@ -26,13 +26,13 @@ def _oracle(values: list[float | None]) -> Floats:
 
 @given(st.lists(VALUES, max_size=40))
 def test_a_column_holds_each_value_to_the_bit(values: list[float | None]) -> None:
-    assert _bits(numbers.column(values)) == _bits(_oracle(values))
-    assert numbers.column(tuple(values)).dtype == np.float64
+    assert _bits(float_columns.column(values)) == _bits(_oracle(values))
+    assert float_columns.column(tuple(values)).dtype == np.float64
 
 
 @given(ROWS)
 def test_rows_become_columns_to_the_bit(rows: list[tuple[float | None, ...]]) -> None:
-    found = numbers.columns(rows, len(rows[0]))
+    found = float_columns.columns(rows, len(rows[0]))
     assert found.shape == (len(rows[0]), len(rows))
     assert found.flags.c_contiguous
     assert [_bits(column) for column in found] == [_bits(_oracle(list(c))) for c in zip(*rows, strict=True)]
@@ -45,15 +45,15 @@ def test_any_number_of_values_may_come(count: int, missing: bool) -> None:
     if missing:
         values[-1] = None
     expected = _oracle(values)
-    assert _bits(numbers.column(values)) == _bits(expected)
-    assert _bits(numbers.columns([tuple(values)], count)) == _bits(expected)
-    assert _bits(numbers.columns([(value,) for value in values], 1)) == _bits(expected)
+    assert _bits(float_columns.column(values)) == _bits(expected)
+    assert _bits(float_columns.columns([tuple(values)], count)) == _bits(expected)
+    assert _bits(float_columns.columns([(value,) for value in values], 1)) == _bits(expected)
 
 
 def test_without_rows_there_are_columns_of_nothing() -> None:
-    assert numbers.columns([], 3).shape == (3, 0)
-    assert numbers.columns([(), ()], 0).shape == (0, 2)
-    assert numbers.column([]).shape == (0,)
+    assert float_columns.columns([], 3).shape == (3, 0)
+    assert float_columns.columns([(), ()], 0).shape == (0, 2)
+    assert float_columns.column([]).shape == (0,)
 
 
 @pytest.mark.parametrize("number", [7, -(2**63), 2**64 - 1, 7.0])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sidecar.config import Thresholds
-from sidecar.levels import LEVELS, level_indices, level_name
+from sidecar.statistics.levels import LEVELS, level_indices, level_name
 
 PLAIN = Thresholds()
 

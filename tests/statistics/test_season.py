@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.season import CYCLES, Season, SeasonError, zone
+from sidecar.statistics.season import CYCLES, Season, SeasonError, zone
+from tests.paths import ROOT
 
 ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe")
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
@@ -69,11 +70,11 @@ def test_what_hosts_have_beside_the_zones_is_refused(name: str) -> None:
 def test_without_any_zones_it_is_told_that_tzdata_is_missing(tmp_path: Path) -> None:
     (tmp_path / "tzdata.py").write_text("raise ImportError\n")
     code = "from sidecar.season import zone\nzone('Europe/Berlin')"
-    environment = {**os.environ, "PYTHONTZPATH": "", "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}"}
+    environment = {**os.environ, "PYTHONTZPATH": "", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
     refused = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1] == (
-        "sidecar.season.SeasonError: no time zone 'Europe/Berlin' is known here: "
+        "sidecar.statistics.season.SeasonError: no time zone 'Europe/Berlin' is known here: "
         "it is no name such as Europe/Berlin, or tzdata is missing or too old"
     )
 

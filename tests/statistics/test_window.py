@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sidecar.window import PANES, Windows
+from sidecar.statistics.window import PANES, Windows
 
 SIZE = 5
 

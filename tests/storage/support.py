@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from sidecar.base.configfile import Duration, plain_special
 from sidecar.config import Config, LabelsConfig, Learn, ModelConfig
-from sidecar.configfile import Duration, plain_special
-from sidecar.event import Form
-from sidecar.health import StorageState
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Form
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import StorageState
 from sidecar.reference import Profile, build
-from sidecar.season import Season
+from sidecar.statistics.season import Season
 from sidecar.storage.clock import Clock
 from sidecar.storage.store import Pace, Store
 from tests.seasons import by_season

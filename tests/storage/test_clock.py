@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.slices import at_once
+from sidecar.base.cooperative import at_once
 from sidecar.storage import checkpoint
 from sidecar.storage.clock import Clock, Moment, clock_at
 from tests.storage.support import Kept, Time

@@ -22,18 +22,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sidecar.base.configfile import Duration
 from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Learn, ModelConfig
-from sidecar.configfile import Duration
-from sidecar.event import Form, Unreadable
-from sidecar.listen.datagram import DatagramListener
+from sidecar.events.batch import Form, Unreadable
 from sidecar.reference import build
+from sidecar.serve.ingest.datagram import DatagramListener
 from sidecar.storage.checkpoint import CheckpointError, decode
 from sidecar.storage.directory import KEPT_ASIDE, StorageError
 from sidecar.storage.journal import FORMS
+from tests.paths import DATA
 from tests.plugins.memory import IN_MEMORY
 from tests.storage.support import CONFIG, FRAUD, LEARNING, PROFILE, PROFILES, RNG, WINDOWS, Kept, Time
 
-DATA = Path(__file__).parents[1] / "data"
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 OTHER = build({"amount": RNG.normal(0, 1, 1000)}, model="fraud", created=CREATED)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from image.programs import Failed, output
+from tools.image.programs import Failed, output
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 BASE_PACKAGES = "ca-certificates,netbase,tzdata,python{version}-venv"
 

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from image.build import ROOT, Store, arguments_of, build, make_base
-from image.container import Running, run_once, running
-from image.programs import Failed, require
-from image.tree import SOCKETS, STATE, check_tree, sizes
+from tools.image.build import ROOT, Store, arguments_of, build, make_base
+from tools.image.container import Running, run_once, running
+from tools.image.programs import Failed, require
+from tools.image.tree import SOCKETS, STATE, check_tree, sizes
 
 PROGRAMS = {program: program for program in ("buildah", "curl", "mmdebstrap", "runc")}
 READY_SECONDS = 60
@@ -82,9 +82,8 @@ def check_commands(root: Path, image: dict[str, Any]) -> Iterator[str]:
     for command in ("rollback", "inject", "rules", "check-config", "health"):
         if f"usage: model-sidecar {command}" not in run_once(root, image, command, "--help"):
             raise Failed(f"{command} --help says something else")
-    code = (
-        "import sidecar.rollback.service, sidecar.rollback.kubernetes, sidecar.inject.service, numpy, zoneinfo, ssl\n"
-    )
+    code = "import numpy, ssl, zoneinfo\n"
+    code += "import sidecar.kubernetes.inject.service, sidecar.kubernetes.rollback.cluster.api\n"
     code += "assert (numpy.linalg.inv(numpy.eye(3) * 2) == numpy.eye(3) / 2).all()\n"
     code += "zoneinfo.ZoneInfo('Europe/Berlin'), zoneinfo.ZoneInfo('US/Eastern')\n"
     code += "assert ssl.create_default_context().get_ca_certs()"
@@ -133,7 +132,7 @@ def main() -> int:
         arguments.work.mkdir(parents=True, exist_ok=True)
         check(arguments.work)
     except Failed as error:
-        print(f"image/check.py: {error}", file=sys.stderr)
+        print(f"tools/image/check.py: {error}", file=sys.stderr)
         return 1
     return 0
 

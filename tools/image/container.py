@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from image.programs import Failed, output
-from image.tree import SOCKETS, STATE
+from tools.image.programs import Failed, output
+from tools.image.tree import SOCKETS, STATE
 
 
 class Running:

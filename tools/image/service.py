@@ -10,8 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from image.build import CERTIFICATES, ROOT
-from image.programs import Failed, output, require
+from tools.image.build import CERTIFICATES, ROOT
+from tools.image.programs import Failed, output, require
 
 PROGRAMS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}
 PACKAGES = "ca-certificates,curl,dbus,procps,python3-venv,systemd-sysv"
@@ -157,7 +157,7 @@ def main() -> int:
         if absent:
             raise Failed("\n".join([said, "nothing matches:", *absent]))
     except Failed as error:
-        print(f"image/service.py: {error}", file=sys.stderr)
+        print(f"tools/image/service.py: {error}", file=sys.stderr)
         return 1
     print(said.partition("stopped: ")[0].rstrip())
     print("the service starts, is as confined as it says, reloads, comes back after kill -9 with its counts, and stops")

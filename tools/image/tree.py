@@ -5,7 +5,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from image.programs import Failed
+from tools.image.programs import Failed
 
 USER = 65532
 STATE = "/var/lib/model-sidecar"

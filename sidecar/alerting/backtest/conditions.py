@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.backtest.drifts import DriftSeries
-from sidecar.backtest.recorded import Evaluations
-from sidecar.backtest.states import Firing, Runs, firing
-from sidecar.bins import Floats
-from sidecar.event import Key
-from sidecar.rules.settings import Thresholds
+from sidecar.alerting.backtest.drifts import DriftSeries
+from sidecar.alerting.backtest.recorded import Evaluations
+from sidecar.alerting.backtest.states import Firing, Runs, firing
+from sidecar.alerting.rules.settings import Thresholds
+from sidecar.events.batch import Key
+from sidecar.statistics.bins import Floats
 
 LEVELS = ("Moderate", "Significant", "Critical", "Rollback")
 KINDS = {"DataDrift": "input", "PredictionDrift": "output"}

@@ -1,8 +1,8 @@
 """Counters: the history counted in the bins of the sidecar, at the times when Prometheus would have scraped it.
 
 One row of counts a scrape, in the order of time and without gaps. Columns are the bins of all features, as in
-`sidecar.comparison`, and for a reference by season again, with what it expects; then events, errors, and latencies up
-to each bound of the histogram, as `sidecar.traffic` counts them.
+`sidecar.monitor.comparison`, and for a reference by season again, with what it expects; then events, errors, and
+latencies up to each bound of the histogram, as `sidecar.monitor.traffic` counts them.
 """
 
 import math
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.backtest.history import Rows
-from sidecar.bins import CategoricalBins, Coded, Floats
-from sidecar.comparison import Comparison
+from sidecar.alerting.backtest.history import Rows
+from sidecar.monitor.comparison import Comparison
 from sidecar.reference.seasonal import Seasonal
+from sidecar.statistics.bins import CategoricalBins, Coded, Floats
 
 Counts = Floats
 

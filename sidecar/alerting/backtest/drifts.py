@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from sidecar import drift
-from sidecar.backtest.counters import Counts, Layout
-from sidecar.backtest.recorded import PROMETHEUS, Evaluations, Increases, Sums
-from sidecar.bins import Floats
-from sidecar.comparison import Comparison
-from sidecar.rules.duration import milliseconds
-from sidecar.rules.settings import Drift
-from sidecar.season import SLOT_SECONDS
+from sidecar.alerting.backtest.counters import Counts, Layout
+from sidecar.alerting.backtest.recorded import PROMETHEUS, Evaluations, Increases, Sums
+from sidecar.alerting.rules.duration import milliseconds
+from sidecar.alerting.rules.settings import Drift
+from sidecar.monitor.comparison import Comparison
+from sidecar.statistics import drift
+from sidecar.statistics.bins import Floats
+from sidecar.statistics.season import SLOT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sidecar.bins import Coded, Floats
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.ordered import ordered
 from sidecar.data.table import Progress, Table, silent
 from sidecar.data.times import UNITS, YEAR_SECONDS, beyond, unit_of_most, way_of_time
-from sidecar.event import PROBABILITY, Key
-from sidecar.reference.columns import to_columns
-from sidecar.reference.counting import Column
+from sidecar.events.batch import PROBABILITY, Key
+from sidecar.reference.counting.rows import Column
+from sidecar.reference.files.column_choice import way_of
+from sidecar.reference.files.columns import to_columns
 from sidecar.reference.profile import CategoricalProfile, FeatureProfile, NumericProfile, Profile, ProfileError
-from sidecar.reference.ways import way_of
+from sidecar.statistics.bins import Coded, Floats
 
 _TIME = "\0time"
 _MOST_YEARS = 20

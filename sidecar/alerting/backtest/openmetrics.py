@@ -14,19 +14,19 @@ from typing import IO
 
 import numpy as np
 
-from sidecar.backtest.counters import scrape_of, scrapes_between
-from sidecar.backtest.history import History, Rows
-from sidecar.backtest.study import Plan
-from sidecar.bins import Category, Coded
-from sidecar.collector import Collector
+from sidecar.alerting.backtest.counters import scrape_of, scrapes_between
+from sidecar.alerting.backtest.history import History, Rows
+from sidecar.alerting.backtest.study import Plan
 from sidecar.config import Config
-from sidecar.event import Batch, Schema
-from sidecar.exposition import header, prefix
-from sidecar.health import LoadState
-from sidecar.metrics import CATALOGUE, Metric
-from sidecar.monitor import Monitor
-from sidecar.season import OFFSETS_SECONDS
-from sidecar.window import PANES
+from sidecar.events.batch import Batch, Schema
+from sidecar.exposition.catalogue import CATALOGUE, Metric
+from sidecar.exposition.text import header, prefix
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import LoadState
+from sidecar.reports.collector import Collector
+from sidecar.statistics.bins import Category, Coded
+from sidecar.statistics.season import OFFSETS_SECONDS
+from sidecar.statistics.window import PANES
 
 TARGET = {"job": "model-sidecar", "instance": "backtest"}
 """Labels that a scrape would have added, where nothing else is said."""

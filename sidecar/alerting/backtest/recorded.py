@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import Floats
+from sidecar.statistics.bins import Floats
 
 PROMETHEUS = 3
 """Major version whose arithmetic is used: before 3, a range holds the sample at its left end too."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sidecar.backtest.states import Firing
+from sidecar.alerting.backtest.states import Firing
 
 DAY = 86_400.0
 WEEK = 7 * DAY

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sidecar.backtest.counters import Counts, Layout
-from sidecar.backtest.recorded import PROMETHEUS, Increases, Sums, evaluations
-from sidecar.backtest.states import States
-from sidecar.bins import Floats
-from sidecar.rules.duration import milliseconds
-from sidecar.rules.service_recording import ERRORS_SLO, latency_slo
-from sidecar.rules.settings import Settings
+from sidecar.alerting.backtest.counters import Counts, Layout
+from sidecar.alerting.backtest.recorded import PROMETHEUS, Increases, Sums, evaluations
+from sidecar.alerting.backtest.states import States
+from sidecar.alerting.rules.duration import milliseconds
+from sidecar.alerting.rules.recording.service import ERRORS_SLO, latency_slo
+from sidecar.alerting.rules.settings import Settings
+from sidecar.statistics.bins import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.backtest.recorded import Evaluations
-from sidecar.bins import Floats
-from sidecar.rules.duration import milliseconds
-from sidecar.rules.settings import Settings
+from sidecar.alerting.backtest.recorded import Evaluations
+from sidecar.alerting.rules.duration import milliseconds
+from sidecar.alerting.rules.settings import Settings
+from sidecar.statistics.bins import Floats
 
 Holds = NDArray[np.bool_]
 Runs = NDArray[np.int64]

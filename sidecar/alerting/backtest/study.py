@@ -8,24 +8,24 @@ from types import TracebackType
 import msgspec
 import numpy as np
 
-from sidecar.backtest.conditions import Exceeding, bands, drift_firings, exceeding, level_of
-from sidecar.backtest.counters import Layout, counted, scrapes_between
-from sidecar.backtest.drifts import Drifts, DriftSeries
-from sidecar.backtest.history import History, HistoryError
-from sidecar.backtest.recorded import PROMETHEUS, Evaluations, evaluations
-from sidecar.backtest.score import Incident, Known, Score, score
-from sidecar.backtest.service import Budgets, ServiceNow, Span
-from sidecar.backtest.states import Firing, States
-from sidecar.backtest.tune import Goal, Way, best, design_effects, drift_scores, higher_levels, longer_waits
-from sidecar.bins import Floats
-from sidecar.comparison import Comparison
+from sidecar.alerting.backtest.conditions import Exceeding, bands, drift_firings, exceeding, level_of
+from sidecar.alerting.backtest.counters import Layout, counted, scrapes_between
+from sidecar.alerting.backtest.drifts import Drifts, DriftSeries
+from sidecar.alerting.backtest.history import History, HistoryError
+from sidecar.alerting.backtest.recorded import PROMETHEUS, Evaluations, evaluations
+from sidecar.alerting.backtest.score import Incident, Known, Score, score
+from sidecar.alerting.backtest.service import Budgets, ServiceNow, Span
+from sidecar.alerting.backtest.states import Firing, States
+from sidecar.alerting.backtest.tune import Goal, Way, best, design_effects, drift_scores, higher_levels, longer_waits
+from sidecar.alerting.rules.duration import milliseconds
+from sidecar.alerting.rules.settings import Settings
 from sidecar.config import ModelConfig
 from sidecar.data.table import Progress, silent
-from sidecar.event import Key
+from sidecar.events.batch import Key
+from sidecar.monitor.comparison import Comparison
+from sidecar.monitor.traffic import Traffic
 from sidecar.reference.profile import Profile
-from sidecar.rules.duration import milliseconds
-from sidecar.rules.settings import Settings
-from sidecar.traffic import Traffic
+from sidecar.statistics.bins import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,21 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from sidecar.backtest.conditions import DRIFT_ALERTS, LEVELS, Band, Exceeding, bands, concerned, drift_firings, level_of
-from sidecar.backtest.score import Known, Score, score
-from sidecar.event import Key
-from sidecar.rules.duration import milliseconds
-from sidecar.rules.policy import PolicyChange
-from sidecar.rules.settings import Settings, Thresholds
+from sidecar.alerting.backtest.conditions import (
+    DRIFT_ALERTS,
+    LEVELS,
+    Band,
+    Exceeding,
+    bands,
+    concerned,
+    drift_firings,
+    level_of,
+)
+from sidecar.alerting.backtest.score import Known, Score, score
+from sidecar.alerting.rules.duration import milliseconds
+from sidecar.alerting.rules.policy import PolicyChange
+from sidecar.alerting.rules.settings import Settings, Thresholds
+from sidecar.events.batch import Key
 
 WAITS = ("2m", "5m", "10m", "15m", "30m", "1h", "2h", "3h", "6h", "12h", "1d", "2d")
 """Durations of `for:` that are tried."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.rules.duration import longer
-from sidecar.rules.settings import Routing, Webhook
+from sidecar.alerting.rules.duration import longer
+from sidecar.alerting.rules.settings import Routing, Webhook
 
 GROUP_BY = ["namespace", "model"]
 _FEATURE = ["namespace", "model", "role", "feature"]

@@ -5,23 +5,20 @@ from typing import Any
 
 import yaml
 
-from sidecar import metrics
-from sidecar.rules import (
-    alertmanager,
-    canary_alerts,
-    canary_recording,
-    drift_alerts,
-    drift_recording,
-    health_alerts,
-    pod_gauges,
-    progressive_delivery,
-    quality_alerts,
-    quality_recording,
-    service_alerts,
-    service_recording,
-)
-from sidecar.rules.rule import Group, comment_lines, plain, render
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules import alertmanager, progressive_delivery
+from sidecar.alerting.rules.alerts import canary as canary_alerts
+from sidecar.alerting.rules.alerts import drift as drift_alerts
+from sidecar.alerting.rules.alerts import health as health_alerts
+from sidecar.alerting.rules.alerts import quality as quality_alerts
+from sidecar.alerting.rules.alerts import service as service_alerts
+from sidecar.alerting.rules.recording import canary as canary_recording
+from sidecar.alerting.rules.recording import drift as drift_recording
+from sidecar.alerting.rules.recording import pod_gauges
+from sidecar.alerting.rules.recording import quality as quality_recording
+from sidecar.alerting.rules.recording import service as service_recording
+from sidecar.alerting.rules.rule import Group, comment_lines, plain, render
+from sidecar.alerting.rules.settings import Settings
+from sidecar.exposition import catalogue
 
 GENERATED = "Written by `model-sidecar rules`; change the settings rather than this file (see README.md)."
 
@@ -57,8 +54,8 @@ _QUALITY_ALERTS = "The alert on accuracy. It needs labels, and is silent without
 _HEALTH_ALERTS = "Alerts on the sidecar itself."
 _POD_GAUGES = (
     "INSTEAD OF ../drift.recording.yml, never beside it: the same records from the drift gauges of "
-    f"each replica, for sites that do not store {metrics.BIN_OBSERVATIONS.name} and "
-    f"{metrics.BIN_REFERENCE_RATIO.name}.\n"
+    f"each replica, for sites that do not store {catalogue.BIN_OBSERVATIONS.name} and "
+    f"{catalogue.BIN_REFERENCE_RATIO.name}.\n"
     "A mean over replicas weighted by samples: never less than drift of the fleet, often a little more."
 )
 _ALERTMANAGER = (

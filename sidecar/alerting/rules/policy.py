@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from sidecar.rules.duration import Duration
+from sidecar.alerting.rules.duration import Duration
 
 Severity = Literal["critical", "warning", "info"]
 Action = Literal["alert", "rollback", "scale_down"]

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.rules import names
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.settings import Settings
 
 _ARGO = {"namespace": "{{args.namespace}}", "model": "{{args.model}}"}
 _FLAGGER = {"namespace": "{{ namespace }}", "model": "{{ variables.model }}"}

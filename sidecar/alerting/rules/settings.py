@@ -12,8 +12,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from sidecar.rules.duration import Duration, milliseconds
-from sidecar.rules.policy import ALERTS, Policy, PolicyChange, Severity
+from sidecar.alerting.rules.duration import Duration, milliseconds
+from sidecar.alerting.rules.policy import ALERTS, Policy, PolicyChange, Severity
 
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(gt=0, lt=1)]

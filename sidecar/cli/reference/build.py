@@ -9,7 +9,7 @@ from sidecar.cli.reference.write import write
 from sidecar.cli.terminal import progress_bar, tell
 from sidecar.reference import Profile, ProfileError
 from sidecar.reference.profile import load_bins
-from sidecar.season import CYCLES, Season
+from sidecar.statistics.season import CYCLES, Season
 
 SUMMARY = "build a profile from data files"
 DESCRIPTION = """Build a reference profile from CSV, Parquet or JSON Lines: files, directories or patterns, of any size.
@@ -121,7 +121,7 @@ def _times(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _seconds(text: str) -> float:
-    from sidecar.configfile import Duration
+    from sidecar.base.configfile import Duration
 
     try:
         seconds = Duration(text).seconds

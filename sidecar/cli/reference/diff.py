@@ -13,9 +13,9 @@ from sidecar.cli.reference.data import add_bin_options, add_column_options
 from sidecar.cli.reference.show import header
 from sidecar.cli.terminal import console, number, printable, progress_bar, tell
 from sidecar.config import DriftConfig
-from sidecar.difference import Difference, differences
-from sidecar.levels import LEVELS, UNKNOWN
 from sidecar.reference import Profile, ProfileError, load
+from sidecar.reference.difference import Difference, differences
+from sidecar.statistics.levels import LEVELS, UNKNOWN
 
 SUMMARY = "compare two profiles or data sets"
 DESCRIPTION = """Compare B with A, feature by feature: the drift that B would show if A were the reference. Each is

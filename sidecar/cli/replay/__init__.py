@@ -34,10 +34,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
+    from sidecar.cli.replay.rows import Rows
+    from sidecar.cli.replay.send import SendError, Summary, send
     from sidecar.data.files import DataError
     from sidecar.reference import ProfileError
-    from sidecar.replay.rows import Rows
-    from sidecar.replay.send import SendError, Summary, send
 
     summary, failed, begun = Summary(), False, time.monotonic()
     try:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.table import Progress, Table, silent
 from sidecar.reference import ProfileError
-from sidecar.reference.ways import way_of
+from sidecar.reference.files.column_choice import way_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import aiohttp
 import msgspec
 
-from sidecar.event import MOST_ERRORS
-from sidecar.peer import NoPeer, peer
-from sidecar.replay.rows import Events
+from sidecar.cli.replay.rows import Events
+from sidecar.events.batch import MOST_ERRORS
+from sidecar.http.address import NoPeer, peer
 
 BodyForm = Literal["ndjson", "columns", "json"]
 

@@ -6,7 +6,7 @@ import math
 import sys
 
 from sidecar.cli.terminal import needs_extra, tell
-from sidecar.peer import NoPeer, peer
+from sidecar.http.address import NoPeer, peer
 
 _ROWS = 20
 

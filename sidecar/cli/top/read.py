@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from sidecar.peer import peer
+from sidecar.http.address import peer
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sidecar.cli.terminal import bar, printable
 from sidecar.cli.top.read import Reading, Report
-from sidecar.levels import LEVELS, UNKNOWN
+from sidecar.statistics.levels import LEVELS, UNKNOWN
 
 STYLES = {
     "critical": "bold red",

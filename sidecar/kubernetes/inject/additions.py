@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from sidecar.inject.annotations import Wanted
-from sidecar.inject.pod import CONFIG_ANNOTATION, CONTAINER
-from sidecar.inject.settings import Settings
+from sidecar.kubernetes.inject.annotations import Wanted
+from sidecar.kubernetes.inject.pod import CONFIG_ANNOTATION, CONTAINER
+from sidecar.kubernetes.inject.settings import Settings
 
 Json = dict[str, Any]
 

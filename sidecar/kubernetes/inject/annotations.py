@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from sidecar.configfile import shown
-from sidecar.inject import form
-from sidecar.inject.outcome import LeftAlone, Outcome
-from sidecar.inject.pod import CONFIG_ANNOTATION, PREFIX, Pod
-from sidecar.inject.settings import Settings
+from sidecar.base.configfile import shown
+from sidecar.kubernetes.inject import form
+from sidecar.kubernetes.inject.outcome import LeftAlone, Outcome
+from sidecar.kubernetes.inject.pod import CONFIG_ANNOTATION, PREFIX, Pod
+from sidecar.kubernetes.inject.settings import Settings
 
 DEFAULT_MODEL = "default"
 

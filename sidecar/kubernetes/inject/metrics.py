@@ -8,10 +8,10 @@ import platform
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from sidecar import __version__
-from sidecar.exposition import header, number, prefix
-from sidecar.inject.outcome import Outcome
-from sidecar.metrics import BUILD_INFO, CONNECTIONS_REFUSED, Metric
-from sidecar.scrape import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
+from sidecar.exposition.catalogue import BUILD_INFO, CONNECTIONS_REFUSED, Metric
+from sidecar.exposition.negotiation import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
+from sidecar.exposition.text import header, number, prefix
+from sidecar.kubernetes.inject.outcome import Outcome
 
 REVIEWS = Metric(
     "model_sidecar_inject_reviews_total", "counter", ("outcome",), "Admission reviews answered, by how they ended."

@@ -4,11 +4,11 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.inject import additions
-from sidecar.inject.additions import Json
-from sidecar.inject.annotations import Wanted, wanted
-from sidecar.inject.outcome import LeftAlone, Outcome
-from sidecar.inject.pod import (
+from sidecar.kubernetes.inject import additions
+from sidecar.kubernetes.inject.additions import Json
+from sidecar.kubernetes.inject.annotations import Wanted, wanted
+from sidecar.kubernetes.inject.outcome import LeftAlone, Outcome
+from sidecar.kubernetes.inject.pod import (
     CONFIG_ANNOTATION,
     CONTAINER,
     INJECT_LABEL,
@@ -17,7 +17,7 @@ from sidecar.inject.pod import (
     Container,
     Pod,
 )
-from sidecar.inject.settings import Settings
+from sidecar.kubernetes.inject.settings import Settings
 
 _MIRROR = "kubernetes.io/config.mirror"
 _SCRAPE = "prometheus.io/scrape"

@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from sidecar.inject.outcome import SILENT, LeftAlone, Outcome
-from sidecar.inject.patch import patch
-from sidecar.inject.pod import Pod
-from sidecar.inject.settings import Settings
+from sidecar.kubernetes.inject.outcome import SILENT, LeftAlone, Outcome
+from sidecar.kubernetes.inject.patch import patch
+from sidecar.kubernetes.inject.pod import Pod
+from sidecar.kubernetes.inject.settings import Settings
 
 WARNING_LENGTH = 250
 """The API server cuts a warning off at 256 bytes."""

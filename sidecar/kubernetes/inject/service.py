@@ -11,16 +11,16 @@ import uvloop
 from aiohttp import web
 
 from sidecar import __version__
-from sidecar.connections import Bounds, Connections, allow_open_files, bounded_runner
-from sidecar.inject import settings as sites
-from sidecar.inject.metrics import Metrics
-from sidecar.inject.outcome import SILENT
-from sidecar.inject.review import Reviewed, Unreadable, review
-from sidecar.inject.settings import Settings
-from sidecar.listener import Address, Listener, log_mistakes_of_clients_in_short
-from sidecar.log import Log
-from sidecar.scrape import exposition
-from sidecar.webconfig import WebConfig
+from sidecar.base.log import Log
+from sidecar.exposition.negotiation import exposition
+from sidecar.http.connections import Bounds, Connections, allow_open_files, bounded_runner
+from sidecar.http.tls_listener import Address, Listener, log_mistakes_of_clients_in_short
+from sidecar.http.webconfig import WebConfig
+from sidecar.kubernetes.inject import settings as sites
+from sidecar.kubernetes.inject.metrics import Metrics
+from sidecar.kubernetes.inject.outcome import SILENT
+from sidecar.kubernetes.inject.review import Reviewed, Unreadable, review
+from sidecar.kubernetes.inject.settings import Settings
 
 log = Log("sidecar.inject")
 

@@ -6,8 +6,8 @@ from typing import Literal
 import msgspec
 
 from sidecar import __version__
-from sidecar.configfile import ConfigError, convert_yaml, read_text, shown
-from sidecar.inject import form
+from sidecar.base.configfile import ConfigError, convert_yaml, read_text, shown
+from sidecar.kubernetes.inject import form
 
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

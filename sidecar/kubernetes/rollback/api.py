@@ -1,6 +1,6 @@
 """The HTTP interface of the receiver, as one table: every operation with its bodies, statuses and schemas."""
 
-from sidecar.openapi import (
+from sidecar.http.openapi import (
     BOOLEAN,
     COUNT,
     JSON,

@@ -4,9 +4,10 @@ from collections import deque
 from datetime import datetime
 from typing import Any
 
-from sidecar.log import Log
-from sidecar.rollback.cluster import EVENT, WORKLOADS, Cluster, ClusterError, Conflict, Object
-from sidecar.rollback.metrics import (
+from sidecar.base.log import Log
+from sidecar.kubernetes.rollback.cluster.protocol import EVENT, WORKLOADS, Cluster, ClusterError, Conflict, Object
+from sidecar.kubernetes.rollback.cluster.workload import Workload, metadata
+from sidecar.kubernetes.rollback.metrics import (
     DECISIONS,
     EVENT_FAILURES,
     LAST_ACTION,
@@ -14,10 +15,9 @@ from sidecar.rollback.metrics import (
     NO_ACTION,
     Metrics,
 )
-from sidecar.rollback.outcome import RETRIED, TOLD, Outcome
-from sidecar.rollback.policy import Action
-from sidecar.rollback.respond import Decision
-from sidecar.rollback.workload import Workload, metadata
+from sidecar.kubernetes.rollback.outcome import RETRIED, TOLD, Outcome
+from sidecar.kubernetes.rollback.policy import Action
+from sidecar.kubernetes.rollback.respond import Decision
 
 log = Log("sidecar.rollback")
 

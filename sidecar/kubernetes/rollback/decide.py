@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sidecar.rollback import history as histories
-from sidecar.rollback.history import History, Record, UnreadableHistory
-from sidecar.rollback.outcome import Outcome
-from sidecar.rollback.payload import Alert
-from sidecar.rollback.plan import Impossible, Plan
-from sidecar.rollback.policy import Policy, Rollback
-from sidecar.rollback.workload import Workload, annotations, manager, metadata
+from sidecar.kubernetes.rollback import history as histories
+from sidecar.kubernetes.rollback.cluster.workload import Workload, annotations, manager, metadata
+from sidecar.kubernetes.rollback.history import History, Record, UnreadableHistory
+from sidecar.kubernetes.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback.payload import Alert
+from sidecar.kubernetes.rollback.plan import Impossible, Plan
+from sidecar.kubernetes.rollback.policy import Policy, Rollback
 
 Planner = Callable[[Policy, Workload, History, Record | None], Plan | Impossible]
 """Plan an action with the executor that a policy and a workload call for."""

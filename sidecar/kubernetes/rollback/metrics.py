@@ -10,11 +10,11 @@ from itertools import product
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from sidecar import __version__
-from sidecar.exposition import header, number, prefix
-from sidecar.metrics import BUILD_INFO, CONNECTIONS_REFUSED, Metric
-from sidecar.rollback.outcome import Outcome
-from sidecar.rollback.policy import ACTIONS, Rollback
-from sidecar.scrape import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
+from sidecar.exposition.catalogue import BUILD_INFO, CONNECTIONS_REFUSED, Metric
+from sidecar.exposition.negotiation import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
+from sidecar.exposition.text import header, number, prefix
+from sidecar.kubernetes.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback.policy import ACTIONS, Rollback
 
 NOTIFICATIONS = Metric(
     "model_rollback_notifications_total", "counter", ("code",), "Notifications answered, by HTTP status."

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sidecar.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

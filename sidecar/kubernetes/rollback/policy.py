@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from sidecar.configfile import ConfigError, Duration, convert_yaml, read_text
-from sidecar.rollback.cluster import KindName
-from sidecar.rollback.payload import Alert
-from sidecar.rollback.quiet import QuietHours
+from sidecar.base.configfile import ConfigError, Duration, convert_yaml, read_text
+from sidecar.kubernetes.rollback.cluster.protocol import KindName
+from sidecar.kubernetes.rollback.payload import Alert
+from sidecar.kubernetes.rollback.quiet import QuietHours
 
 Action = Literal["rollback", "scale_down"]
 ACTIONS: tuple[Action, ...] = get_args(Action)

@@ -13,18 +13,18 @@ import msgspec
 from aiohttp import web
 
 from sidecar import __version__
-from sidecar.log import Log
-from sidecar.rollback import history as histories
-from sidecar.rollback.audit import Audit, entry
-from sidecar.rollback.cluster import WORKLOADS, Cluster, ClusterError, NotFound, Object
-from sidecar.rollback.history import UnreadableHistory
-from sidecar.rollback.metrics import MALFORMED_ALERTS, NOTIFICATIONS, TRUNCATED_ALERTS, Metrics
-from sidecar.rollback.outcome import RETRIED
-from sidecar.rollback.payload import Alert, Notification, Unreadable, parse
-from sidecar.rollback.policy import Rollback
-from sidecar.rollback.respond import Decision, Responder
-from sidecar.rollback.workload import ENABLED_LABEL, annotations, metadata
-from sidecar.scrape import exposition
+from sidecar.base.log import Log
+from sidecar.exposition.negotiation import exposition
+from sidecar.kubernetes.rollback import history as histories
+from sidecar.kubernetes.rollback.audit import Audit, entry
+from sidecar.kubernetes.rollback.cluster.protocol import WORKLOADS, Cluster, ClusterError, NotFound, Object
+from sidecar.kubernetes.rollback.cluster.workload import ENABLED_LABEL, annotations, metadata
+from sidecar.kubernetes.rollback.history import UnreadableHistory
+from sidecar.kubernetes.rollback.metrics import MALFORMED_ALERTS, NOTIFICATIONS, TRUNCATED_ALERTS, Metrics
+from sidecar.kubernetes.rollback.outcome import RETRIED
+from sidecar.kubernetes.rollback.payload import Alert, Notification, Unreadable, parse
+from sidecar.kubernetes.rollback.policy import Rollback
+from sidecar.kubernetes.rollback.respond import Decision, Responder
 
 log = Log("sidecar.rollback")
 

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sidecar.rollback.cluster import ATTEMPTS, Cluster, ClusterError, Conflict, Unavailable
-from sidecar.rollback.decide import Act, Failures, Skip, admit, decide
-from sidecar.rollback.executors.claim import carry_out
-from sidecar.rollback.executors.executor import Failed
-from sidecar.rollback.executors.table import Executors
-from sidecar.rollback.find import find
-from sidecar.rollback.outcome import Outcome
-from sidecar.rollback.payload import Alert
-from sidecar.rollback.plan import Plan
-from sidecar.rollback.policy import Policy, Rollback
-from sidecar.rollback.workload import Workload
+from sidecar.kubernetes.rollback.cluster.protocol import ATTEMPTS, Cluster, ClusterError, Conflict, Unavailable
+from sidecar.kubernetes.rollback.cluster.workload import Workload
+from sidecar.kubernetes.rollback.decide import Act, Failures, Skip, admit, decide
+from sidecar.kubernetes.rollback.executors.claim import carry_out
+from sidecar.kubernetes.rollback.executors.executor import Failed
+from sidecar.kubernetes.rollback.executors.table import Executors
+from sidecar.kubernetes.rollback.find import find
+from sidecar.kubernetes.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback.payload import Alert
+from sidecar.kubernetes.rollback.plan import Plan
+from sidecar.kubernetes.rollback.policy import Policy, Rollback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

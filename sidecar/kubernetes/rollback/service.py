@@ -16,23 +16,23 @@ import uvloop
 from aiohttp import web
 
 from sidecar import __version__
-from sidecar.configfile import ConfigError
-from sidecar.connections import Bounds, Connections, allow_open_files, bounded_runner
-from sidecar.listener import Address, Listener, log_mistakes_of_clients_in_short
-from sidecar.log import Log
-from sidecar.rollback import api
-from sidecar.rollback import policy as policies
-from sidecar.rollback.audit import Audit
-from sidecar.rollback.cluster import Cluster
-from sidecar.rollback.executors.table import Executors
-from sidecar.rollback.executors.webhook import HandOn
-from sidecar.rollback.manifests import Manifests
-from sidecar.rollback.metrics import CONFIG_RELOAD_SUCCESSFUL, Metrics
-from sidecar.rollback.policy import Rollback
-from sidecar.rollback.receiver import BODY_BYTES, Receiver
-from sidecar.rollback.respond import Responder
-from sidecar.watch import Watch
-from sidecar.webconfig import WebConfig
+from sidecar.base.configfile import ConfigError
+from sidecar.base.log import Log
+from sidecar.base.watch import Watch
+from sidecar.http.connections import Bounds, Connections, allow_open_files, bounded_runner
+from sidecar.http.tls_listener import Address, Listener, log_mistakes_of_clients_in_short
+from sidecar.http.webconfig import WebConfig
+from sidecar.kubernetes.rollback import api
+from sidecar.kubernetes.rollback import policy as policies
+from sidecar.kubernetes.rollback.audit import Audit
+from sidecar.kubernetes.rollback.cluster.manifests import Manifests
+from sidecar.kubernetes.rollback.cluster.protocol import Cluster
+from sidecar.kubernetes.rollback.executors.table import Executors
+from sidecar.kubernetes.rollback.executors.webhook import HandOn
+from sidecar.kubernetes.rollback.metrics import CONFIG_RELOAD_SUCCESSFUL, Metrics
+from sidecar.kubernetes.rollback.policy import Rollback
+from sidecar.kubernetes.rollback.receiver import BODY_BYTES, Receiver
+from sidecar.kubernetes.rollback.respond import Responder
 
 log = Log("sidecar.rollback")
 
@@ -128,7 +128,7 @@ class Service:
         if options.kubernetes_mode == "none":
             return None
         try:
-            from sidecar.rollback import kubernetes
+            from sidecar.kubernetes.rollback.cluster import api as kubernetes
         except ImportError as error:
             raise ConfigError(f"{error}: install it with: pip install 'model-sidecar[rollback]'") from error
         return kubernetes.Kubernetes(

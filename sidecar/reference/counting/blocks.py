@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import Indices
-from sidecar.reference.counted import Counted, Moments
-from sidecar.reference.effects import design_effects
-from sidecar.reference.stretches import most_blocks
+from sidecar.reference.counting.counts import Counted, Moments
+from sidecar.reference.counting.design_effects import design_effects
+from sidecar.reference.counting.stretches import most_blocks
+from sidecar.statistics.bins import Indices
 
 
 class Blocks:

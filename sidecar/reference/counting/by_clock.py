@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import Floats, Indices
-from sidecar.reference.counted import Counted, FeatureSpec, Moments, Total, first_bins
-from sidecar.reference.effects import stretch_effects
-from sidecar.reference.stretches import Stretches
-from sidecar.season import FIRST, LAST, SLOT_SECONDS, Season
+from sidecar.reference.counting.counts import Counted, FeatureSpec, Moments, Total, first_bins
+from sidecar.reference.counting.design_effects import stretch_effects
+from sidecar.reference.counting.stretches import Stretches
+from sidecar.statistics.bins import Floats, Indices
+from sidecar.statistics.season import FIRST, LAST, SLOT_SECONDS, Season
 
 
 @dataclass(frozen=True, slots=True)

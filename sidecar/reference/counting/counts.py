@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import Bins, CategoricalBins, Floats
 from sidecar.reference.profile import (
     CategoricalProfile,
     FeatureProfile,
@@ -20,7 +19,8 @@ from sidecar.reference.profile import (
     check,
     season_bytes,
 )
-from sidecar.season import Season
+from sidecar.statistics.bins import Bins, CategoricalBins, Floats
+from sidecar.statistics.season import Season
 
 
 @dataclass(frozen=True, slots=True)

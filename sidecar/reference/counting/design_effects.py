@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar import drift
-from sidecar.bins import Floats
+from sidecar.statistics import drift
+from sidecar.statistics.bins import Floats
 
 LEAST_BLOCKS = 10
 """Stretches of the clock below which there is no telling how they differ."""

@@ -7,12 +7,12 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import CategoricalBins, Coded, Floats, NumericBins, quantile_edges, top_categories
-from sidecar.reference.blocks import Blocks
-from sidecar.reference.byclock import ByClock, Span
-from sidecar.reference.counted import Counted, FeatureSpec, Moments, Wanted, assemble, first_bins
+from sidecar.reference.counting.blocks import Blocks
+from sidecar.reference.counting.by_clock import ByClock, Span
+from sidecar.reference.counting.counts import Counted, FeatureSpec, Moments, Wanted, assemble, first_bins
 from sidecar.reference.profile import Profile
-from sidecar.season import Season
+from sidecar.statistics.bins import CategoricalBins, Coded, Floats, NumericBins, quantile_edges, top_categories
+from sidecar.statistics.season import Season
 
 Column = Floats | list[str | None] | Coded
 """A numeric column (NaN is missing) or a categorical one (None is missing)."""

@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar import drift
-from sidecar.bins import Floats, Indices
 from sidecar.reference.seasonal import Seasonal
-from sidecar.season import Season
+from sidecar.statistics import drift
+from sidecar.statistics.bins import Floats, Indices
+from sidecar.statistics.season import Season
 
 LEAST_BLOCK_ROWS = 200
 """Rows below which a stretch of the clock says nothing: no window with fewer is judged."""

@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from sidecar.bins import Floats
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.times import YEAR_SECONDS, beyond, unit_of_most, way_of_time
-from sidecar.reference.byclock import Span
-from sidecar.reference.counted import Counted
-from sidecar.reference.counting import Column
-from sidecar.reference.effects import LEAST_BLOCKS
+from sidecar.reference.counting.by_clock import Span
+from sidecar.reference.counting.counts import Counted
+from sidecar.reference.counting.design_effects import LEAST_BLOCKS
+from sidecar.reference.counting.rows import Column
+from sidecar.reference.counting.stretches import LEAST_BLOCK_ROWS
 from sidecar.reference.profile import ProfileError
-from sidecar.reference.stretches import LEAST_BLOCK_ROWS
-from sidecar.season import Cycle, Season, SeasonError, zone
+from sidecar.statistics.bins import Floats
+from sidecar.statistics.season import Cycle, Season, SeasonError, zone
 
 WINDOW_SECONDS = 3600.0
 """The window that the design effect is for, where rows have times: the one that alerts read."""

@@ -12,15 +12,15 @@ from sidecar.data.files import DataError
 from sidecar.data.kinds import Way
 from sidecar.data.table import Progress, Table, silent
 from sidecar.reference.build import BINS, CATEGORIES, WINDOW_ROWS, check_options
-from sidecar.reference.clock import WINDOW_SECONDS, Clock, Notice
-from sidecar.reference.columns import Sample, to_columns
-from sidecar.reference.counted import FeatureSpec, assemble
-from sidecar.reference.counting import Column, Counting, block_rows, spec_of
+from sidecar.reference.counting.counts import FeatureSpec, assemble
+from sidecar.reference.counting.rows import Column, Counting, block_rows, spec_of
+from sidecar.reference.counting.times import WINDOW_SECONDS, Clock, Notice
+from sidecar.reference.files.column_choice import choose, choose_as
+from sidecar.reference.files.columns import Sample, to_columns
 from sidecar.reference.profile import CategoricalProfile, Profile, ProfileError
 from sidecar.reference.summary import Summary
 from sidecar.reference.summary import summarize as summary_of
-from sidecar.reference.ways import choose, choose_as
-from sidecar.season import Season
+from sidecar.statistics.season import Season
 
 SAMPLE_ROWS = 200_000
 """Rows that bins are chosen from, at the most."""

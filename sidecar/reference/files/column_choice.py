@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.table import Progress, Table
-from sidecar.event import UNFIT_NAME
+from sidecar.events.batch import UNFIT_NAME
 from sidecar.reference.build import mixed, select, select_as
-from sidecar.reference.clock import Clock, Notice
-from sidecar.reference.counted import FeatureSpec, Wanted
+from sidecar.reference.counting.counts import FeatureSpec, Wanted
+from sidecar.reference.counting.times import Clock, Notice
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile, ProfileError
 
 

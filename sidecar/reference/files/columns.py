@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sidecar.bins import Coded, Floats
 from sidecar.data.kinds import Way
-from sidecar.reference.counting import Column
+from sidecar.reference.counting.rows import Column
+from sidecar.statistics.bins import Coded, Floats
 
 _SEED = 20_260_101
 

@@ -13,18 +13,18 @@ import ibis
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import CategoricalBins, Floats, NumericBins, quantile_edges
-from sidecar.event import UNFIT_NAME
+from sidecar.events.batch import UNFIT_NAME
 from sidecar.reference.build import BINS, CATEGORIES, WINDOW_ROWS, check_options, select
-from sidecar.reference.clock import WINDOW_SECONDS, Clock, Notice
-from sidecar.reference.counted import Counted, FeatureSpec, Moments, Total, Wanted, assemble, first_bins
-from sidecar.reference.counting import block_rows
-from sidecar.reference.effects import design_effects
+from sidecar.reference.counting.counts import Counted, FeatureSpec, Moments, Total, Wanted, assemble, first_bins
+from sidecar.reference.counting.design_effects import design_effects
+from sidecar.reference.counting.rows import block_rows
+from sidecar.reference.counting.stretches import most_blocks
+from sidecar.reference.counting.times import WINDOW_SECONDS, Clock, Notice
 from sidecar.reference.profile import Profile, ProfileError
-from sidecar.reference.stretches import most_blocks
-from sidecar.reference.tablecounts import LARGEST, Read, counts_of, double, marked
-from sidecar.reference.tabletimes import count_by_clock
-from sidecar.season import Season
+from sidecar.reference.tables.counts import LARGEST, Read, counts_of, double, marked
+from sidecar.reference.tables.times import count_by_clock
+from sidecar.statistics.bins import CategoricalBins, Floats, NumericBins, quantile_edges
+from sidecar.statistics.season import Season
 
 
 def build(

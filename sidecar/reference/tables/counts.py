@@ -8,8 +8,8 @@ import ibis
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.bins import NumericBins
-from sidecar.reference.counted import FeatureSpec, Wanted
+from sidecar.reference.counting.counts import FeatureSpec, Wanted
+from sidecar.statistics.bins import NumericBins
 
 LARGEST = "1.7976931348623157e308"
 

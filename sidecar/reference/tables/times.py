@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.data.times import LARGEST, unit_of_most
-from sidecar.reference.byclock import Span, counted_by_clock
-from sidecar.reference.clock import Clock, Notice
-from sidecar.reference.counted import Counted, FeatureSpec, Total, first_bins
+from sidecar.reference.counting.by_clock import Span, counted_by_clock
+from sidecar.reference.counting.counts import Counted, FeatureSpec, Total, first_bins
+from sidecar.reference.counting.stretches import Stretches
+from sidecar.reference.counting.times import Clock, Notice
 from sidecar.reference.profile import ProfileError
-from sidecar.reference.stretches import Stretches
-from sidecar.reference.tablecounts import Read, counts_of, marked
-from sidecar.season import FIRST, LAST, SLOT_SECONDS, Season
+from sidecar.reference.tables.counts import Read, counts_of, marked
+from sidecar.statistics.season import FIRST, LAST, SLOT_SECONDS, Season
 
 _SAMPLES = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 7, 1, tzinfo=UTC))
 

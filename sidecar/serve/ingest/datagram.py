@@ -9,10 +9,10 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from sidecar.event import Form, TooManyEvents, Unreadable
-from sidecar.listen import unix
-from sidecar.listen.refusals import RefusalLog
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Form, TooManyEvents, Unreadable
+from sidecar.monitor.monitor import Monitor
+from sidecar.serve.ingest import unix
+from sidecar.serve.ingest.refusals import RefusalLog
 
 TRANSPORT = "unix_datagram"
 

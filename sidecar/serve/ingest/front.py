@@ -17,7 +17,7 @@ from http import HTTPStatus
 from socket import SO_KEEPALIVE, SOL_SOCKET
 from typing import cast
 
-from sidecar.listen.http import JSON, Answer, Ingest
+from sidecar.serve.ingest.http import JSON, Answer, Ingest
 
 HEAD_BYTES = 4096
 """Longest head of a plain request; longer ones are aiohttp's."""

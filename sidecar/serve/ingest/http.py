@@ -12,8 +12,8 @@ import msgspec
 from aiohttp import web
 
 from sidecar.config import Limits
-from sidecar.event import Form, Refusals, TooManyEvents, Unreadable, Unsupported
-from sidecar.listen.refusals import RefusalLog
+from sidecar.events.batch import Form, Refusals, TooManyEvents, Unreadable, Unsupported
+from sidecar.serve.ingest.refusals import RefusalLog
 
 HTTP, UNIX_STREAM = "http", "unix_stream"
 RETRY_AFTER_SECONDS = 1

@@ -1,8 +1,8 @@
 """`POST /labels`: bodies of labels, received just as those of events are, and counted apart from them."""
 
-from sidecar.event import Form
-from sidecar.labelwire import DecodedLabels
-from sidecar.monitor import Monitor
+from sidecar.events.batch import Form
+from sidecar.events.label_decode import DecodedLabels
+from sidecar.monitor.monitor import Monitor
 
 
 class LabelIntake:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from sidecar.event import Refusals
-from sidecar.log import Log
+from sidecar.base.log import Log
+from sidecar.events.batch import Refusals
 
 log = Log("sidecar.listen")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from sidecar.listen import unix
-from sidecar.listener import Address
+from sidecar.http.tls_listener import Address
+from sidecar.serve.ingest import unix
 
 ProtocolFactory = Callable[[], asyncio.Protocol]
 

@@ -7,7 +7,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from sidecar.log import Log
+from sidecar.base.log import Log
 
 log = Log("sidecar.listen")
 

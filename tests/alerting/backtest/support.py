@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sidecar.backtest.history import History, Named
-from sidecar.backtest.study import Plan, Study, run
+from sidecar.alerting.backtest.history import History, Named
+from sidecar.alerting.backtest.study import Plan, Study, run
+from sidecar.alerting.rules import Settings
+from sidecar.base.configfile import Duration
 from sidecar.config import DriftConfig, ModelConfig
-from sidecar.configfile import Duration
 from sidecar.reference import Profile, build
-from sidecar.rules import Settings
-from sidecar.season import Season
-from tests.rules.promtool import call
+from sidecar.statistics.season import Season
+from tests.alerting.rules.promtool import call
 from tests.seasons import by_season
 
 START = 1_360_360_020

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from sidecar.backtest.counters import Layout, counted
-from sidecar.backtest.history import History, HistoryError, Named
-from sidecar.comparison import Comparison
+from sidecar.alerting.backtest.counters import Layout, counted
+from sidecar.alerting.backtest.history import History, HistoryError, Named
 from sidecar.config import DriftConfig
 from sidecar.data.files import DataError
-from sidecar.event import Batch
+from sidecar.events.batch import Batch
+from sidecar.monitor.comparison import Comparison
 from sidecar.reference import ProfileError
 
 from .support import START, Events, afternoon, history, plan, reference, study

@@ -18,14 +18,14 @@ import pytest
 import yaml
 
 from demo.process import end
-from sidecar.backtest.counters import Layout, counted
-from sidecar.backtest.drifts import Drifts, DriftSeries
-from sidecar.backtest.openmetrics import backfill
-from sidecar.backtest.recorded import evaluations
-from sidecar.backtest.study import Study, keys_of, run
-from sidecar.rules import names, product
+from sidecar.alerting.backtest.counters import Layout, counted
+from sidecar.alerting.backtest.drifts import Drifts, DriftSeries
+from sidecar.alerting.backtest.openmetrics import backfill
+from sidecar.alerting.backtest.recorded import evaluations
+from sidecar.alerting.backtest.study import Study, keys_of, run
+from sidecar.alerting.rules import names, product
+from tests.alerting.rules.promtool import call, groups
 from tests.plugins.programs import program
-from tests.rules.promtool import call, groups
 
 from .support import afternoon, history, plan, prometheus_major
 

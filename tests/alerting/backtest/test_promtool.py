@@ -8,11 +8,11 @@ from typing import cast
 import numpy as np
 import pytest
 
-from sidecar.backtest.openmetrics import backfill
-from sidecar.backtest.study import Plan, Study, keys_of, run
+from sidecar.alerting.backtest.openmetrics import backfill
+from sidecar.alerting.backtest.study import Plan, Study, keys_of, run
+from sidecar.alerting.rules import names, product
 from sidecar.reference import Profile
-from sidecar.rules import names, product
-from tests.rules.promtool import Check, check_rules
+from tests.alerting.rules.promtool import Check, check_rules
 
 from .support import afternoon, history, plan, reference, reference_by_season
 

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.backtest.conditions import Exceeding, bands, stretches
-from sidecar.backtest.recorded import Evaluations, Increases, Sums
-from sidecar.backtest.score import DAY, WEEK, Detection, Incident, Known, score
-from sidecar.backtest.states import Firing, firing, runs
-from sidecar.backtest.tune import Goal, Way, best, drift_scores, higher_levels, least_wait, longer_waits
-from sidecar.event import Key
-from sidecar.rules import Settings
-from sidecar.rules.settings import Thresholds
+from sidecar.alerting.backtest.conditions import Exceeding, bands, stretches
+from sidecar.alerting.backtest.recorded import Evaluations, Increases, Sums
+from sidecar.alerting.backtest.score import DAY, WEEK, Detection, Incident, Known, score
+from sidecar.alerting.backtest.states import Firing, firing, runs
+from sidecar.alerting.backtest.tune import Goal, Way, best, drift_scores, higher_levels, least_wait, longer_waits
+from sidecar.alerting.rules import Settings
+from sidecar.alerting.rules.settings import Thresholds
+from sidecar.events.batch import Key
 
 MINUTE = 60_000
 AMOUNT = Key("input", "amount")

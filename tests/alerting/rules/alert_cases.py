@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sidecar.rules import Settings, names
-from sidecar.rules.duration import milliseconds
-from sidecar.rules.service_recording import latency_slo
+from sidecar.alerting.rules import Settings, names
+from sidecar.alerting.rules.duration import milliseconds
+from sidecar.alerting.rules.recording.service import latency_slo
 
 SETTINGS = Settings()
 WINDOW = SETTINGS.drift.alert_window

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sidecar.reference.seasonal import Seasonal
-from sidecar.season import SLOT_SECONDS
+from sidecar.statistics.season import SLOT_SECONDS
 
 from .promtool import call
 

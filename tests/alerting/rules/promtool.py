@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
+from tests.paths import ROOT
 from tests.plugins.programs import program
 
-RULES = Path(__file__).parents[2] / "rules"
+RULES = ROOT / "rules"
 DRIFT_RECORDING = RULES / "drift.recording.yml"
 QUALITY_RECORDING = RULES / "quality.recording.yml"
 SERVICE_RECORDING = RULES / "service.recording.yml"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sidecar.rules import ALERTS, Settings
-from sidecar.rules.duration import milliseconds
+from sidecar.alerting.rules import ALERTS, Settings
+from sidecar.alerting.rules.duration import milliseconds
 
 from .alert_cases import CASES, Case
 from .promtool import RULES, call

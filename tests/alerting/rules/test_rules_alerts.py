@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.rules import ALERTS
+from sidecar.alerting.rules import ALERTS
 
 from .alert_cases import CASES, Case, Counter, Gauge, Signal
 from .promtool import RULES, Check, check_rules, groups, unit_test

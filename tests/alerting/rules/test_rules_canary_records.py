@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sidecar import drift
-from sidecar.rules import Settings, names
-from sidecar.rules.canary_recording import matcher
-from sidecar.rules.settings import Canary
+from sidecar.alerting.rules import Settings, names
+from sidecar.alerting.rules.recording.canary import matcher
+from sidecar.alerting.rules.settings import Canary
+from sidecar.statistics import drift
 
 from .fleet import BIN_NAMES, REFERENCE_COUNTS, SIGNIFICANCE, Floats, Replica, input_series, recorded_counts
 from .promtool import RULES, Check, check_rules

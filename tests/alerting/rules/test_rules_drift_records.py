@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sidecar.rules import Settings, names
-from sidecar.rules.drift_recording import slice_matchers
-from sidecar.rules.files import product
-from sidecar.rules.settings import Drift
+from sidecar.alerting.rules import Settings, names
+from sidecar.alerting.rules.files import product
+from sidecar.alerting.rules.recording.drift import slice_matchers
+from sidecar.alerting.rules.settings import Drift
 
 from .fleet import (
     BIN_NAMES,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sidecar import metrics
-from sidecar.rules import ALERTS, Settings, product
+from sidecar.alerting.rules import ALERTS, Settings, product
+from sidecar.exposition import catalogue
 
 from .promtool import RULES, call, groups
 
@@ -20,42 +20,42 @@ RULE_FILES = sorted(RULES.glob("*.yml"))
 ALL_RULE_FILES = [*RULE_FILES, *sorted((RULES / "alternatives").glob("*.yml"))]
 
 UNREAD = {
-    metrics.DRIFT_KS,
-    metrics.OUT_OF_RANGE,
-    metrics.CONFIG_RELOAD_TIMESTAMP,
-    metrics.CONNECTIONS_REFUSED,
-    metrics.STORAGE_FAILURES,
-    metrics.STORAGE_SET_ASIDE,
-    metrics.STORAGE_BEGUN_ANEW,
-    metrics.STORAGE_CHECKPOINT_TIMESTAMP,
-    metrics.STORAGE_CHECKPOINT_BYTES,
-    metrics.BUILD_INFO,
-    metrics.LABEL_PREDICTIONS,
-    metrics.LABEL_PREDICTIONS_REPEATED,
-    metrics.LABEL_PENDING,
-    metrics.WINDOW_LABELS,
-    metrics.ACCURACY,
-    metrics.PRECISION,
-    metrics.RECALL,
-    metrics.BRIER_SCORE,
-    metrics.CALIBRATION_ERROR,
-    metrics.MEAN_ABSOLUTE_ERROR,
-    metrics.ROOT_MEAN_SQUARE_ERROR,
-    metrics.LABELS_RECEIVED,
-    metrics.LABELS_REJECTED,
+    catalogue.DRIFT_KS,
+    catalogue.OUT_OF_RANGE,
+    catalogue.CONFIG_RELOAD_TIMESTAMP,
+    catalogue.CONNECTIONS_REFUSED,
+    catalogue.STORAGE_FAILURES,
+    catalogue.STORAGE_SET_ASIDE,
+    catalogue.STORAGE_BEGUN_ANEW,
+    catalogue.STORAGE_CHECKPOINT_TIMESTAMP,
+    catalogue.STORAGE_CHECKPOINT_BYTES,
+    catalogue.BUILD_INFO,
+    catalogue.LABEL_PREDICTIONS,
+    catalogue.LABEL_PREDICTIONS_REPEATED,
+    catalogue.LABEL_PENDING,
+    catalogue.WINDOW_LABELS,
+    catalogue.ACCURACY,
+    catalogue.PRECISION,
+    catalogue.RECALL,
+    catalogue.BRIER_SCORE,
+    catalogue.CALIBRATION_ERROR,
+    catalogue.MEAN_ABSOLUTE_ERROR,
+    catalogue.ROOT_MEAN_SQUARE_ERROR,
+    catalogue.LABELS_RECEIVED,
+    catalogue.LABELS_REJECTED,
 }
 """Metrics for people and dashboards that no rule reads."""
 
 ONLY_IN_THE_VARIANT = {
-    metrics.DRIFT_PSI,
-    metrics.DRIFT_KL,
-    metrics.DRIFT_JS,
-    metrics.DRIFT_PSI_THRESHOLD,
-    metrics.WINDOW_SAMPLES,
+    catalogue.DRIFT_PSI,
+    catalogue.DRIFT_KL,
+    catalogue.DRIFT_JS,
+    catalogue.DRIFT_PSI_THRESHOLD,
+    catalogue.WINDOW_SAMPLES,
 }
 
 
-def sample_names(metric: metrics.Metric) -> set[str]:
+def sample_names(metric: catalogue.Metric) -> set[str]:
     if metric.type == "histogram":
         return {f"{metric.name}_{suffix}" for suffix in ("bucket", "count", "sum")}
     return {metric.name}
@@ -77,7 +77,7 @@ def records(files: list[Path]) -> set[str]:
     return {rule["record"] for group in groups(*files) for rule in group["rules"] if "record" in rule}
 
 
-CATALOGUE = set().union(*(sample_names(metric) for metric in metrics.CATALOGUE))
+CATALOGUE = set().union(*(sample_names(metric) for metric in catalogue.CATALOGUE))
 
 
 @pytest.mark.parametrize("path", product(Settings()), ids=str)
@@ -107,9 +107,9 @@ def test_rules_name_only_metrics_and_records_that_exist() -> None:
 def test_every_metric_is_read_by_a_rule_or_known_not_to_be() -> None:
     read = set().union(*map(named_in, expressions(RULE_FILES)))
     read_by_variant = set().union(*map(named_in, expressions(ALL_RULE_FILES)))
-    unread = {metric for metric in metrics.CATALOGUE if not sample_names(metric) & read}
+    unread = {metric for metric in catalogue.CATALOGUE if not sample_names(metric) & read}
     assert unread == UNREAD | ONLY_IN_THE_VARIANT
-    assert {metric for metric in metrics.CATALOGUE if not sample_names(metric) & read_by_variant} == UNREAD
+    assert {metric for metric in catalogue.CATALOGUE if not sample_names(metric) & read_by_variant} == UNREAD
 
 
 def test_the_variant_records_what_the_drift_alerts_read() -> None:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from sidecar.collector import Collector
+from sidecar.alerting.rules import names
+from sidecar.base.configfile import Duration
 from sidecar.config import Config, LabelsConfig, ModelConfig
-from sidecar.configfile import Duration
-from sidecar.event import Identified
-from sidecar.health import LoadState
-from sidecar.labels import Labels
-from sidecar.monitor import Monitor
-from sidecar.rules import names
+from sidecar.events.batch import Identified
+from sidecar.monitor.label_join import Labels
+from sidecar.monitor.monitor import Monitor
+from sidecar.monitor.status import LoadState
+from sidecar.reports.collector import Collector
 
 from .promtool import QUALITY_RECORDING, RULES, Check, check_rules
 

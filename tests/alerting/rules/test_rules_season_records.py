@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sidecar.alerting.rules import Settings, names
+from sidecar.alerting.rules.files import product
+from sidecar.alerting.rules.settings import Drift
 from sidecar.reference.seasonal import Seasonal
-from sidecar.rules import Settings, names
-from sidecar.rules.files import product
-from sidecar.rules.settings import Drift
-from sidecar.season import Season
+from sidecar.statistics.season import Season
 
 from .fleet import (
     BIN_NAMES,

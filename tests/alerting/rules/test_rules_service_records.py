@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sidecar.rules import Settings, names
+from sidecar.alerting.rules import Settings, names
 
 from .fleet import Floats
 from .promtool import SERVICE_RECORDING, Check, check_rules

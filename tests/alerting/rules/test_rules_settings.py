@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from sidecar import config
+from sidecar.alerting.rules import ALERTS, Settings, SettingsError, load, product, rule_groups
+from sidecar.alerting.rules.duration import just_under, milliseconds
+from sidecar.alerting.rules.rule import Alert, Record
 from sidecar.cli import rules as command
-from sidecar.rules import ALERTS, Settings, SettingsError, load, product, rule_groups
-from sidecar.rules.duration import just_under, milliseconds
-from sidecar.rules.rule import Alert, Record
 
 from .promtool import call
 

@@ -7,9 +7,9 @@ import jsonpatch
 import msgspec
 from hypothesis import strategies as st
 
-from sidecar.inject.patch import Patch, patch
-from sidecar.inject.pod import Pod
-from sidecar.inject.settings import Settings
+from sidecar.kubernetes.inject.patch import Patch, patch
+from sidecar.kubernetes.inject.pod import Pod
+from sidecar.kubernetes.inject.settings import Settings
 
 Json = dict[str, Any]
 T = TypeVar("T")

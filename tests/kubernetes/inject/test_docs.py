@@ -9,13 +9,14 @@ import msgspec
 import yaml
 
 from sidecar.cli import inject
-from sidecar.inject import metrics, settings
-from sidecar.inject.form import FORMS
-from sidecar.inject.outcome import SILENT, Outcome
-from sidecar.inject.settings import Settings
-from tests.inject.pods import Json, patched
+from sidecar.kubernetes.inject import metrics, settings
+from sidecar.kubernetes.inject.form import FORMS
+from sidecar.kubernetes.inject.outcome import SILENT, Outcome
+from sidecar.kubernetes.inject.settings import Settings
+from tests.kubernetes.inject.pods import Json, patched
+from tests.paths import ROOT
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 
 
 def section(title: str) -> str:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import event, given
 
 from sidecar.config import parse as parse_configuration
-from sidecar.inject.outcome import SILENT, LeftAlone, Outcome
-from sidecar.inject.settings import Settings, State
-from tests.inject.pods import Json, annotated, applied, patch_of, patched, pod, pods, sidecar_of
+from sidecar.kubernetes.inject.outcome import SILENT, LeftAlone, Outcome
+from sidecar.kubernetes.inject.settings import Settings, State
+from tests.kubernetes.inject.pods import Json, annotated, applied, patch_of, patched, pod, pods, sidecar_of
 from tests.schemas import NEWEST, OLDEST, mistakes
 
 SOCKET = "unix:///run/model-sidecar/stream"

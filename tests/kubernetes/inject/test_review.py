@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.inject.outcome import Outcome
-from sidecar.inject.review import Unreadable, review
-from sidecar.inject.settings import Settings
-from tests.inject.pods import annotated, applied, pod
-from tests.inject.reviews import answer_of, review_of
+from sidecar.kubernetes.inject.outcome import Outcome
+from sidecar.kubernetes.inject.review import Unreadable, review
+from sidecar.kubernetes.inject.settings import Settings
+from tests.kubernetes.inject.pods import annotated, applied, pod
+from tests.kubernetes.inject.reviews import answer_of, review_of
 from tests.plugins.golden import Golden
 from tests.schemas import NEWEST, OLDEST, mistakes
 

@@ -19,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from demo.process import end, started
 from tests.helm.rendering import of_kind, rendered
-from tests.inject.pods import annotated, applied, pod, sidecar_of
-from tests.inject.reviews import answer_of, review_of
+from tests.kubernetes.inject.pods import annotated, applied, pod, sidecar_of
+from tests.kubernetes.inject.reviews import answer_of, review_of
 from tests.plugins.programs import model_sidecar
 
 HOST = "watch-injector.models.svc"

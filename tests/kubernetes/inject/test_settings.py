@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.configfile import ConfigError
-from sidecar.inject.settings import Settings, load, parse
+from sidecar.base.configfile import ConfigError
+from sidecar.kubernetes.inject.settings import Settings, load, parse
 
 
 def test_an_empty_file_is_the_defaults() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from demo.process import started
-from tests.inject.pods import patched, pod, sidecar_of
+from tests.kubernetes.inject.pods import patched, pod, sidecar_of
 
 SIDECAR, APPLICATION = 65532, 10001
 

@@ -2,8 +2,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.support import Clock
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
+from tests.kubernetes.rollback.support import Clock
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.rollback.patches import Failure, json_patched, merged
+from tests.kubernetes.rollback.patches import Failure, json_patched, merged
 
 Object = dict[str, Any]
 Fits = Callable[["Request"], bool]

@@ -13,10 +13,10 @@ from typing import Any
 
 import aiohttp
 
-from sidecar.rules.alertmanager import configuration
-from sidecar.rules.settings import Routing, Webhook
+from sidecar.alerting.rules.alertmanager import configuration
+from sidecar.alerting.rules.settings import Routing, Webhook
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
 from tests.plugins.programs import program
-from tests.rollback.fake_kubernetes import FakeKubernetes
 
 PATIENCE_SECONDS = 60
 TOKEN = "between-alertmanager-and-me"

@@ -15,17 +15,17 @@ from aiohttp.test_utils import TestServer
 from lightkube import KubeConfig
 from lightkube.config.models import Cluster, User
 
-from sidecar.rollback import policy as policies
-from sidecar.rollback.audit import Audit
-from sidecar.rollback.executors.table import Executors
-from sidecar.rollback.executors.webhook import HandOn
-from sidecar.rollback.kubernetes import Kubernetes
-from sidecar.rollback.metrics import Metrics
-from sidecar.rollback.payload import Alert
-from sidecar.rollback.policy import Rollback
-from sidecar.rollback.receiver import BODY_BYTES, Receiver
-from sidecar.rollback.respond import Responder
-from tests.rollback.fake_kubernetes import FakeKubernetes, Object
+from sidecar.kubernetes.rollback import policy as policies
+from sidecar.kubernetes.rollback.audit import Audit
+from sidecar.kubernetes.rollback.cluster.api import Kubernetes
+from sidecar.kubernetes.rollback.executors.table import Executors
+from sidecar.kubernetes.rollback.executors.webhook import HandOn
+from sidecar.kubernetes.rollback.metrics import Metrics
+from sidecar.kubernetes.rollback.payload import Alert
+from sidecar.kubernetes.rollback.policy import Rollback
+from sidecar.kubernetes.rollback.receiver import BODY_BYTES, Receiver
+from sidecar.kubernetes.rollback.respond import Responder
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes, Object
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.processes import TOKEN, Machine, fire
-from tests.rollback.support import alert_json, deploy, history, images, labels, notification, rule
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
+from tests.kubernetes.rollback.processes import TOKEN, Machine, fire
+from tests.kubernetes.rollback.support import alert_json, deploy, history, images, labels, notification, rule
 
 Ports = Callable[[], int]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli import main
-from tests.rollback.processes import POLICIES
+from tests.kubernetes.rollback.processes import POLICIES
 
 
 def test_check_says_that_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

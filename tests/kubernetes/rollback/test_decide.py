@@ -6,15 +6,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.rollback.decide import Act, Failures, Skip, admit, decide
-from sidecar.rollback.executors.deployment import DeploymentUndo
-from sidecar.rollback.history import History, Record
-from sidecar.rollback.outcome import Outcome
-from sidecar.rollback.payload import Alert
-from sidecar.rollback.policy import Policy, Rollback
-from sidecar.rollback.workload import Workload
-from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.support import NOON, an_alert, deploy, policy
+from sidecar.kubernetes.rollback.cluster.workload import Workload
+from sidecar.kubernetes.rollback.decide import Act, Failures, Skip, admit, decide
+from sidecar.kubernetes.rollback.executors.deployment import DeploymentUndo
+from sidecar.kubernetes.rollback.history import History, Record
+from sidecar.kubernetes.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback.payload import Alert
+from sidecar.kubernetes.rollback.policy import Policy, Rollback
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
+from tests.kubernetes.rollback.support import NOON, an_alert, deploy, policy
 
 CONFIG = policy(
     "dry_run: false\npolicies: [{name: p, action: rollback, namespaces: [ml], cooldown: 30m, max_per_day: 2}]"

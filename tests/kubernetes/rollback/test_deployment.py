@@ -3,9 +3,9 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.rollback.history import HISTORY
-from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.support import (
+from sidecar.kubernetes.rollback.history import HISTORY
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
+from tests.kubernetes.rollback.support import (
     NOON,
     Clock,
     alert_json,

@@ -14,18 +14,19 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sidecar.cli import rollback
-from sidecar.rollback import metrics
-from sidecar.rollback.history import HISTORY, ROLLED_BACK_FROM
-from sidecar.rollback.outcome import RETRIED, TOLD, Outcome
-from sidecar.rollback.payload import parse as parse_payload
-from sidecar.rollback.policy import CircuitBreaker, Listed, Policy, Rollback, Scale, Webhook
-from sidecar.rollback.policy import parse as parse_policy
+from sidecar.kubernetes.rollback import metrics
+from sidecar.kubernetes.rollback.history import HISTORY, ROLLED_BACK_FROM
+from sidecar.kubernetes.rollback.outcome import RETRIED, TOLD, Outcome
+from sidecar.kubernetes.rollback.payload import parse as parse_payload
+from sidecar.kubernetes.rollback.policy import CircuitBreaker, Listed, Policy, Rollback, Scale, Webhook
+from sidecar.kubernetes.rollback.policy import parse as parse_policy
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
+from tests.kubernetes.rollback.support import NOON, Clock, alert_json, deploy, policy, receiver, workload
+from tests.kubernetes.rollback.test_inference_service import CANARY, serve
+from tests.paths import ROOT
 from tests.plugins.programs import program
-from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.support import NOON, Clock, alert_json, deploy, policy, receiver, workload
-from tests.rollback.test_inference_service import CANARY, serve
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "rollback.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs" / "rollback.md").read_text(encoding="utf-8")
 
 
 def section(title: str) -> str:

@@ -4,8 +4,19 @@ from typing import Any
 
 import pytest
 
-from tests.rollback.fake_kubernetes import FakeKubernetes, Object
-from tests.rollback.support import NOON, Clock, alert_json, deploy, history, images, policy, receiver, rule, template
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes, Object
+from tests.kubernetes.rollback.support import (
+    NOON,
+    Clock,
+    alert_json,
+    deploy,
+    history,
+    images,
+    policy,
+    receiver,
+    rule,
+    template,
+)
 
 Alerts = list[dict[str, Any]]
 

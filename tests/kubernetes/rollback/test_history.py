@@ -5,9 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.rollback.history import HISTORY, ROLLED_BACK_FROM, History, Record, UnreadableHistory, read
-from sidecar.rollback.policy import HISTORY_RECORDS
-from tests.rollback.support import NOON
+from sidecar.kubernetes.rollback.history import (
+    HISTORY,
+    ROLLED_BACK_FROM,
+    History,
+    Record,
+    UnreadableHistory,
+    read,
+)
+from sidecar.kubernetes.rollback.policy import HISTORY_RECORDS
+from tests.kubernetes.rollback.support import NOON
 
 records = st.builds(
     Record,

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.rollback.history import ROLLED_BACK_FROM
-from tests.rollback.fake_kubernetes import FakeKubernetes, Object
-from tests.rollback.support import Clock, alert_json, history, receiver
+from sidecar.kubernetes.rollback.history import ROLLED_BACK_FROM
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes, Object
+from tests.kubernetes.rollback.support import Clock, alert_json, history, receiver
 
 
 def serve(fake: FakeKubernetes, predictor: Object, **status: Any) -> None:

@@ -8,9 +8,9 @@ from aiohttp.test_utils import TestServer
 from lightkube import KubeConfig
 from lightkube.config.models import Cluster, User
 
-from sidecar.configfile import ConfigError
-from sidecar.rollback.cluster import DEPLOYMENT, Conflict, NotFound, Refused, Unavailable
-from sidecar.rollback.kubernetes import Kubernetes, configuration
+from sidecar.base.configfile import ConfigError
+from sidecar.kubernetes.rollback.cluster.api import Kubernetes, configuration
+from sidecar.kubernetes.rollback.cluster.protocol import DEPLOYMENT, Conflict, NotFound, Refused, Unavailable
 
 Counted = list[tuple[str, str, str]]
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.configfile import ConfigError
-from sidecar.rollback.cluster import DEPLOYMENT, EVENT, REPLICA_SET, Cluster, NotFound, Refused
-from sidecar.rollback.manifests import Manifests
-from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.support import deploy
+from sidecar.base.configfile import ConfigError
+from sidecar.kubernetes.rollback.cluster.manifests import Manifests
+from sidecar.kubernetes.rollback.cluster.protocol import DEPLOYMENT, EVENT, REPLICA_SET, Cluster, NotFound, Refused
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
+from tests.kubernetes.rollback.support import deploy
 
 
 def dump(path: Path) -> Cluster:

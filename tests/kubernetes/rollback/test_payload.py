@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.rollback.payload import Alert, Unreadable, parse
-from tests.rollback.support import NOON, alert_json, notification
+from sidecar.kubernetes.rollback.payload import Alert, Unreadable, parse
+from tests.kubernetes.rollback.support import NOON, alert_json, notification
 
 
 def test_a_notification_of_alertmanager_is_read() -> None:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.configfile import ConfigError
-from sidecar.rollback.policy import Policy, Scale, load
-from sidecar.rollback.quiet import DAYS, QuietHours
-from tests.rollback.support import an_alert, policy
+from sidecar.base.configfile import ConfigError
+from sidecar.kubernetes.rollback.policy import Policy, Scale, load
+from sidecar.kubernetes.rollback.quiet import DAYS, QuietHours
+from tests.kubernetes.rollback.support import an_alert, policy
 
 ONE = "policies: [{{name: a, action: rollback, namespaces: [ml]{}}}]"
 

@@ -8,11 +8,21 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sidecar.rollback import metrics
-from sidecar.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback import metrics
+from sidecar.kubernetes.rollback.outcome import Outcome
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
+from tests.kubernetes.rollback.support import (
+    ACTIVE,
+    NOON,
+    Clock,
+    alert_json,
+    deploy,
+    labels,
+    notification,
+    policy,
+    receiver,
+)
 from tests.plugins.programs import program
-from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.support import ACTIVE, NOON, Clock, alert_json, deploy, labels, notification, policy, receiver
 
 STRICT = """
 dry_run: false

@@ -1,7 +1,18 @@
 import asyncio
 
-from tests.rollback.fake_kubernetes import FakeKubernetes, Object
-from tests.rollback.support import NOON, Clock, alert_json, an_alert, deploy, history, images, receiver, rule, template
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes, Object
+from tests.kubernetes.rollback.support import (
+    NOON,
+    Clock,
+    alert_json,
+    an_alert,
+    deploy,
+    history,
+    images,
+    receiver,
+    rule,
+    template,
+)
 
 
 def rollout(fake: FakeKubernetes) -> Object:

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from tests.rollback.fake_kubernetes import FakeKubernetes, Object
-from tests.rollback.support import Clock, alert_json, an_alert, deploy, history, policy, receiver, rule
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes, Object
+from tests.kubernetes.rollback.support import Clock, alert_json, an_alert, deploy, history, policy, receiver, rule
 
 DOWN = alert_json(action="scale_down")
 

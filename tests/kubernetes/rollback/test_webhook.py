@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from sidecar.rollback.policy import Rollback
-from tests.rollback.fake_kubernetes import FakeKubernetes
-from tests.rollback.support import Clock, an_alert, deploy, history, images, policy, receiver
+from sidecar.kubernetes.rollback.policy import Rollback
+from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
+from tests.kubernetes.rollback.support import Clock, an_alert, deploy, history, images, policy, receiver
 
 SECRET = b"between you and me"
 

@@ -17,11 +17,11 @@ import pytest
 import uvloop
 from aiohttp import web
 
+from sidecar.base.configfile import ByteSize, Duration
 from sidecar.config import Config, Limits, ModelConfig
-from sidecar.configfile import ByteSize, Duration
-from sidecar.listen.front import HEAD_BYTES, Front, plain_head
-from sidecar.listen.http import HTTP, Ingest
-from sidecar.monitor import Monitor
+from sidecar.monitor.monitor import Monitor
+from sidecar.serve.ingest.front import HEAD_BYTES, Front, plain_head
+from sidecar.serve.ingest.http import HTTP, Ingest
 from tests.plugins.serving import event, fraud_profile
 
 GOOD = json.dumps(event()).encode()

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from sidecar.event import Refusal, Refusals
-from sidecar.listen.refusals import SILENCE_SECONDS, RefusalLog
+from sidecar.events.batch import Refusal, Refusals
+from sidecar.serve.ingest.refusals import SILENCE_SECONDS, RefusalLog
 
 
 class Clock:

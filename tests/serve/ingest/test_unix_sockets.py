@@ -20,8 +20,8 @@ import pytest
 
 from demo.process import SidecarProcess, sidecar
 from demo.send import get
-from sidecar.listen import unix
-from sidecar.listen.datagram import DATAGRAM_BYTES
+from sidecar.serve.ingest import unix
+from sidecar.serve.ingest.datagram import DATAGRAM_BYTES
 
 EVENT = {"features": {"a": 1.0, "b": "x"}, "prediction": "ok", "latency_ms": 3.0}
 

@@ -6,11 +6,11 @@ from html import escape
 import numpy as np
 
 from sidecar import __version__
-from sidecar.backtest import text
-from sidecar.backtest.conditions import DRIFT_ALERTS, LEVELS
-from sidecar.backtest.plot import PsiPlot, TimeAxis, psi_plot, timeline
-from sidecar.backtest.study import Study, caught, keys_of, totals
-from sidecar.bins import Floats
+from sidecar.alerting.backtest.conditions import DRIFT_ALERTS, LEVELS
+from sidecar.alerting.backtest.report import text
+from sidecar.alerting.backtest.report.plot import PsiPlot, TimeAxis, psi_plot, timeline
+from sidecar.alerting.backtest.study import Study, caught, keys_of, totals
+from sidecar.statistics.bins import Floats
 
 MOST_PLOTS = 12
 """Features that are drawn, those with most firings and the highest PSI first."""

@@ -8,10 +8,10 @@ from html import escape
 
 import numpy as np
 
-from sidecar.backtest.score import Incident
-from sidecar.backtest.states import Firing
-from sidecar.backtest.text import length, moment
-from sidecar.bins import Floats
+from sidecar.alerting.backtest.report.text import length, moment
+from sidecar.alerting.backtest.score import Incident
+from sidecar.alerting.backtest.states import Firing
+from sidecar.statistics.bins import Floats
 
 WIDTH = 1080
 LEFT, RIGHT = 170, 14

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from sidecar.backtest.score import Detection, Score
-from sidecar.backtest.study import Study, caught, totals
-from sidecar.backtest.tune import Way
-from sidecar.event import Key
-from sidecar.rules.settings import Settings
+from sidecar.alerting.backtest.score import Detection, Score
+from sidecar.alerting.backtest.study import Study, caught, totals
+from sidecar.alerting.backtest.tune import Way
+from sidecar.alerting.rules.settings import Settings
+from sidecar.events.batch import Key
 
 
 def moment(seconds: float) -> str:

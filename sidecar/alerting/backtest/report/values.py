@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 import yaml
 
-from sidecar.backtest.study import Study, exceed
-from sidecar.backtest.text import changes, moment
-from sidecar.backtest.tune import Goal, drift_scores, longer_waits
-from sidecar.rules.policy import PolicyChange
-from sidecar.rules.rule import comment_lines
-from sidecar.rules.settings import Settings
+from sidecar.alerting.backtest.report.text import changes, moment
+from sidecar.alerting.backtest.study import Study, exceed
+from sidecar.alerting.backtest.tune import Goal, drift_scores, longer_waits
+from sidecar.alerting.rules.policy import PolicyChange
+from sidecar.alerting.rules.rule import comment_lines
+from sidecar.alerting.rules.settings import Settings
 
 
 def rules(study: Study) -> str:

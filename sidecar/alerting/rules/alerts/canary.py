@@ -3,10 +3,10 @@
 Without a candidate they have nothing to read.
 """
 
-from sidecar.rules import names
-from sidecar.rules.alerting import alert, feature_alert
-from sidecar.rules.rule import Alert, Group
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.alerts.common import alert, feature_alert
+from sidecar.alerting.rules.rule import Alert, Group
+from sidecar.alerting.rules.settings import Settings
 
 
 def groups(settings: Settings) -> list[Group]:

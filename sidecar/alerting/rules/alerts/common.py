@@ -1,8 +1,8 @@
 """What every alert has in common: labels, links and how its text begins."""
 
-from sidecar.rules.policy import Severity
-from sidecar.rules.rule import Alert
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules.policy import Severity
+from sidecar.alerting.rules.rule import Alert
+from sidecar.alerting.rules.settings import Settings
 
 _OF_FEATURE = ("namespace", "model", "feature")
 _OF_MODEL = ("namespace", "model")

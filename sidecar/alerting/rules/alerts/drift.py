@@ -1,9 +1,9 @@
 """Alerts on drift of inputs and of predictions: the level of PSI and whether it means anything."""
 
-from sidecar.rules import names
-from sidecar.rules.alerting import feature_alert
-from sidecar.rules.rule import Alert, Group
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.alerts.common import feature_alert
+from sidecar.alerting.rules.rule import Alert, Group
+from sidecar.alerting.rules.settings import Settings
 
 _ADVICE = {
     "Moderate": "Look at the bins that moved before it grows; nothing has to be done tonight.",

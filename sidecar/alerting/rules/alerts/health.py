@@ -3,14 +3,14 @@
 import json
 from dataclasses import dataclass
 
-from sidecar import metrics
-from sidecar.rules import names
-from sidecar.rules.alerting import alert
-from sidecar.rules.drift_recording import TOLERANCE
-from sidecar.rules.duration import milliseconds
-from sidecar.rules.names import KEY, MODEL, REFERENCE
-from sidecar.rules.rule import Group
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.alerts.common import alert
+from sidecar.alerting.rules.duration import milliseconds
+from sidecar.alerting.rules.names import KEY, MODEL, REFERENCE
+from sidecar.alerting.rules.recording.drift import TOLERANCE
+from sidecar.alerting.rules.rule import Group
+from sidecar.alerting.rules.settings import Settings
+from sidecar.exposition import catalogue
 
 _REPLICA = "namespace, job, instance, pod"
 _WHERE = "{{ $labels.instance }} in namespace {{ $labels.namespace }}"
@@ -71,7 +71,7 @@ def _down(settings: Settings) -> _Check:
 
 
 def _no_events(settings: Settings) -> _Check:
-    health, events = settings.health, metrics.EVENTS.name
+    health, events = settings.health, catalogue.EVENTS.name
     recent = f"increase({events}[{health.quiet_window}])"
     before = f"increase({events}[{health.history_window}] offset {health.quiet_window})"
     return _Check(
@@ -93,8 +93,8 @@ def _no_events(settings: Settings) -> _Check:
 
 def _losses(settings: Settings) -> list[_Check]:
     window = settings.health.loss_window
-    events, rejected = metrics.EVENTS.name, metrics.EVENTS_REJECTED.name
-    dropped, unknown = metrics.EVENTS_DROPPED.name, metrics.UNKNOWN_FEATURES.name
+    events, rejected = catalogue.EVENTS.name, catalogue.EVENTS_REJECTED.name
+    dropped, unknown = catalogue.EVENTS_DROPPED.name, catalogue.UNKNOWN_FEATURES.name
     return [
         _Check(
             name="ModelSidecarEventsDropped",
@@ -141,9 +141,9 @@ def _reference_missing() -> _Check:
         name="ModelSidecarReferenceMissing",
         expr=(
             f"count by ({MODEL}) (\n"
-            f"  {metrics.PREDICTIONS.name}\n"
+            f"  {catalogue.PREDICTIONS.name}\n"
             "  unless on (namespace, job, instance, model)\n"
-            f"    {metrics.REFERENCE_INFO.name}\n"
+            f"    {catalogue.REFERENCE_INFO.name}\n"
             ")"
         ),
         summary="{{ $value }} replicas of model {{ $labels.model }} have no reference",
@@ -156,7 +156,7 @@ def _reference_missing() -> _Check:
 
 
 def _reference_stale(settings: Settings) -> _Check:
-    created, age = metrics.REFERENCE_CREATED.name, settings.health.reference_max_age
+    created, age = catalogue.REFERENCE_CREATED.name, settings.health.reference_max_age
     return _Check(
         name="ModelSidecarReferenceStale",
         expr=f"time() - max by ({REFERENCE}) ({created}) > {milliseconds(age) // 1000}",
@@ -172,7 +172,7 @@ def _reference_mismatch() -> _Check:
     return _Check(
         name="ModelSidecarReferenceMismatch",
         expr=(
-            f"count by ({MODEL}) (count by ({REFERENCE}) ({metrics.REFERENCE_INFO.name})) > 1\n"
+            f"count by ({MODEL}) (count by ({REFERENCE}) ({catalogue.REFERENCE_INFO.name})) > 1\n"
             "or\n"
             f"abs(sum by ({KEY}) ({names.REFERENCE_ANY}) - 1) >= {TOLERANCE}"
         ),
@@ -218,7 +218,7 @@ def _drift_missing(settings: Settings) -> _Check:
 def _reload_failed() -> _Check:
     return _Check(
         name="ModelSidecarReloadFailed",
-        expr=f"{metrics.CONFIG_RELOAD_SUCCESSFUL.name} == 0",
+        expr=f"{catalogue.CONFIG_RELOAD_SUCCESSFUL.name} == 0",
         summary="Sidecar {{ $labels.instance }} could not load its configuration",
         description=f"The sidecar at {_WHERE} refused its new configuration or reference and goes on with "
         f"the old one. "
@@ -229,7 +229,7 @@ def _reload_failed() -> _Check:
 def _storage_unhealthy() -> _Check:
     return _Check(
         name="ModelSidecarStorageUnhealthy",
-        expr=f"{metrics.STORAGE_HEALTHY.name} == 0",
+        expr=f"{catalogue.STORAGE_HEALTHY.name} == 0",
         summary="Sidecar {{ $labels.instance }} cannot keep its counts in files",
         description=f"The sidecar at {_WHERE} goes on counting in memory, but a crash now would begin its windows "
         "and a learned reference anew. Its log and /-/ready say why.",

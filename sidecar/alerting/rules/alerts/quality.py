@@ -2,10 +2,10 @@
 
 import math
 
-from sidecar.rules import names
-from sidecar.rules.alerting import alert
-from sidecar.rules.rule import Group
-from sidecar.rules.settings import Settings
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.alerts.common import alert
+from sidecar.alerting.rules.rule import Group
+from sidecar.alerting.rules.settings import Settings
 
 
 def groups(settings: Settings) -> list[Group]:

@@ -1,10 +1,10 @@
 """Alerts on latency, errors and on how fast the budgets of the objectives burn."""
 
-from sidecar.rules import names
-from sidecar.rules.alerting import alert
-from sidecar.rules.rule import Alert, Group
-from sidecar.rules.service_recording import ERRORS_SLO, latency_slo
-from sidecar.rules.settings import Burn, Settings
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.alerts.common import alert
+from sidecar.alerting.rules.recording.service import ERRORS_SLO, latency_slo
+from sidecar.alerting.rules.rule import Alert, Group
+from sidecar.alerting.rules.settings import Burn, Settings
 
 _WHOSE = "model {{ $labels.model }} in namespace {{ $labels.namespace }}"
 

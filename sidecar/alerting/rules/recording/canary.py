@@ -7,13 +7,13 @@ candidate, N their sum; B the number of bins. Without a candidate there is no se
 
 import json
 
-from sidecar import metrics
-from sidecar.rules import names
-from sidecar.rules.drift_recording import slice_matchers
-from sidecar.rules.duration import just_under, milliseconds
-from sidecar.rules.names import BIN, KEY, MODEL, REFERENCE, Side
-from sidecar.rules.rule import Group, Record
-from sidecar.rules.settings import Canary, Settings
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.duration import just_under, milliseconds
+from sidecar.alerting.rules.names import BIN, KEY, MODEL, REFERENCE, Side
+from sidecar.alerting.rules.recording.drift import slice_matchers
+from sidecar.alerting.rules.rule import Group, Record
+from sidecar.alerting.rules.settings import Canary, Settings
+from sidecar.exposition import catalogue
 
 SIDES: tuple[Side, ...] = ("candidate", "stable")
 
@@ -38,12 +38,12 @@ def matcher(canary: Canary, side: Side) -> str:
 
 def _slice_groups(settings: Settings) -> list[Group]:
     base, groups = settings.drift.windows[0], []
-    present = f"{metrics.REFERENCE_INFO.name}{{{matcher(settings.canary, 'candidate')}}}"
+    present = f"{catalogue.REFERENCE_INFO.name}{{{matcher(settings.canary, 'candidate')}}}"
     for number, slice_matcher in enumerate(slice_matchers(settings.drift.slices)):
         rules = []
         for side in SIDES:
             selectors = ", ".join(filter(None, (matcher(settings.canary, side), slice_matcher.strip("{}"))))
-            counted = f"sum by ({BIN}) (\n  increase({metrics.BIN_OBSERVATIONS.name}{{{selectors}}}[{base}])\n)"
+            counted = f"sum by ({BIN}) (\n  increase({catalogue.BIN_OBSERVATIONS.name}{{{selectors}}}[{base}])\n)"
             only = "" if side == "candidate" else f"\nand on ({REFERENCE})\n  {present}"
             rules.append(
                 Record(
@@ -188,24 +188,24 @@ def _service(side: Side, settings: Settings) -> list[Record]:
     return [
         Record(
             record=predictions,
-            expr=f"sum by ({MODEL}) (increase({metrics.PREDICTIONS.name}{pods}[{window}]))",
+            expr=f"sum by ({MODEL}) (increase({catalogue.PREDICTIONS.name}{pods}[{window}]))",
         ),
         Record(
             record=names.side_error_ratio(side, window),
             expr=(
-                f"sum by ({MODEL}) (increase({metrics.PREDICTION_ERRORS.name}{pods}[{window}]))\n"
+                f"sum by ({MODEL}) (increase({catalogue.PREDICTION_ERRORS.name}{pods}[{window}]))\n"
                 f"/\n  ({predictions} > 0)"
             ),
         ),
         Record(
             record=names.side_latency_count(side, window),
-            expr=f"sum by ({MODEL}) (increase({metrics.LATENCY.name}_count{pods}[{window}]))",
+            expr=f"sum by ({MODEL}) (increase({catalogue.LATENCY.name}_count{pods}[{window}]))",
         ),
         Record(
             record=names.side_latency_p95(side, window),
             expr=(
                 "histogram_quantile(\n  0.95,\n"
-                f"  sum by ({MODEL}, le) (rate({metrics.LATENCY.name}_bucket{pods}[{window}]))\n)"
+                f"  sum by ({MODEL}, le) (rate({catalogue.LATENCY.name}_bucket{pods}[{window}]))\n)"
             ),
         ),
     ]

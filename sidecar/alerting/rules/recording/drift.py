@@ -11,12 +11,12 @@ replica. A model without a season has no such series, and r and M are those of t
 
 from collections.abc import Callable
 
-from sidecar import metrics
-from sidecar.rules import names
-from sidecar.rules.duration import just_under, milliseconds
-from sidecar.rules.names import BIN, KEY, REFERENCE
-from sidecar.rules.rule import Group, Record
-from sidecar.rules.settings import Drift
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.duration import just_under, milliseconds
+from sidecar.alerting.rules.names import BIN, KEY, REFERENCE
+from sidecar.alerting.rules.rule import Group, Record
+from sidecar.alerting.rules.settings import Drift
+from sidecar.exposition import catalogue
 
 TOLERANCE = "1e-3"
 """How far the shares of a reference may be from 1; beyond it, replicas disagree."""
@@ -72,15 +72,15 @@ def _reference_group(drift: Drift) -> Group:
             Record(record=names.BINS_COUNT, expr=f"count by ({KEY}) ({ratio})", comment="B"),
             Record(
                 record=names.SIGNIFICANCE,
-                expr=f"max by ({KEY}) ({metrics.SIGNIFICANCE_FACTOR.name})",
+                expr=f"max by ({KEY}) ({catalogue.SIGNIFICANCE_FACTOR.name})",
             ),
             Record(
                 record=names.REFERENCE_SAMPLES,
-                expr=f"max by ({REFERENCE}) ({metrics.REFERENCE_SAMPLES.name})",
+                expr=f"max by ({REFERENCE}) ({catalogue.REFERENCE_SAMPLES.name})",
             ),
             Record(
                 record=names.SEASON_SAMPLES,
-                expr=f"clamp_min(max by ({REFERENCE}) ({metrics.REFERENCE_SEASON_SAMPLES.name}), 1)",
+                expr=f"clamp_min(max by ({REFERENCE}) ({catalogue.REFERENCE_SEASON_SAMPLES.name}), 1)",
                 comment="Rows for the hour of now, at least 1. Only for references by season.",
             ),
         ],
@@ -101,16 +101,16 @@ def _slice_groups(drift: Drift) -> list[Group]:
             for record, metric, comment in (
                 (
                     names.bin_observations_slice(window),
-                    metrics.BIN_OBSERVATIONS,
+                    catalogue.BIN_OBSERVATIONS,
                     "Increase before sum, so that a restart of one replica is seen as such.",
                 ),
-                (names.bin_expected_slice(window), metrics.BIN_EXPECTED_OBSERVATIONS, ""),
+                (names.bin_expected_slice(window), catalogue.BIN_EXPECTED_OBSERVATIONS, ""),
             )
         )
         shares = Record(
             record=names.REFERENCE_SLICE,
             labels=labels,
-            expr=f"max by ({BIN}, range) (\n  {metrics.BIN_REFERENCE_RATIO.name}{matcher}\n)",
+            expr=f"max by ({BIN}, range) (\n  {catalogue.BIN_REFERENCE_RATIO.name}{matcher}\n)",
         )
         groups.append(
             Group(name=f"model-drift-bins-{number}", interval=drift.interval, rules=[counts, expected, shares])

@@ -4,11 +4,11 @@ PSI, KL and JS are convex in the live shares, so the mean over replicas, weighte
 less than drift of the fleet: it errs towards alarm. The threshold is weighted the same way.
 """
 
-from sidecar import metrics
-from sidecar.rules import names
-from sidecar.rules.names import KEY, REFERENCE
-from sidecar.rules.rule import Group, Record
-from sidecar.rules.settings import Drift
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.names import KEY, REFERENCE
+from sidecar.alerting.rules.rule import Group, Record
+from sidecar.alerting.rules.settings import Drift
+from sidecar.exposition import catalogue
 
 _REPLICA = "namespace, job, instance, model"
 
@@ -22,7 +22,7 @@ def groups(drift: Drift) -> list[Group]:
             rules=[
                 Record(
                     record=names.REFERENCE_SAMPLES,
-                    expr=f"max by ({REFERENCE}) ({metrics.REFERENCE_SAMPLES.name})",
+                    expr=f"max by ({REFERENCE}) ({catalogue.REFERENCE_SAMPLES.name})",
                 )
             ],
         ),
@@ -32,13 +32,13 @@ def groups(drift: Drift) -> list[Group]:
 
 def _window_group(window: str, drift: Drift) -> Group:
     which = f'{{window="{window}"}}'
-    samples = f"{metrics.WINDOW_SAMPLES.name}{which}"
+    samples = f"{catalogue.WINDOW_SAMPLES.name}{which}"
     seen = names.observations(window)
     statistics = {
-        names.psi(window): metrics.DRIFT_PSI,
-        names.kl(window): metrics.DRIFT_KL,
-        names.js(window): metrics.DRIFT_JS,
-        names.psi_threshold(window): metrics.DRIFT_PSI_THRESHOLD,
+        names.psi(window): catalogue.DRIFT_PSI,
+        names.kl(window): catalogue.DRIFT_KL,
+        names.js(window): catalogue.DRIFT_JS,
+        names.psi_threshold(window): catalogue.DRIFT_PSI_THRESHOLD,
     }
     return Group(
         name=f"model-drift-pod-gauges-{window}",
@@ -61,4 +61,4 @@ def _window_group(window: str, drift: Drift) -> Group:
 
 
 def _with_reference(expr: str) -> str:
-    return f"  ({expr})\n  * on ({_REPLICA}) group_left (reference)\n    {metrics.REFERENCE_INFO.name}"
+    return f"  ({expr})\n  * on ({_REPLICA}) group_left (reference)\n    {catalogue.REFERENCE_INFO.name}"

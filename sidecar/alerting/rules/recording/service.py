@@ -1,11 +1,11 @@
 """Recording rules for latency, errors and service level objectives of the whole fleet."""
 
-from sidecar import metrics
-from sidecar.rules import names
-from sidecar.rules.duration import just_under, milliseconds
-from sidecar.rules.names import MODEL
-from sidecar.rules.rule import Group, Record
-from sidecar.rules.settings import LatencyObjective, Objectives, Settings
+from sidecar.alerting.rules import names
+from sidecar.alerting.rules.duration import just_under, milliseconds
+from sidecar.alerting.rules.names import MODEL
+from sidecar.alerting.rules.rule import Group, Record
+from sidecar.alerting.rules.settings import LatencyObjective, Objectives, Settings
+from sidecar.exposition import catalogue
 
 ERRORS_SLO = "errors"
 """Value of the label `slo` for the objective on failed predictions."""
@@ -27,11 +27,11 @@ def latency_slo(objective: LatencyObjective) -> str:
 
 def _service_group(settings: Settings) -> Group:
     window, drift_window = settings.service.window, settings.drift.alert_window
-    predictions, errors = metrics.PREDICTIONS.name, metrics.PREDICTION_ERRORS.name
+    predictions, errors = catalogue.PREDICTIONS.name, catalogue.PREDICTION_ERRORS.name
     rules = [
         Record(
             record=names.latency_buckets(window),
-            expr=f"sum by ({MODEL}, le) (rate({metrics.LATENCY.name}_bucket[{window}]))",
+            expr=f"sum by ({MODEL}, le) (rate({catalogue.LATENCY.name}_bucket[{window}]))",
         ),
         *(
             Record(
@@ -42,7 +42,7 @@ def _service_group(settings: Settings) -> Group:
         ),
         Record(
             record=names.latency_count(window),
-            expr=f"sum by ({MODEL}) (increase({metrics.LATENCY.name}_count[{window}]))",
+            expr=f"sum by ({MODEL}) (increase({catalogue.LATENCY.name}_count[{window}]))",
         ),
         Record(record=names.predictions(window), expr=f"sum by ({MODEL}) (increase({predictions}[{window}]))"),
         Record(
@@ -71,8 +71,8 @@ def _events_group(objectives: Objectives) -> Group:
     rules = []
     for objective in objectives.latency:
         labels = {"slo": latency_slo(objective)}
-        count = f"sum by ({MODEL}) (increase({metrics.LATENCY.name}_count[{window}]))"
-        bucket = f"{metrics.LATENCY.name}_bucket{{{_le(objective.seconds)}}}"
+        count = f"sum by ({MODEL}) (increase({catalogue.LATENCY.name}_count[{window}]))"
+        bucket = f"{catalogue.LATENCY.name}_bucket{{{_le(objective.seconds)}}}"
         good = f"sum by ({MODEL}) (increase({bucket}[{window}]))"
         rules += [
             Record(
@@ -92,13 +92,13 @@ def _events_group(objectives: Objectives) -> Group:
         Record(
             record=names.slo_events(window),
             labels=labels,
-            expr=f"sum by ({MODEL}) (increase({metrics.PREDICTIONS.name}[{window}]))",
+            expr=f"sum by ({MODEL}) (increase({catalogue.PREDICTIONS.name}[{window}]))",
             comment=f"{objectives.success * 100:g} % of predictions succeed.",
         ),
         Record(
             record=names.slo_errors(window),
             labels=labels,
-            expr=f"sum by ({MODEL}) (increase({metrics.PREDICTION_ERRORS.name}[{window}]))",
+            expr=f"sum by ({MODEL}) (increase({catalogue.PREDICTION_ERRORS.name}[{window}]))",
         ),
     ]
     return Group(

@@ -16,8 +16,8 @@ from lightkube.core.resource import ApiInfo, ResourceDef
 from lightkube.generic_resource import GenericNamespacedResource, GenericNamespacedStatus
 from lightkube.types import PatchType
 
-from sidecar.configfile import ConfigError
-from sidecar.rollback.cluster import (
+from sidecar.base.configfile import ConfigError
+from sidecar.kubernetes.rollback.cluster.protocol import (
     KINDS,
     ClusterError,
     Conflict,

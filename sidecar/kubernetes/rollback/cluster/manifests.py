@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from sidecar.configfile import ConfigError, read_text
-from sidecar.rollback.cluster import Document, Kind, NotFound, Object, Operations, Refused
-from sidecar.rollback.workload import labels as labels_of
-from sidecar.rollback.workload import metadata
+from sidecar.base.configfile import ConfigError, read_text
+from sidecar.kubernetes.rollback.cluster.protocol import Document, Kind, NotFound, Object, Operations, Refused
+from sidecar.kubernetes.rollback.cluster.workload import labels as labels_of
+from sidecar.kubernetes.rollback.cluster.workload import metadata
 
 
 class Manifests:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sidecar.rollback.cluster import Object
-from sidecar.rollback.workload import VERSION_LABEL, annotations, labels, metadata, owned_by
+from sidecar.kubernetes.rollback.cluster.protocol import Object
+from sidecar.kubernetes.rollback.cluster.workload import VERSION_LABEL, annotations, labels, metadata, owned_by
 
 SIDECAR_CONTAINER = "model-sidecar"
 """The container that runs beside the model; a new image of it makes no new model."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.rollback.cluster import KindName, Object
+from sidecar.kubernetes.rollback.cluster.protocol import KindName, Object
 
 MODEL_LABEL = "model-sidecar.io/model"
 ENABLED_LABEL = "model-sidecar.io/rollback"

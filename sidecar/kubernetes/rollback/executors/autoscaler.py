@@ -4,15 +4,15 @@ The history is on the workload and the bounds are on another object, so this tak
 The bounds are numbers that the claim remembers: setting them twice is as good as once.
 """
 
-from sidecar.rollback.cluster import ATTEMPTS, AUTOSCALER, Cluster, Conflict
-from sidecar.rollback.decide import Act
-from sidecar.rollback.executors.executor import Failed
-from sidecar.rollback.executors.patch import merge_patch
-from sidecar.rollback.history import History, Record
-from sidecar.rollback.outcome import Outcome
-from sidecar.rollback.plan import Impossible, Plan
-from sidecar.rollback.policy import Policy
-from sidecar.rollback.workload import Workload, controller, metadata
+from sidecar.kubernetes.rollback.cluster.protocol import ATTEMPTS, AUTOSCALER, Cluster, Conflict
+from sidecar.kubernetes.rollback.cluster.workload import Workload, controller, metadata
+from sidecar.kubernetes.rollback.decide import Act
+from sidecar.kubernetes.rollback.executors.executor import Failed
+from sidecar.kubernetes.rollback.executors.patch import merge_patch
+from sidecar.kubernetes.rollback.history import History, Record
+from sidecar.kubernetes.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback.plan import Impossible, Plan
+from sidecar.kubernetes.rollback.policy import Policy
 
 
 class BoundsDown:

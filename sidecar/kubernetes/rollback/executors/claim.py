@@ -9,14 +9,22 @@ from datetime import timedelta
 
 import msgspec
 
-from sidecar.rollback import history as histories
-from sidecar.rollback.cluster import ATTEMPTS, WORKLOADS, Cluster, Conflict, NotFound, Object, Refused
-from sidecar.rollback.decide import Act
-from sidecar.rollback.executors.executor import Executor, Failed
-from sidecar.rollback.executors.patch import merge_patch
-from sidecar.rollback.history import History, Record, UnreadableHistory
-from sidecar.rollback.policy import Policy
-from sidecar.rollback.workload import Workload, annotations
+from sidecar.kubernetes.rollback import history as histories
+from sidecar.kubernetes.rollback.cluster.protocol import (
+    ATTEMPTS,
+    WORKLOADS,
+    Cluster,
+    Conflict,
+    NotFound,
+    Object,
+    Refused,
+)
+from sidecar.kubernetes.rollback.cluster.workload import Workload, annotations
+from sidecar.kubernetes.rollback.decide import Act
+from sidecar.kubernetes.rollback.executors.executor import Executor, Failed
+from sidecar.kubernetes.rollback.executors.patch import merge_patch
+from sidecar.kubernetes.rollback.history import History, Record, UnreadableHistory
+from sidecar.kubernetes.rollback.policy import Policy
 
 
 async def carry_out(

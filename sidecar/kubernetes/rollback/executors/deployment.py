@@ -1,14 +1,14 @@
 """Deployment: put back the pod template of the newest earlier revision that is another model."""
 
-from sidecar.rollback.cluster import DEPLOYMENT, Cluster
-from sidecar.rollback.decide import Act
-from sidecar.rollback.executors.patch import json_patch
-from sidecar.rollback.history import History, Record
-from sidecar.rollback.outcome import Outcome
-from sidecar.rollback.plan import Impossible, Plan
-from sidecar.rollback.policy import Policy
-from sidecar.rollback.revisions import DEPLOYMENT_MARKS, Revision, bare, identity, revisions
-from sidecar.rollback.workload import Workload, metadata
+from sidecar.kubernetes.rollback.cluster.protocol import DEPLOYMENT, Cluster
+from sidecar.kubernetes.rollback.cluster.revisions import DEPLOYMENT_MARKS, Revision, bare, identity, revisions
+from sidecar.kubernetes.rollback.cluster.workload import Workload, metadata
+from sidecar.kubernetes.rollback.decide import Act
+from sidecar.kubernetes.rollback.executors.patch import json_patch
+from sidecar.kubernetes.rollback.history import History, Record
+from sidecar.kubernetes.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback.plan import Impossible, Plan
+from sidecar.kubernetes.rollback.policy import Policy
 
 
 class DeploymentUndo:

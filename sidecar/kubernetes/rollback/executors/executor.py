@@ -2,12 +2,12 @@
 
 from typing import Protocol
 
-from sidecar.rollback.cluster import Cluster
-from sidecar.rollback.decide import Act
-from sidecar.rollback.history import History, Record
-from sidecar.rollback.plan import Impossible, Plan
-from sidecar.rollback.policy import Policy
-from sidecar.rollback.workload import Workload
+from sidecar.kubernetes.rollback.cluster.protocol import Cluster
+from sidecar.kubernetes.rollback.cluster.workload import Workload
+from sidecar.kubernetes.rollback.decide import Act
+from sidecar.kubernetes.rollback.history import History, Record
+from sidecar.kubernetes.rollback.plan import Impossible, Plan
+from sidecar.kubernetes.rollback.policy import Policy
 
 
 class Failed(Exception):

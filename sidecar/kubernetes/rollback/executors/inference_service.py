@@ -4,14 +4,14 @@ With `canaryTrafficPercent: 0`, KServe sends all traffic to the last revision th
 while a canary is under way, the previous one once the newest had been rolled out to everybody.
 """
 
-from sidecar.rollback.cluster import INFERENCE_SERVICE, Cluster
-from sidecar.rollback.decide import Act
-from sidecar.rollback.executors.patch import merge_patch
-from sidecar.rollback.history import History, Record
-from sidecar.rollback.outcome import Outcome
-from sidecar.rollback.plan import Impossible, Plan
-from sidecar.rollback.policy import Policy
-from sidecar.rollback.workload import Workload, annotations
+from sidecar.kubernetes.rollback.cluster.protocol import INFERENCE_SERVICE, Cluster
+from sidecar.kubernetes.rollback.cluster.workload import Workload, annotations
+from sidecar.kubernetes.rollback.decide import Act
+from sidecar.kubernetes.rollback.executors.patch import merge_patch
+from sidecar.kubernetes.rollback.history import History, Record
+from sidecar.kubernetes.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback.plan import Impossible, Plan
+from sidecar.kubernetes.rollback.policy import Policy
 
 _MODE = "serving.kserve.io/deploymentMode"
 

@@ -7,9 +7,9 @@ never overwritten.
 
 from typing import Any
 
-from sidecar.rollback.cluster import Document, Object, Operations
-from sidecar.rollback.history import History
-from sidecar.rollback.workload import annotations, metadata
+from sidecar.kubernetes.rollback.cluster.protocol import Document, Object, Operations
+from sidecar.kubernetes.rollback.cluster.workload import annotations, metadata
+from sidecar.kubernetes.rollback.history import History
 
 
 def json_patch(document: Object, history: History, *operations: dict[str, Any], cause: str = "") -> Operations:

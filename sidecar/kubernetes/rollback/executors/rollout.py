@@ -5,16 +5,16 @@ it twice is the same as doing it once, and the patch after it, which acts and wr
 one receiver gets through. Killed between the two, the next delivery finds an aborted Rollout and goes on.
 """
 
-from sidecar.rollback.cluster import ROLLOUT, Cluster
-from sidecar.rollback.decide import Act
-from sidecar.rollback.executors.deployment import earlier, undo_summary
-from sidecar.rollback.executors.patch import json_patch, merge_patch
-from sidecar.rollback.history import History, Record
-from sidecar.rollback.outcome import Outcome
-from sidecar.rollback.plan import Impossible, Plan
-from sidecar.rollback.policy import Policy
-from sidecar.rollback.revisions import ROLLOUT_MARKS, bare, revisions
-from sidecar.rollback.workload import Workload
+from sidecar.kubernetes.rollback.cluster.protocol import ROLLOUT, Cluster
+from sidecar.kubernetes.rollback.cluster.revisions import ROLLOUT_MARKS, bare, revisions
+from sidecar.kubernetes.rollback.cluster.workload import Workload
+from sidecar.kubernetes.rollback.decide import Act
+from sidecar.kubernetes.rollback.executors.deployment import earlier, undo_summary
+from sidecar.kubernetes.rollback.executors.patch import json_patch, merge_patch
+from sidecar.kubernetes.rollback.history import History, Record
+from sidecar.kubernetes.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback.plan import Impossible, Plan
+from sidecar.kubernetes.rollback.policy import Policy
 
 
 class RolloutUndo:

@@ -4,14 +4,14 @@ The number is changed on the workload itself rather than on its scale subresourc
 the history, so that there is no moment in which the one is written and not the other.
 """
 
-from sidecar.rollback.cluster import WORKLOADS, Cluster
-from sidecar.rollback.decide import Act
-from sidecar.rollback.executors.patch import merge_patch
-from sidecar.rollback.history import History, Record
-from sidecar.rollback.outcome import Outcome
-from sidecar.rollback.plan import Impossible, Plan
-from sidecar.rollback.policy import Policy
-from sidecar.rollback.workload import Workload
+from sidecar.kubernetes.rollback.cluster.protocol import WORKLOADS, Cluster
+from sidecar.kubernetes.rollback.cluster.workload import Workload
+from sidecar.kubernetes.rollback.decide import Act
+from sidecar.kubernetes.rollback.executors.patch import merge_patch
+from sidecar.kubernetes.rollback.history import History, Record
+from sidecar.kubernetes.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback.plan import Impossible, Plan
+from sidecar.kubernetes.rollback.policy import Policy
 
 
 class ReplicasDown:

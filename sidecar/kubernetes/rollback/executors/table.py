@@ -1,18 +1,18 @@
 """Table: which executor carries out which action on which kind of workload."""
 
-from sidecar.rollback.cluster import KindName
-from sidecar.rollback.executors.autoscaler import BoundsDown
-from sidecar.rollback.executors.deployment import DeploymentUndo
-from sidecar.rollback.executors.executor import Executor
-from sidecar.rollback.executors.inference_service import InferenceServiceUndo
-from sidecar.rollback.executors.rollout import RolloutUndo
-from sidecar.rollback.executors.scale import ReplicasDown
-from sidecar.rollback.executors.webhook import HandOn
-from sidecar.rollback.history import History, Record
-from sidecar.rollback.outcome import Outcome
-from sidecar.rollback.plan import Impossible, Plan
-from sidecar.rollback.policy import Action, Policy
-from sidecar.rollback.workload import Workload, manager
+from sidecar.kubernetes.rollback.cluster.protocol import KindName
+from sidecar.kubernetes.rollback.cluster.workload import Workload, manager
+from sidecar.kubernetes.rollback.executors.autoscaler import BoundsDown
+from sidecar.kubernetes.rollback.executors.deployment import DeploymentUndo
+from sidecar.kubernetes.rollback.executors.executor import Executor
+from sidecar.kubernetes.rollback.executors.inference_service import InferenceServiceUndo
+from sidecar.kubernetes.rollback.executors.rollout import RolloutUndo
+from sidecar.kubernetes.rollback.executors.scale import ReplicasDown
+from sidecar.kubernetes.rollback.executors.webhook import HandOn
+from sidecar.kubernetes.rollback.history import History, Record
+from sidecar.kubernetes.rollback.outcome import Outcome
+from sidecar.kubernetes.rollback.plan import Impossible, Plan
+from sidecar.kubernetes.rollback.policy import Action, Policy
 
 _TABLE: dict[tuple[Action, KindName], Executor] = {
     ("rollback", "Deployment"): DeploymentUndo(),

@@ -14,14 +14,14 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from sidecar.configfile import ConfigError, read_text
-from sidecar.rollback.cluster import Cluster
-from sidecar.rollback.decide import Act
-from sidecar.rollback.executors.executor import Failed
-from sidecar.rollback.history import History, Record
-from sidecar.rollback.plan import Impossible, Plan
-from sidecar.rollback.policy import Policy
-from sidecar.rollback.workload import Workload
+from sidecar.base.configfile import ConfigError, read_text
+from sidecar.kubernetes.rollback.cluster.protocol import Cluster
+from sidecar.kubernetes.rollback.cluster.workload import Workload
+from sidecar.kubernetes.rollback.decide import Act
+from sidecar.kubernetes.rollback.executors.executor import Failed
+from sidecar.kubernetes.rollback.history import History, Record
+from sidecar.kubernetes.rollback.plan import Impossible, Plan
+from sidecar.kubernetes.rollback.policy import Policy
 
 _ANSWER_BYTES = 200
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from sidecar.rollback.policy import HISTORY_RECORDS, Action
+from sidecar.kubernetes.rollback.policy import HISTORY_RECORDS, Action
 
 HISTORY = "model-sidecar.io/rollback-history"
 ROLLED_BACK_FROM = "model-sidecar.io/rolled-back-from"

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidecar.bins import category_text
 from sidecar.data.files import DataError, find
 from sidecar.data.kinds import Kind, Tally, Way
 from sidecar.data.table import Table
+from sidecar.statistics.bins import category_text
 
 
 def read(data: Path, ways: dict[str, Way], **options: Any) -> dict[str, list[Any]]:

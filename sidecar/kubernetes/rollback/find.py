@@ -6,9 +6,17 @@ carry the label `model-sidecar.io/model` with its name.
 
 import re
 
-from sidecar.rollback.cluster import AUTOSCALER, REPLICA_SET, WORKLOADS, Cluster, KindName, NotFound, Object
-from sidecar.rollback.policy import Action, Listed, Rollback
-from sidecar.rollback.workload import MODEL_LABEL, Workload, metadata
+from sidecar.kubernetes.rollback.cluster.protocol import (
+    AUTOSCALER,
+    REPLICA_SET,
+    WORKLOADS,
+    Cluster,
+    KindName,
+    NotFound,
+    Object,
+)
+from sidecar.kubernetes.rollback.cluster.workload import MODEL_LABEL, Workload, metadata
+from sidecar.kubernetes.rollback.policy import Action, Listed, Rollback
 
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 

@@ -1,0 +1,1 @@
+"""Alerts, a subject a file; `common` has what all of them share."""

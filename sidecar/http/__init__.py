@@ -1,0 +1,1 @@
+"""HTTP of all three services: listeners, TLS and passwords, bounds on connections, OpenAPI and JSON."""

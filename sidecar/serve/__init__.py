@@ -1,0 +1,8 @@
+"""The process that `model-sidecar serve` runs: what it listens on, what it answers, and how it is put together.
+
+1. `operations`, `schemas`  the HTTP interface as a table, and the shapes of its bodies
+2. `ingest`                 the way in: HTTP, Unix streams and datagrams
+3. `routes`, `page`         the way out: reports, metrics and the status page; `alertmanager` asks what fires
+4. `load`                   configuration with the references it names
+5. `app`                    builds every object once; owns the clock, signals and tasks
+"""
