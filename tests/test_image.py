@@ -76,7 +76,7 @@ def test_the_labels_say_which_version_and_base_this_is() -> None:
 
 
 def test_the_command_of_startup_probes_is_in_the_image() -> None:
-    probes = [ROOT / "sidecar/inject/additions.py", ROOT / "helm/model-sidecar/templates/_sidecar.tpl"]
+    probes = [ROOT / "sidecar/kubernetes/inject/additions.py", ROOT / "helm/model-sidecar/templates/_sidecar.tpl"]
     commands = {re.findall(r'command"?: \["?(\w+)"?, "?-S', path.read_text())[0] for path in probes}
     assert commands == {"test"}
     assert "/usr/bin/test" in gather.FILES

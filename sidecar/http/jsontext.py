@@ -13,7 +13,7 @@ _DEEPEST = 4
 def written(document: Any) -> Steps[bytes]:
     """Write a document with two blanks a level and a newline at its end.
 
-    >>> from sidecar.slices import at_once
+    >>> from sidecar.base.cooperative import at_once
     >>> print(at_once(written({"a": [1, {"b": None}], "c": {}})).decode(), end="")
     {
       "a": [

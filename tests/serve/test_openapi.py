@@ -91,7 +91,7 @@ def report_on(url: str, answered: Path) -> str:
         "--no-shrink",
         "--no-color",
     ]
-    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.openapi_hooks", "SIDECAR_ANSWERED": str(answered)}
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.serve.openapi_hooks", "SIDECAR_ANSWERED": str(answered)}
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert finished.returncode == 0, finished.stdout[-20_000:] + finished.stderr
     return finished.stdout

@@ -69,7 +69,7 @@ def test_what_hosts_have_beside_the_zones_is_refused(name: str) -> None:
 
 def test_without_any_zones_it_is_told_that_tzdata_is_missing(tmp_path: Path) -> None:
     (tmp_path / "tzdata.py").write_text("raise ImportError\n")
-    code = "from sidecar.season import zone\nzone('Europe/Berlin')"
+    code = "from sidecar.statistics.season import zone\nzone('Europe/Berlin')"
     environment = {**os.environ, "PYTHONTZPATH": "", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
     refused = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
@@ -81,7 +81,8 @@ def test_without_any_zones_it_is_told_that_tzdata_is_missing(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["Europe/Berlin", "US/Eastern", "Asia/Calcutta"])
 def test_zones_are_known_on_hosts_that_have_none_installed(name: str) -> None:
-    code = f"import zoneinfo\nfrom sidecar.season import zone\nassert not zoneinfo.TZPATH\nprint(zone({name!r}))"
+    code = "import zoneinfo\nfrom sidecar.statistics.season import zone\nassert not zoneinfo.TZPATH\n"
+    code += f"print(zone({name!r}))"
     environment = {**os.environ, "PYTHONTZPATH": ""}
     known = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert known.stdout.strip() == name
