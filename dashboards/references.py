@@ -36,9 +36,10 @@ def section(settings: Settings) -> Section:
     silent = About(
         title="Features without drift",
         description="Features with enough events and a reference, and yet no drift: no drift alert can fire for "
-        "them. Look for bin series dropped on the way to Prometheus, and for rules that fail.",
+        "them. Look for bin series dropped on the way to Prometheus, for labels of targets that hide those of the "
+        "sidecar, and for rules that fail.",
         steps=look.limit(1),
-        runbooks=links.runbook(settings.links, "ModelSidecarDriftMissing"),
+        runbooks=links.runbook(settings.links, "ModelSidecarDriftMissing", "ModelSidecarLabelsHidden"),
     )
     loaded = About(
         title="Last load of the configuration",

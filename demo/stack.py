@@ -173,6 +173,7 @@ def _write_prometheus(
         "scrape_configs": [
             {
                 "job_name": "model-sidecar",
+                "honor_labels": True,
                 "static_configs": [
                     {"targets": [address], "labels": labels(address, namespace)}
                     for address, namespace in targets.items()

@@ -67,6 +67,7 @@ ALERTS: dict[str, Policy] = {
     "ModelSidecarReferenceStale": Policy("1h", "info", "alert"),
     "ModelSidecarReferenceMismatch": Policy("30m", "warning", "alert"),
     "ModelSidecarDriftMissing": Policy("15m", "warning", "alert"),
+    "ModelSidecarLabelsHidden": Policy("10m", "warning", "alert"),
     "ModelSidecarReloadFailed": Policy("5m", "warning", "alert"),
     "ModelSidecarStorageUnhealthy": Policy("10m", "warning", "alert"),
 }

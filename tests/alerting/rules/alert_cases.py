@@ -66,6 +66,7 @@ class Case:
     def name(self) -> str:
         """Name the case among others of the same alert."""
         extra = [self.labels[key] for key in ("slo", "long_window", "variant") if key in self.labels]
+        extra += [self.labels["label"]] if "label" in self.labels else []
         return "-".join([self.alert, *extra])
 
     @property
@@ -320,6 +321,26 @@ def _health() -> list[Case]:
             },
             labels=MODEL,
             harmless=[{names.predictions(WINDOW): 199.0}, {names.REFERENCE_SAMPLES: None}],
+        ),
+        Case(
+            alert="ModelSidecarLabelsHidden",
+            signals={
+                "model_predictions_total": Gauge(
+                    {**REPLICA, "model": "of-the-target", "exported_model": "fraud"}, 60.0, None
+                ),
+                "ours": Gauge({"__name__": "model_predictions_total", **REPLICA, **MODEL}, 60.0, 60.0),
+            },
+            labels={"namespace": "prod", "job": "model-sidecar", "label": "model"},
+            harmless=[{"model_predictions_total": None}],
+        ),
+        Case(
+            alert="ModelSidecarLabelsHidden",
+            signals={
+                "model_drift_significance_factor": Gauge({**REPLICA, **feature, "role": "serving"}, 27.9, None),
+                "ours": Gauge({"__name__": "model_drift_significance_factor", **REPLICA, **feature}, 27.9, 27.9),
+            },
+            labels={"namespace": "prod", "job": "model-sidecar", "label": "role"},
+            harmless=[{"model_drift_significance_factor": None}],
         ),
         Case(
             alert="ModelSidecarReloadFailed",

@@ -51,7 +51,6 @@ ONLY_IN_THE_VARIANT = {
     catalogue.DRIFT_KL,
     catalogue.DRIFT_JS,
     catalogue.DRIFT_PSI_THRESHOLD,
-    catalogue.WINDOW_SAMPLES,
 }
 
 

@@ -11,6 +11,7 @@ from sidecar.alerting.rules.recording.drift import TOLERANCE
 from sidecar.alerting.rules.rule import Group
 from sidecar.alerting.rules.settings import Settings
 from sidecar.exposition import catalogue
+from sidecar.exposition.catalogue import Metric
 
 _REPLICA = "namespace, job, instance, pod"
 _WHERE = "{{ $labels.instance }} in namespace {{ $labels.namespace }}"
@@ -36,6 +37,7 @@ def groups(settings: Settings) -> list[Group]:
         _reference_stale(settings),
         _reference_mismatch(),
         _drift_missing(settings),
+        _labels_hidden(),
         _reload_failed(),
         _storage_unhealthy(),
     ]
@@ -212,6 +214,38 @@ def _drift_missing(settings: Settings) -> _Check:
         "fire. "
         "Look for bin series dropped on the way to Prometheus, and for rules that fail.",
         variables=("namespace", "model"),
+    )
+
+
+_CARRIERS: dict[Metric, tuple[str, ...]] = {
+    catalogue.PREDICTIONS: ("model",),
+    catalogue.REFERENCE_INFO: ("reference", "source", "model_version"),
+    catalogue.SIGNIFICANCE_FACTOR: ("role", "feature"),
+    catalogue.WINDOW_SAMPLES: ("window",),
+    catalogue.BIN_REFERENCE_RATIO: ("bin", "range"),
+    catalogue.EVENTS: ("transport",),
+    catalogue.EVENTS_REJECTED: ("reason",),
+}
+"""Labels that rules and dashboards read, each looked for on a metric that always has it."""
+
+
+def _labels_hidden() -> _Check:
+    where = "namespace, job"
+    hidden = [
+        f'label_replace(count by ({where}) ({metric.name}{{exported_{label}!=""}}), "label", "{label}", "", "")'
+        for metric, labels in _CARRIERS.items()
+        for label in labels
+    ]
+    roles = f'{catalogue.SIGNIFICANCE_FACTOR.name}{{role!~"input|output", exported_role=""}}'
+    hidden.append(f'label_replace(count by ({where}) ({roles}), "label", "role", "", "")')
+    return _Check(
+        name="ModelSidecarLabelsHidden",
+        expr="\nor\n".join(hidden),
+        summary="Labels of the targets of {{ $labels.job }} hide the label {{ $labels.label }} of the sidecar",
+        description="{{ $value }} series of job {{ $labels.job }} in namespace {{ $labels.namespace }} have the label "
+        "{{ $labels.label }} of their target instead of the sidecar's own: rules look at the wrong model or feature, "
+        "or at none, and alerts may stay silent. Set honor_labels: true (honorLabels in a PodMonitor), or give the "
+        "target label another name.",
     )
 
 
