@@ -13,8 +13,8 @@ Form = Literal["csv", "parquet", "json"]
 Kind = Literal["number", "text", "boolean", "time", "nested", "empty", "mixed"]
 
 Way = Literal["number", "text", "boolean", "whole", "value", "time"]
-"""How to read a column: `number` gives float64 with NaN for missing, `time` the same in seconds of Unix time, the
-others text with NULL.
+"""How to read a column: `number` gives float64 with NaN for missing and infinite values, `time` the same in seconds of
+Unix time, the others text with NULL.
 
 `boolean` gives `true` and `false`; `value` any kind as text, numbers as `category_text` writes them; `whole` is for
 columns of CSV in which every number is written like `3.0`, as programs do that have no missing integers.
@@ -144,7 +144,8 @@ def _parquet_field(type_name: str) -> str:
 def read(form: Form, type_name: str, v: str, way: Way) -> str:
     """Return SQL that reads a cleaned column in one way."""
     if way == "number":
-        return f"coalesce(TRY_CAST({v} AS DOUBLE), 'nan'::DOUBLE)"
+        number = f"TRY_CAST({v} AS DOUBLE)"
+        return f"CASE WHEN isfinite({number}) THEN {number} ELSE 'nan'::DOUBLE END"
     if way == "time":
         times = f"({v} ->> '$')" if form == "json" else v
         if form != "parquet" or type_name in _TEXTS:
@@ -166,8 +167,8 @@ def read(form: Form, type_name: str, v: str, way: Way) -> str:
 
 def _shortest(number: str) -> str:
     """Return SQL for the shortest text of a number, as `sidecar.statistics.bins.category_text` writes it."""
-    whole = f"isfinite({number}) AND {number} = trunc({number}) AND abs({number}) < 1e16"
+    whole = f"{number} = trunc({number}) AND abs({number}) < 1e16"
     return (
-        f"CASE WHEN isnan({number}) THEN NULL WHEN {whole} THEN CAST(CAST({number} AS BIGINT) AS VARCHAR) "
+        f"CASE WHEN NOT isfinite({number}) THEN NULL WHEN {whole} THEN CAST(CAST({number} AS BIGINT) AS VARCHAR) "
         f"ELSE CAST({number} AS VARCHAR) END"
     )

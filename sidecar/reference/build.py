@@ -1,5 +1,6 @@
 """Build a profile from columns of values in memory."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from sidecar.reference.counting.counts import Wanted
 from sidecar.reference.counting.rows import Column, Counting, block_rows, spec_of
 from sidecar.reference.profile import Profile, ProfileError, Role
-from sidecar.statistics.bins import category_text
+from sidecar.statistics.bins import Floats, category_text
 
 BINS = 10
 CATEGORIES = 50
@@ -36,8 +37,8 @@ def build(
     """Build a reference profile from columns: a mapping of names to one-dimensional arrays, or a data frame.
 
     `features` are the inputs, by default every column that is not the `prediction` or the `probability`.
-    Columns of numbers are numeric unless listed in `categorical`; text and booleans are categorical; None and
-    NaN are missing. Rows should be in the order they happened: `window_rows`, the rows that a typical window
+    Columns of numbers are numeric unless listed in `categorical`; text and booleans are categorical; None, NaN and
+    the infinities are missing. Rows should be in the order they happened: `window_rows`, the rows that a typical window
     will hold, cuts them into blocks for the design effect.
 
     Raises ProfileError for a column that mixes text and numbers or holds something else, an unknown name, or no rows.
@@ -129,7 +130,7 @@ def to_column(name: str, values: Any, *, categorical: bool) -> Column:
     if array.dtype.kind in "mM":
         raise ProfileError(f"column {name!r} holds times, which have no bins: leave it out of the features")
     if array.dtype.kind in "iuf" and not categorical:
-        return array.astype(np.float64)
+        return _finite(array.astype(np.float64))
     items = [None if _is_missing(item) else _plain(item) for item in array.tolist()]
     kinds = {_kind(item) for item in items if item is not None}
     if "?" in kinds:
@@ -137,7 +138,7 @@ def to_column(name: str, values: Any, *, categorical: bool) -> Column:
         raise ProfileError(f"column {name!r} holds a {type(odd).__name__}: {odd!r}")
     if kinds <= {"number"} and not categorical:
         try:
-            return np.array(items, dtype=np.float64)
+            return _finite(np.array(items, dtype=np.float64))
         except OverflowError as error:
             raise ProfileError(f"column {name!r} holds a number beyond the range of a double") from error
     if "number" in kinds and not categorical:
@@ -153,6 +154,11 @@ def mixed(name: str, *, numbers: int, others: int, example: object) -> ProfileEr
         f"column {name!r} mixes {numbers} numbers with {others} other values such as {example!r}: "
         "clean it, or name it as categorical"
     )
+
+
+def _finite(numbers: Floats) -> Floats:
+    """Return the numbers with NaN for the infinities."""
+    return np.where(np.isinf(numbers), np.nan, numbers)
 
 
 def _as_array(values: Any) -> NDArray[Any]:
@@ -173,7 +179,7 @@ def _as_array(values: Any) -> NDArray[Any]:
 def _is_missing(item: object) -> bool:
     if item is None or type(item).__name__ in ("NAType", "NaTType"):  # pandas' own, which equal nothing or everything
         return True
-    return isinstance(item, float | np.floating | Decimal) and bool(item != item)
+    return isinstance(item, float | np.floating | Decimal) and not math.isfinite(item)
 
 
 def _plain(item: Any) -> Any:

@@ -190,8 +190,7 @@ def _feature(parts: Sequence[Profile], number: int) -> FeatureProfile:
 def _moments(features: Sequence[NumericProfile]) -> tuple[float | None, float | None]:
     """Merge means and standard deviations by the formula of Chan et al. (1979).
 
-    A part weighs as many values as it has; how many of them are infinite a profile does not say. None where a part
-    had values beyond the range of a double.
+    A part weighs as many values as it has. None where sums of a part were beyond the range of a double.
     """
     count, mean, squares = 0, 0.0, 0.0
     for feature in features:

@@ -70,7 +70,7 @@ class Coded(Sequence[Category]):
 
 
 class NumericBins:
-    """Bins of a numeric feature between strictly increasing, finite inner `edges`; infinite values are in the outer."""
+    """Bins of a numeric feature between strictly increasing, finite inner `edges`."""
 
     def __init__(self, edges: Sequence[float] | Floats) -> None:
         self.edges: Floats = np.asarray(edges, dtype=np.float64)

@@ -258,7 +258,7 @@ class History:
     def _rows(self, batch: pa.RecordBatch) -> Rows:
         columns = to_columns(batch, self._ways | {_TIME: "number"})
         latency = None if self._latency is None else np.asarray(columns[self._latency]) / 1000
-        features = {key: _without_infinities(columns[name]) for key, name in self._names.items()}
+        features = {key: columns[name] for key, name in self._names.items()}
         errors = None
         if self._error is not None:
             if self._ways[self._error] == "boolean":
@@ -268,21 +268,14 @@ class History:
         return Rows(np.asarray(columns[_TIME]), features, latency, errors)
 
     def _acceptable(self, rows: Rows) -> Rows:
-        """Leave out rows that the sidecar would refuse: a probability beyond [0, 1], a latency that is not >= 0."""
+        """Leave out rows that the sidecar would refuse: a probability beyond [0, 1], a latency below 0."""
         refused = np.zeros(rows.times.size, dtype=bool)
         probability = rows.columns.get(PROBABILITY)
         if isinstance(probability, np.ndarray):
             refused |= (probability < 0) | (probability > 1)
         if rows.latency_seconds is not None:
-            refused |= (rows.latency_seconds < 0) | np.isinf(rows.latency_seconds)
+            refused |= rows.latency_seconds < 0
         if not refused.any():
             return rows
         self.refused += int(refused.sum())
         return rows.picked(~refused)
-
-
-def _without_infinities(column: Column) -> Column:
-    """Make infinities missing, as `replay` does: no event can carry them."""
-    if isinstance(column, np.ndarray) and np.isinf(column).any():
-        return np.where(np.isinf(column), np.nan, column)
-    return column

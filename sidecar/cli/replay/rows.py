@@ -26,7 +26,7 @@ class Events:
 class Rows:
     """The rows of data files as events.
 
-    Missing values, NaN and the infinities are None; booleans are booleans; a time is its ISO text, if it is named as a
+    Missing values, NaN and infinities are None; booleans are booleans; a time is its ISO text, if it is named as a
     feature; `error` is false where it is missing.
     """
 
@@ -121,7 +121,7 @@ class Rows:
         if self._ways[name] == "number":
             numbers = array.to_numpy(zero_copy_only=False)
             values: list[Any] = numbers.tolist()
-            for i in np.flatnonzero(~np.isfinite(numbers)):
+            for i in np.flatnonzero(np.isnan(numbers)):
                 values[i] = None
             return values
         if name in self._boolean:

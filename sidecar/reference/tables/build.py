@@ -116,7 +116,7 @@ def _reads(
         elif kind.is_numeric() and not as_category:
             values = column.cast("float64")
             if kind.is_floating():
-                values = ibis.cases((~values.isnan(), values), else_=ibis.null("float64"))
+                values = ibis.cases((values.abs() <= double(LARGEST), values), else_=ibis.null("float64"))
             found.append(Read(w, numeric=True, values=values))
         elif kind.is_integer() or kind.is_string() or kind.is_null():
             found.append(Read(w, numeric=False, values=column.cast("string")))
@@ -137,11 +137,11 @@ def _reads(
 
 
 def _sizes(table: ibis.Table, reads: Sequence[Read]) -> dict[str, int]:
-    """Return how many rows there are, and of each numeric column how many values and finite values."""
+    """Return how many rows there are, and of each numeric column how many values."""
     sizes = {"rows": table.count()}
     for i, read in enumerate(reads):
         if read.numeric:
-            sizes |= {f"present{i}": read.values.count(), f"finite{i}": read.finite.ifelse(1, 0).sum()}
+            sizes[f"present{i}"] = read.values.count()
     [found] = table.aggregate(**sizes).execute().to_dict("records")
     return {name: int(number) if number == number and number is not None else 0 for name, number in found.items()}
 
@@ -154,7 +154,7 @@ def _choose(
         if not read.numeric:
             specs.append(FeatureSpec(read.wanted, CategoricalBins(_commonest(table, read, categories))))
         elif sizes[f"present{i}"] or read.wanted.name == "probability":
-            specs.append(FeatureSpec(read.wanted, NumericBins(_edges(table, read, bins, sizes[f"finite{i}"]))))
+            specs.append(FeatureSpec(read.wanted, NumericBins(_edges(table, read, bins, sizes[f"present{i}"]))))
         else:  # without any value, it takes whatever comes
             read = Read(read.wanted, numeric=False, values=read.values.cast("string"))
             specs.append(FeatureSpec(read.wanted, CategoricalBins(())))
@@ -173,7 +173,7 @@ def _commonest(table: ibis.Table, read: Read, most: int) -> tuple[str, ...]:
 
 
 def _edges(table: ibis.Table, read: Read, bins: int, total: int) -> Floats:
-    values = table.filter(read.finite).select(v=read.values)
+    values = table.filter(read.values.notnull()).select(v=read.values)
     distinct = values.group_by("v").aggregate(n=lambda t: t.count())
     few = distinct.order_by(distinct.v).limit(bins + 1).execute()["v"].to_numpy(dtype=np.float64)
     if few.size <= bins:
@@ -192,13 +192,12 @@ def _total(table: ibis.Table, reads: Sequence[Read], specs: Sequence[FeatureSpec
     for i, read in enumerate(reads):
         if read.numeric:
             v = plain[f"v{i}"]
-            finite = v.abs() <= double(LARGEST)
             aggregates |= {
-                f"count{i}": finite.ifelse(1, 0).sum(),
-                f"min{i}": v.min(where=finite),
-                f"max{i}": v.max(where=finite),
-                f"mean{i}": v.mean(where=finite),
-                f"variance{i}": v.var(how="pop", where=finite),
+                f"count{i}": v.count(),
+                f"min{i}": v.min(),
+                f"max{i}": v.max(),
+                f"mean{i}": v.mean(),
+                f"variance{i}": v.var(how="pop"),
             }
     found = plain.aggregate(**aggregates).execute()
     if int(found["rows"][0]) != rows:

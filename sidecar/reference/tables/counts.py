@@ -16,16 +16,11 @@ LARGEST = "1.7976931348623157e308"
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A column and how it is read: `values` is float64 or text, NULL where a value is missing."""
+    """A column and how it is read: `values` is finite float64 or text, NULL where a value is missing."""
 
     wanted: Wanted
     numeric: bool
     values: Any
-
-    @property
-    def finite(self) -> Any:
-        """Tell which values are neither infinite nor missing."""
-        return self.values.abs() <= double(LARGEST)
 
 
 def double(text: str) -> Any:
