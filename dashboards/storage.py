@@ -31,7 +31,7 @@ def section(settings: Settings) -> Section:
         runbooks=runbooks,
     )
     lost = About(
-        title="Set aside or begun anew",
+        title="Set aside or reset",
         description="Since the start of each sidecar: files that could not be used, by reason, and counts that a "
         "changed configuration gave another meaning, by part.",
         decimals=0,
@@ -79,7 +79,7 @@ def section(settings: Settings) -> Section:
                     panel=lines(
                         lost,
                         Query(f"sum by (reason) ({of(catalogue.STORAGE_SET_ASIDE)})", "set aside: {{reason}}"),
-                        Query(f"sum by (part) ({of(catalogue.STORAGE_BEGUN_ANEW)})", "begun anew: {{part}}"),
+                        Query(f"sum by (part) ({of(catalogue.STORAGE_RESETS)})", "reset: {{part}}"),
                     ),
                     width=6,
                 ),

@@ -1,1 +1,1 @@
-"""What every layer may use: configuration files, log lines, watched files, systemd and long work in slices."""
+"""What every layer may use: configuration files, log lines, watched files, systemd, memory and long work in slices."""

@@ -22,7 +22,7 @@ from sidecar.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from sidecar.serve import app
+    from sidecar.serve.options import Options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +34,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="configuration; without it, one model named 'default' learns its reference from the first events",
     )
+    _add_ingest_options(parser)
+    parser.add_argument(
+        "--storage.path",
+        dest="storage_path",
+        metavar="DIR",
+        type=Path,
+        help="directory where counts and learned references are kept, so that they survive a crash; made if missing "
+        "(default: in memory alone)",
+    )
+    _add_web_options(parser)
+    parser.add_argument(
+        "--alertmanager.url",
+        dest="alertmanager_url",
+        metavar="URL",
+        type=_url,
+        help="show at /alerts what this Alertmanager holds for the models, such as http://alertmanager:9093",
+    )
+    add_auto_reload_option(parser)
+    add_connection_options(parser)
+    add_log_options(parser)
+
+
+def _add_ingest_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ingest.listen-address",
         dest="ingest_address",
@@ -62,14 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="GROUP",
         help="group of the socket files, by name or number; their mode is 0660 (default: that of the process)",
     )
-    parser.add_argument(
-        "--storage.path",
-        dest="storage_path",
-        metavar="DIR",
-        type=Path,
-        help="directory where counts and learned references are kept, so that they survive a crash; made if missing "
-        "(default: in memory alone)",
-    )
+
+
+def _add_web_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--web.listen-address",
         dest="web_addresses",
@@ -100,21 +118,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="allow POST /-/reload on the ingest address; SIGHUP always works",
     )
-    parser.add_argument(
-        "--alertmanager.url",
-        dest="alertmanager_url",
-        metavar="URL",
-        type=_url,
-        help="show at /alerts what this Alertmanager holds for the models, such as http://alertmanager:9093",
-    )
-    add_auto_reload_option(parser)
-    add_connection_options(parser)
-    add_log_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    # Before numpy is there, which would have a thread for every core of the node, to multiply matrices that nobody has.
+    # Before numpy is imported: OpenBLAS would start one thread per core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _without_certificates():
         from sidecar.serve import app
@@ -127,11 +135,11 @@ def run(args: argparse.Namespace) -> int:
         return 1
 
 
-def options(args: argparse.Namespace) -> "app.Options":
+def options(args: argparse.Namespace) -> "Options":
     """Return what the arguments say."""
-    from sidecar.serve import app
+    from sidecar.serve.options import Options
 
-    return app.Options(
+    return Options(
         config_file=args.config_file,
         ingest_address=args.ingest_address,
         web_addresses=args.web_addresses,

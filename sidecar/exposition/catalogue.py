@@ -287,11 +287,11 @@ STORAGE_SET_ASIDE = Metric(
     ("reason",),
     "Files found at the start that could not be used and were set aside. Absent without --storage.path.",
 )
-STORAGE_BEGUN_ANEW = Metric(
+STORAGE_RESETS = Metric(
     "model_sidecar_storage_begun_anew_total",
     "counter",
     ("part",),
-    "Counts of models that were kept but begun anew, since a changed configuration gives them another meaning. "
+    "Counts of models that were kept but reset, since a changed configuration gives them another meaning. "
     "Absent without --storage.path.",
 )
 STORAGE_CHECKPOINT_TIMESTAMP = Metric(
@@ -365,7 +365,7 @@ CATALOGUE: tuple[Metric, ...] = (
     STORAGE_HEALTHY,
     STORAGE_FAILURES,
     STORAGE_SET_ASIDE,
-    STORAGE_BEGUN_ANEW,
+    STORAGE_RESETS,
     STORAGE_CHECKPOINT_TIMESTAMP,
     STORAGE_CHECKPOINT_BYTES,
     BUILD_INFO,

@@ -126,7 +126,7 @@ class _Site(web.BaseSite):
         )
 
 
-def log_mistakes_of_clients_in_short() -> None:
+def shorten_client_error_logs() -> None:
     """Log a request that is not HTTP as one warning, not as an error of ours with where it was found."""
     logging.getLogger("aiohttp.server").addFilter(_shorten)
 

@@ -1,7 +1,9 @@
 """Model: the state of one model, and how a batch of its events changes it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,6 +17,14 @@ from sidecar.monitor.traffic import Traffic, TrafficState
 from sidecar.reference.learn import Learner, LearnerState
 from sidecar.reference.profile import Profile
 from sidecar.statistics.buffers import StateError
+
+
+class Discarded(NamedTuple):
+    """A part of a model whose counts a new configuration gives another meaning, and why."""
+
+    model: str
+    part: str
+    reason: str
 
 
 class ModelState(msgspec.Struct, frozen=True):
@@ -70,22 +80,49 @@ class Model:
         assert self.comparison is not None  # for the type checker
         self.comparison.observe(fitted(batch, self.comparison.schema), now=now, wall=wall)
 
-    def reconfigure(self, config: ModelConfig, profile: Profile | None, *, now: float) -> None:
-        """Go on with another configuration and reference, keeping the counts that still mean the same."""
+    def reconfigure(self, config: ModelConfig, profile: Profile | None, *, now: float) -> list[Discarded]:
+        """Go on with another configuration and reference, keeping the counts that still mean the same.
+
+        Returns what is discarded.
+        """
         before, self.config = self.config, config
-        if self.traffic.bounds != config.latency.bounds() or self.traffic.windows != config.windows:
+        discarded: dict[str, str] = {}
+        windows = "windows changed" if before.windows != config.windows else None
+        if reason := windows or ("latency buckets changed" if self.traffic.bounds != config.latency.bounds() else None):
+            discarded["traffic"] = reason
             self.traffic = Traffic(config.latency, config.windows, now=now)
-        if before.labels != config.labels or before.windows != config.windows:
+        if reason := windows or ("labels settings changed" if before.labels != config.labels else None):
+            if self.labels is not None:
+                discarded["labels"] = reason
             self.labels = Labels(config.labels, config.windows, now=now) if config.labels else None
         if profile is None and before.reference is None and before.learn == config.learn:
             profile = self.comparison.profile if self.comparison else None
             if profile is None:
-                return
+                return self._discarded(discarded)
         current = self.comparison
         if current is not None and current.windows == config.windows and current.profile == profile:
             current.judge(config.drift)
         else:
+            other = "learn settings changed" if profile is None else "reference changed"
+            if current is not None:
+                discarded["comparison"] = "windows changed" if current.profile == profile else other
+            elif self.learner is not None and self.learner.rows:
+                discarded["learning"] = other
             self._set_reference(profile, now=now)
+        return self._discarded(discarded)
+
+    def discard(self, reason: str) -> list[Discarded]:
+        """Return what is discarded where the model as a whole is."""
+        held = {
+            "traffic": True,
+            "comparison": self.comparison is not None,
+            "labels": self.labels is not None,
+            "learning": self.learner is not None and self.learner.rows > 0,
+        }
+        return self._discarded({part: reason for part, there in held.items() if there})
+
+    def _discarded(self, reasons: Mapping[str, str]) -> list[Discarded]:
+        return [Discarded(self.name, part, reason) for part, reason in reasons.items()]
 
     def state(self, schema: Schema) -> ModelState:
         """Return a copy of everything that `restore` wants; events are decoded by `schema` now."""

@@ -16,7 +16,7 @@ from sidecar.events.label_decode import DecodedLabels, Label, LabelDecoder
 from sidecar.exposition.catalogue import DROP_REASONS, LABEL_REJECT_REASONS, REJECT_REASONS
 from sidecar.monitor.event_buffer import Waiting
 from sidecar.monitor.label_join import Misjoined
-from sidecar.monitor.model import Model, ModelState
+from sidecar.monitor.model import Discarded, Model, ModelState
 from sidecar.reference.profile import Profile
 from sidecar.statistics.buffers import StateError
 
@@ -297,17 +297,23 @@ class Monitor:
         if batch.schema.learning and model.comparison is not None:
             self._decoder.update(model.schema())
 
-    def reconfigure(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float) -> None:
-        """Go on with another configuration. The caller has checked it: nothing here is refused."""
+    def reconfigure(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float) -> list[Discarded]:
+        """Go on with another configuration, and return what of the counts is discarded.
+
+        The caller has checked it: nothing here is refused.
+        """
         self.flush(now=now)
         models: dict[str, Model] = {}
+        discarded: list[Discarded] = []
         for model_config in config.models:
             name = model_config.name
             if name in self.models:
                 models[name] = self.models[name]
-                models[name].reconfigure(model_config, profiles[name], now=now)
+                discarded += models[name].reconfigure(model_config, profiles[name], now=now)
             else:
                 models[name] = Model(model_config, profiles[name], now=now)
+        for name in self.models.keys() - models.keys():
+            discarded += self.models[name].discard("the model is no longer configured")
         self._config, self.models = config, models
         learned_so_far = {
             name: m.with_ids(self._decoder.schema(name)) for name, m in models.items() if m.learner and m.learner.rows
@@ -318,6 +324,7 @@ class Monitor:
             self._decoder.update(schema)
         if self.journal is not None:
             self.journal.reconfigured(config, profiles, now=now)
+        return discarded
 
 
 def _label_decoder(config: Config) -> LabelDecoder:

@@ -22,4 +22,4 @@ class StorageState:
     checkpoint_timestamp_seconds: float | None = None
     checkpoint_bytes: int = 0
     set_aside: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SET_ASIDE_REASONS, 0))
-    begun_anew: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STORED_PARTS, 0))
+    resets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STORED_PARTS, 0))

@@ -144,7 +144,7 @@ class Collector:
 def _storage_families(families: Families, storage: StorageState) -> None:
     for metric, values in (
         (catalogue.STORAGE_SET_ASIDE, storage.set_aside),
-        (catalogue.STORAGE_BEGUN_ANEW, storage.begun_anew),
+        (catalogue.STORAGE_RESETS, storage.resets),
     ):
         families[metric].append(written(metric, {(label,): value for label, value in values.items()}))
     single: dict[Metric, float] = {

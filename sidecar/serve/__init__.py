@@ -4,5 +4,7 @@
 2. `ingest`                 the way in: HTTP, Unix streams and datagrams
 3. `routes`, `page`         the way out: reports, metrics and the status page; `alertmanager` asks what fires
 4. `load`                   configuration with the references it names
-5. `app`                    builds every object once; owns the clock, signals and tasks
+5. `options`, `listeners`   what the command line says, and the listeners that it names
+6. `reload`                 another configuration for the running process
+7. `app`                    builds every object once; owns the clock, signals and tasks
 """

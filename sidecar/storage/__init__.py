@@ -5,5 +5,6 @@
 3. `checkpoint`  the whole state in one file, replaced in one step
 4. `directory`   the files, whose they are, and which of them are set aside
 5. `recovery`    checkpoint and journal to the monitor that wrote them
-6. `store`       when to write what, and what to do while nothing can be written
+6. `recorder`    what the monitor tells, as records of the journal
+7. `store`       when to write what, and what to do while nothing can be written
 """

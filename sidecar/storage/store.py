@@ -3,14 +3,11 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from sidecar.config import Config
-from sidecar.events.batch import Form
-from sidecar.monitor.model import Model
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import StorageState
 from sidecar.reference.profile import Profile
@@ -18,15 +15,9 @@ from sidecar.storage import checkpoint
 from sidecar.storage.checkpoint import Checkpoint
 from sidecar.storage.clock import Clock
 from sidecar.storage.directory import Directory, StorageError, log
-from sidecar.storage.journal import Kind, Segment
-from sidecar.storage.recovery import (
-    Recovered,
-    encode_configuration,
-    encode_count,
-    encode_time_of_day,
-    recover,
-    set_aside,
-)
+from sidecar.storage.journal import Segment
+from sidecar.storage.recorder import Recorder
+from sidecar.storage.recovery import Recovered, recover, set_aside
 
 SILENCE_SECONDS = 60.0
 """Time between two log lines about what goes on failing."""
@@ -49,7 +40,7 @@ class Pace:
 
 
 class Store:
-    """Keep the state of a monitor in a directory, as its journal.
+    """Keep the state of a monitor in a directory: a journal of what changes it, and a checkpoint now and then.
 
     While nothing can be written, the monitor goes on in memory. The journal then has a gap, so that its files are
     removed where possible and nothing is appended until a new checkpoint is there.
@@ -62,7 +53,7 @@ class Store:
         self._pace = pace or Pace()
         self._id = os.urandom(_STORE_BYTES)
         self._number = 0
-        self._segment: Segment | None = None
+        self._recorder = Recorder(clock, failed=self._record_failed, grown=self._segment_grown)
         self._behind = True
         self._read = False
         self._full_at = self._pace.segment_bytes
@@ -92,35 +83,30 @@ class Store:
             self._monitor = Monitor(config, profiles, now=self._clock(), start=self._clock.time_of_day())
         else:
             self._monitor = recovered.monitor
-            self._go_on(recovered, config, profiles)
-        self._monitor.journal = self
+            self._resume(recovered, config, profiles)
+        self._monitor.journal = self._recorder
         if self._read:
             self.checkpoint_now()
         return self._monitor
 
-    def _go_on(self, recovered: Recovered, config: Config, profiles: Mapping[str, Profile | None]) -> None:
-        """Go on in the clock, the journal and the configuration."""
+    def _resume(self, recovered: Recovered, config: Config, profiles: Mapping[str, Profile | None]) -> None:
+        """Resume the clock, the journal and the configuration."""
         monitor = self._monitor
         self._id, self._damaged = recovered.store, recovered.damaged
         self._clock.go_on(recovered.moment, at_least=recovered.now)
         now = self._clock()
         try:
-            self._segment = self._next_segment()
+            self._recorder.replace(self._next_segment())
             self._behind = False
         except OSError as error:
             self._fall_behind()
             self._trouble(error)
-        monitor.journal = self
+        monitor.journal = self._recorder
         monitor.flush(now=recovered.now)  # what waited came before the end, not now
         monitor.set_time_of_day(self._clock.time_of_day(), now=now)
-        parts = {name: _parts(model) for name, model in monitor.models.items()}
-        monitor.reconfigure(config, profiles, now=now)
-        for name, before in parts.items():
-            after = _parts(monitor.models[name]) if name in monitor.models else {}
-            for part in before:
-                if after.get(part) is not before[part]:
-                    log.warning("begun anew: it means something else in this configuration", model=name, part=part)
-                    self._state.begun_anew[part] += 1
+        for discarded in monitor.reconfigure(config, profiles, now=now):
+            log.warning("counts discarded: the configuration is not the one of before", **discarded._asdict())
+            self._state.resets[discarded.part] += 1
         events = sum(model.traffic.events for model in monitor.models.values())
         log.info("restored", path=self._directory.path, events=events, records=recovered.records)
 
@@ -130,64 +116,17 @@ class Store:
         if self._writing is not None:
             await self._writing
         self.checkpoint_now()
-        if self._segment is not None:
-            self._segment.close()
-            self._segment = None
+        self._recorder.replace(None)
         self._directory.release()
 
-    # What the monitor tells
+    def _record_failed(self, error: OSError) -> None:
+        self._fall_behind()
+        self._trouble(error)
 
-    def submitted(self, body: bytes, form: Form, *, transport: str, now: float) -> None:
-        """Keep a body that was counted."""
-        self._append(Kind.BODY, transport, body, now=now, form=form)
-
-    def submitted_texts(self, texts: Sequence[bytes], *, transport: str, now: float) -> None:
-        """Keep events that came one by one and were counted."""
-        self._append(Kind.TEXTS, transport, b"\n".join(texts), now=now)
-
-    def submitted_labels(self, body: bytes, form: Form, *, transport: str, now: float) -> None:
-        """Keep a body of labels that was joined."""
-        self._append(Kind.LABELS, transport, body, now=now, form=form)
-
-    def rejected(self, transport: str, reason: str, count: int) -> None:
-        """Keep what was refused outside of a body that was counted."""
-        self._append(Kind.REJECTED, transport, encode_count(reason, count), now=self._clock())
-
-    def rejected_labels(self, transport: str, reason: str, count: int) -> None:
-        """Keep what was refused of labels outside of a body that was joined."""
-        self._append(Kind.LABELS_REJECTED, transport, encode_count(reason, count), now=self._clock())
-
-    def dropped(self, transport: str, reason: str, count: int) -> None:
-        """Keep what was lost."""
-        self._append(Kind.DROPPED, transport, encode_count(reason, count), now=self._clock())
-
-    def flushed(self, *, now: float) -> None:
-        """Keep that events which waited were counted together."""
-        self._append(Kind.FLUSHED, "", b"", now=now)
-
-    def reconfigured(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float) -> None:
-        """Keep a change of the configuration."""
-        self._append(Kind.RECONFIGURED, "", encode_configuration(config, profiles), now=now)
-
-    def time_of_day_set(self, time_of_day: datetime, *, now: float) -> None:
-        """Keep a change of the time of day."""
-        self._append(Kind.TIME_OF_DAY, "", encode_time_of_day(time_of_day), now=now)
-
-    def _append(self, kind: Kind, name: str, body: bytes, *, now: float, form: Form = Form.JSON) -> None:
-        segment = self._segment
-        if segment is None:
-            return  # there is a gap already: the next checkpoint closes it
-        try:
-            segment.append(kind, name, body, now=now, form=form)
-        except OSError as error:
-            self._fall_behind()
-            self._trouble(error)
-            return
-        if segment.size > self._full_at and not self._due:
+    def _segment_grown(self, size: int) -> None:
+        if size > self._full_at and not self._due:
             self._due = True
             asyncio.get_running_loop().call_soon(self.checkpoint)
-
-    # Checkpoints
 
     async def run(self) -> None:
         """Try again what failed, and write a checkpoint now and then, until cancelled."""
@@ -240,17 +179,15 @@ class Store:
         snapshot = Checkpoint(
             store=self._id, segment=segment.number, moment=moment, monitor=self._monitor.state(now=moment.clock)
         )
-        if self._segment is not None:
-            self._segment.close()
-        self._segment = segment
+        self._recorder.replace(segment)
         self._due = True  # until it is written
         return snapshot, segment
 
     def _take_over(self) -> None:
-        """Have the directory, of which nothing could be read at the start; what is there is not ours to go on from."""
+        """Have the directory, of which nothing could be read at the start; what is there is not ours to resume."""
         if not self._directory.acquired:
             self._directory.acquire()
-        set_aside(self._directory, self._state, "unreadable", "it could not be gone on from at the start")
+        set_aside(self._directory, self._state, "unreadable", "it could not be resumed at the start")
         self._read = True
 
     def _next_segment(self) -> Segment:
@@ -261,7 +198,7 @@ class Store:
 
     def _written(self, segment: Segment, size: int) -> None:
         """Remove what the checkpoint has made unneeded; what is written from `segment` on is complete."""
-        if segment is not self._segment:
+        if segment is not self._recorder.segment:
             return  # a record could not be appended meanwhile
         self._behind = False
         self._due = False
@@ -282,7 +219,7 @@ class Store:
 
     def _failed(self, segment: Segment, error: OSError) -> None:
         """Go on with the older checkpoint and all segments since, if they are complete."""
-        if self._behind and segment is self._segment:
+        if self._behind and segment is self._recorder.segment:
             self._fall_behind()
         self._trouble(error)
 
@@ -292,9 +229,7 @@ class Store:
         That may make the room that a checkpoint takes.
         """
         self._behind = True
-        if self._segment is not None:
-            self._segment.close()
-            self._segment = None
+        self._recorder.replace(None)
         try:
             self._directory.remove_segments()
             self._directory.state.unlink(missing_ok=True)
@@ -308,13 +243,6 @@ class Store:
         if now >= self._silent_until:
             log.error("cannot keep what is counted", path=self._directory.path, error=_reason(error))
             self._silent_until = now + SILENCE_SECONDS
-
-
-def _parts(model: Model) -> dict[str, object]:
-    """Return the parts of a model that hold counts."""
-    parts = {"traffic": model.traffic, "comparison": model.comparison, "labels": model.labels}
-    learning = {"learning": model.learner} if model.learner and model.learner.rows else {}
-    return {name: part for name, part in (parts | learning).items() if part is not None}
 
 
 def _reason(error: OSError) -> str:

@@ -11,8 +11,10 @@ from aiohttp import web
 
 from demo.process import SidecarProcess, started
 from sidecar.http.connections import Bounds
-from sidecar.serve.app import Application, Options
+from sidecar.serve.app import Application
 from sidecar.serve.ingest.http import HTTP
+from sidecar.serve.listeners import Listeners
+from sidecar.serve.options import Options
 from tests.paths import DATA
 from tests.plugins.golden import Golden
 from tests.plugins.serving import Start, fraud_config, get, samples, value
@@ -24,7 +26,7 @@ EXAMPLES = 15
 POLICIES = "policies: [{name: fraud, action: rollback, namespaces: [ml]}]\n"
 
 
-def application(directory: Path) -> Application:
+def listeners(directory: Path) -> Listeners:
     options = Options(
         config_file=fraud_config(directory),
         ingest_address=("127.0.0.1", 0),
@@ -33,7 +35,7 @@ def application(directory: Path) -> Application:
         enable_lifecycle=True,
         bounds=Bounds(),
     )
-    return Application(options)
+    return Application(options).listeners
 
 
 def routes(of: web.Application) -> set[tuple[str, str]]:
@@ -47,8 +49,8 @@ def described(text: bytes) -> set[tuple[str, str]]:
 
 
 async def test_every_route_is_described_and_every_description_has_its_route(tmp_path: Path) -> None:
-    made = application(tmp_path)
-    for of in (made._ingest_application(HTTP), made._web_application()):
+    made = listeners(tmp_path)
+    for of in (made.ingest_application(HTTP), made.web_application()):
         assert routes(of) == described(await described_by(of))
 
 

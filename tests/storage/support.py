@@ -81,9 +81,7 @@ class Kept:
 
     def abandon(self) -> None:
         """Close what the end of a process would close."""
-        if self.store._segment is not None:
-            self.store._segment.close()
-            self.store._segment = None
+        self.store._recorder.replace(None)
         self.store._directory.release()
         self.monitor.journal = None
 

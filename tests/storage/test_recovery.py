@@ -181,7 +181,7 @@ def test_what_was_counted_comes_back_to_the_bit(steps: list[tuple[str, Any]]) ->
         again = kept.killed(Path(name, "b"))
         assert again.everything() == kept.everything()
         assert (again.state.problem, sum(again.state.set_aside.values())) == (None, 0)
-        assert sum(again.state.begun_anew.values()) == 0
+        assert sum(again.state.resets.values()) == 0
         kept.abandon()
         again.abandon()
 
@@ -481,25 +481,25 @@ def test_counts_go_on_only_where_they_mean_the_same(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "a", Time())
     kept.submit(body(*(fraud(id=i, prediction="fraud") for i in range(10)), *[churn(i) for i in range(50)]))
 
-    def begun_anew(name: str, fraud: ModelConfig = FRAUD, churn: ModelConfig = LEARNING, **options: Any) -> Any:
+    def resets(name: str, fraud: ModelConfig = FRAUD, churn: ModelConfig = LEARNING, **options: Any) -> Any:
         again = kept.killed(tmp_path / name, config=Config(models=(fraud, churn)), **options)
         models = again.monitor.models
         comparison, learner = models["fraud"].comparison, models["churn"].learner
         assert comparison is not None
         assert learner is not None
         counts = (models["fraud"].traffic.events, int(comparison.observations().sum()), learner.rows)
-        return counts, {part: number for part, number in again.state.begun_anew.items() if number}
+        return counts, {part: number for part, number in again.state.resets.items() if number}
 
-    assert begun_anew("b") == ((10, 20, 50), {})
-    assert begun_anew("c", replace(FRAUD, drift=DriftConfig(min_samples=5))) == ((10, 20, 50), {})
-    assert begun_anew("d", replace(FRAUD, latency=LatencyConfig(buckets=(1.0,)))) == ((0, 20, 50), {"traffic": 1})
-    assert begun_anew("e", profiles={"fraud": OTHER, "churn": None}) == ((10, 0, 50), {"comparison": 1})
-    assert begun_anew("f", replace(FRAUD, windows=WINDOWS[:1])) == (
+    assert resets("b") == ((10, 20, 50), {})
+    assert resets("c", replace(FRAUD, drift=DriftConfig(min_samples=5))) == ((10, 20, 50), {})
+    assert resets("d", replace(FRAUD, latency=LatencyConfig(buckets=(1.0,)))) == ((0, 20, 50), {"traffic": 1})
+    assert resets("e", profiles={"fraud": OTHER, "churn": None}) == ((10, 0, 50), {"comparison": 1})
+    assert resets("f", replace(FRAUD, windows=WINDOWS[:1])) == (
         (0, 0, 50),
         {"traffic": 1, "comparison": 1, "labels": 1},
     )
-    assert begun_anew("h", replace(FRAUD, labels=None)) == ((10, 20, 50), {"labels": 1})
-    assert begun_anew("g", churn=replace(LEARNING, learn=Learn(events=200))) == ((10, 20, 0), {"learning": 1})
+    assert resets("h", replace(FRAUD, labels=None)) == ((10, 20, 50), {"labels": 1})
+    assert resets("g", churn=replace(LEARNING, learn=Learn(events=200))) == ((10, 20, 0), {"learning": 1})
 
 
 def test_a_model_that_is_gone_is_forgotten(tmp_path: Path) -> None:
@@ -507,7 +507,7 @@ def test_a_model_that_is_gone_is_forgotten(tmp_path: Path) -> None:
     kept.submit(body(fraud(), churn()))
     again = kept.killed(tmp_path / "b", config=Config(models=(FRAUD,)), profiles={"fraud": PROFILE})
     assert (again.monitor.events["http"], list(again.monitor.models)) == (2, ["fraud"])
-    assert again.state.begun_anew == {"traffic": 1, "comparison": 0, "learning": 1, "labels": 0}
+    assert again.state.resets == {"traffic": 1, "comparison": 0, "learning": 1, "labels": 0}
     back = again.killed(tmp_path / "c", config=CONFIG, profiles=PROFILES)
     assert back.monitor.models["churn"].traffic.events == 0
 
@@ -581,7 +581,7 @@ def test_files_from_before_there_were_seasons_are_read(tmp_path: Path) -> None:
     time = Time(boottime=1020.0, wall=1_800_000_020.0)
     kept = Kept(tmp_path, time, Config(models=(fraud, churn)), {"fraud": profile, "churn": None})
     assert kept.state.set_aside == dict.fromkeys(kept.state.set_aside, 0)
-    assert kept.state.begun_anew == dict.fromkeys(kept.state.begun_anew, 0)
+    assert kept.state.resets == dict.fromkeys(kept.state.resets, 0)
     comparison, learner = kept.monitor.models["fraud"].comparison, kept.monitor.models["churn"].learner
     assert comparison is not None
     assert learner is not None

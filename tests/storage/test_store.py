@@ -16,7 +16,7 @@ EVENT = json.dumps({"model": "fraud", "features": {"amount": 1.0}}).encode()
 
 def break_journal(kept: Kept) -> None:
     """Let the next record meet a full disk."""
-    segment = kept.store._segment
+    segment = kept.store._recorder.segment
     assert segment is not None
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, segment._file)

@@ -14,7 +14,7 @@ from sidecar import __version__
 from sidecar.base.log import Log
 from sidecar.exposition.negotiation import exposition
 from sidecar.http.connections import Bounds, Connections, allow_open_files, bounded_runner
-from sidecar.http.tls_listener import Address, Listener, log_mistakes_of_clients_in_short
+from sidecar.http.tls_listener import Address, Listener, shorten_client_error_logs
 from sidecar.http.webconfig import WebConfig
 from sidecar.kubernetes.inject import settings as sites
 from sidecar.kubernetes.inject.metrics import Metrics
@@ -61,7 +61,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        log_mistakes_of_clients_in_short()
+        shorten_client_error_logs()
         async with AsyncExitStack() as stack:
             guard = self._web_config.middleware(without_authentication=_PROBES)
             bounds = self._options.bounds

@@ -20,7 +20,7 @@ from sidecar.base.configfile import ConfigError
 from sidecar.base.log import Log
 from sidecar.base.watch import Watch
 from sidecar.http.connections import Bounds, Connections, allow_open_files, bounded_runner
-from sidecar.http.tls_listener import Address, Listener, log_mistakes_of_clients_in_short
+from sidecar.http.tls_listener import Address, Listener, shorten_client_error_logs
 from sidecar.http.webconfig import WebConfig
 from sidecar.kubernetes.rollback import api
 from sidecar.kubernetes.rollback import policy as policies
@@ -76,7 +76,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        log_mistakes_of_clients_in_short()
+        shorten_client_error_logs()
         async with AsyncExitStack() as stack:
             cluster = self._cluster()
             if cluster is not None:

@@ -26,7 +26,7 @@ UNREAD = {
     catalogue.CONNECTIONS_REFUSED,
     catalogue.STORAGE_FAILURES,
     catalogue.STORAGE_SET_ASIDE,
-    catalogue.STORAGE_BEGUN_ANEW,
+    catalogue.STORAGE_RESETS,
     catalogue.STORAGE_CHECKPOINT_TIMESTAMP,
     catalogue.STORAGE_CHECKPOINT_BYTES,
     catalogue.BUILD_INFO,
