@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 import yaml
 
 from sidecar.alerting.rules import Settings, names, product
-from sidecar.alerting.rules.duration import milliseconds
+from sidecar.base.duration import milliseconds
 from sidecar.exposition import catalogue
 
 NAMESPACE, MODEL, REFERENCE = "bench", "fraud", "0a1b2c3d"

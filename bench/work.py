@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.process import SidecarProcess, sidecar
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import Config, Limits, ModelConfig
 from sidecar.events.batch import Form
 from sidecar.monitor.monitor import Monitor

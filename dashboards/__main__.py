@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from dashboards.files import product
-from sidecar.alerting.rules.settings import Settings, SettingsError, load
+from sidecar.alerting.rules.settings import Settings, load
+from sidecar.base.configfile import ConfigError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         settings = load(options.config) if options.config else Settings()
-    except SettingsError as error:
+    except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     options.output.mkdir(parents=True, exist_ok=True)

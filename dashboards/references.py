@@ -5,8 +5,8 @@ from dashboards.board import Section
 from dashboards.panels import About, Column, Placed, lines, rows
 from dashboards.promql import MODELS, SIDECARS, Query, pick
 from sidecar.alerting.rules import names
-from sidecar.alerting.rules.duration import milliseconds
 from sidecar.alerting.rules.settings import Settings
+from sidecar.base.duration import milliseconds
 from sidecar.exposition import catalogue
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from sidecar.base.configfile import ByteSize, ConfigError, Duration, convert_yaml, read_text, shown
+from sidecar.base.configfile import ByteSize, ConfigError, convert_yaml, read_text, shown
+from sidecar.base.duration import Duration
 
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,7 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.base.configfile import ByteSize, ConfigError, Duration
+from sidecar.base.configfile import ByteSize, ConfigError
+from sidecar.base.duration import Duration
 from sidecar.config import Config, Slo, Thresholds, load, parse
 from tests.paths import DATA
 

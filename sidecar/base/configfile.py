@@ -7,39 +7,13 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
+from sidecar.base.duration import Duration
+
 T = TypeVar("T")
 
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message names file, key, value and what is allowed."""
-
-
-class Duration:
-    """A time span written as Prometheus writes it: `30s`, `5m`, `1h30m`, `1d`."""
-
-    __slots__ = ("seconds", "text")
-    _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}  # noqa: RUF012
-    _FORM = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
-
-    def __init__(self, text: str) -> None:
-        match = self._FORM.fullmatch(text)
-        if not text or not match:
-            raise ValueError(f"{text!r} is not a duration such as 30s, 5m, 1h30m or 1d")
-        self.text = text
-        units = ("y", "w", "d", "h", "m", "s", "ms")
-        try:
-            self.seconds = float(sum(int(n) * self._UNITS[u] for n, u in zip(match.groups(), units, strict=True) if n))
-        except OverflowError:
-            raise ValueError("it is too long a duration") from None
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Duration) and self.seconds == other.seconds
-
-    def __hash__(self) -> int:
-        return hash(self.seconds)
-
-    def __repr__(self) -> str:
-        return f"Duration({self.text!r})"
 
 
 class ByteSize(int):

@@ -92,7 +92,6 @@ def run(args: argparse.Namespace) -> int:
 def _backtest(args: argparse.Namespace) -> int:
     from sidecar.alerting.backtest import study
     from sidecar.alerting.backtest.history import History, HistoryError, Named
-    from sidecar.alerting.rules import SettingsError
     from sidecar.base.configfile import ConfigError
     from sidecar.data.files import DataError
     from sidecar.reference import ProfileError, load
@@ -127,7 +126,7 @@ def _backtest(args: argparse.Namespace) -> int:
                     scrapes = backfill(history, plan, args.openmetrics, labels=dict(args.label))
                     tell(f"{args.openmetrics}: {scrapes} scrapes")
                 _print(found)
-    except (ConfigError, DataError, HistoryError, ProfileError, SettingsError) as error:
+    except (ConfigError, DataError, HistoryError, ProfileError) as error:
         tell(printable(str(error)))
         return 1
     except OSError as error:
@@ -143,8 +142,8 @@ def _plan(args: argparse.Namespace, reference: "Profile") -> "Plan":
     from sidecar.alerting.backtest.score import Incident
     from sidecar.alerting.backtest.study import Plan
     from sidecar.alerting.rules import Settings, load
-    from sidecar.alerting.rules.duration import milliseconds
     from sidecar.base.configfile import ConfigError
+    from sidecar.base.duration import milliseconds
 
     settings = load(args.rules_config) if args.rules_config else Settings()
     shortest = min(settings.drift.windows[0], settings.service.window, settings.objectives.windows[0], key=milliseconds)
@@ -303,7 +302,7 @@ def _not_negative(text: str) -> float:
 
 
 def _whole_seconds(text: str) -> int:
-    from sidecar.base.configfile import Duration
+    from sidecar.base.duration import Duration
 
     try:
         seconds = Duration(text).seconds

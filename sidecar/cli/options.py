@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from sidecar.base import log
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 
 if TYPE_CHECKING:
     from sidecar.http.connections import Bounds

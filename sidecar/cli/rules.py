@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sidecar.alerting.rules import Settings, SettingsError, load, product, prometheus_rule, rule_groups
+from sidecar.alerting.rules import Settings, load, product, prometheus_rule, rule_groups
 from sidecar.alerting.rules.rule import render
+from sidecar.base.configfile import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write(prometheus_rule(settings))
         else:
             sys.stdout.write(render(rule_groups(settings), comment="All rules of model-sidecar."))
-    except (SettingsError, OSError) as error:
+    except (ConfigError, OSError) as error:
         print(f"model-sidecar: {error}", file=sys.stderr)
         return 1
     return 0

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.base.configfile import Duration
 from sidecar.base.cooperative import Steps, at_once
+from sidecar.base.duration import Duration
 from sidecar.config import DriftConfig
 from sidecar.events.batch import Batch, Key, Schema
 from sidecar.reference.profile import CategoricalProfile, NumericProfile, Profile

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import FIRST_CLASSES, OTHER_CLASS, LabelsConfig
 from sidecar.events.batch import UNFIT_NAME, Identified, Identifier
 from sidecar.monitor.pending_predictions import Pending, PendingState, Said, Saying, digest, digests

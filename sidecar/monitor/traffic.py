@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import LatencyConfig
 from sidecar.events.batch import Batch
 from sidecar.statistics import latency_sketch

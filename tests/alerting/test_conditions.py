@@ -17,8 +17,8 @@ from demo.process import sidecar
 from sidecar.alerting.conditions import ACCURACY_LIMIT, reporting_alerts
 from sidecar.alerting.rules.policy import ALERTS
 from sidecar.alerting.rules.settings import Settings
-from sidecar.base.configfile import Duration
 from sidecar.base.cooperative import at_once
+from sidecar.base.duration import Duration
 from sidecar.config import Config, LabelsConfig, LatencyConfig, ModelConfig, Slo
 from sidecar.events.batch import Form
 from sidecar.monitor.monitor import Monitor

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.cli.replay.rows import Rows
 from sidecar.cli.replay.send import body_of
 from sidecar.client import encode

@@ -9,7 +9,7 @@ from functools import cache
 
 import msgspec
 
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import Config, Learn, Limits, ModelConfig
 from sidecar.events.batch import Form, TooManyEvents, Unreadable
 from sidecar.monitor.monitor import Monitor

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import Config, LabelsConfig, Learn, ModelConfig
 from sidecar.events.batch import Form, TooManyEvents, Unreadable
 from sidecar.monitor.label_join import Labels

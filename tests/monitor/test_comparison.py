@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import DriftConfig, FeatureDrift, FeatureThresholds
 from sidecar.events.batch import PREDICTION, PROBABILITY, Batch, Key
 from sidecar.monitor.comparison import Comparison

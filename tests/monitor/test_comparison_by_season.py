@@ -10,8 +10,8 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar.base.configfile import Duration
 from sidecar.base.cooperative import at_once
+from sidecar.base.duration import Duration
 from sidecar.config import Config, DriftConfig, ModelConfig
 from sidecar.events.batch import Batch, Form
 from sidecar.exposition import catalogue

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import FIRST_CLASSES, LabelsConfig
 from sidecar.events.batch import Identified, Identifier
 from sidecar.monitor.label_join import Labels, QualityReading

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Learn, Limits, ModelConfig, Slo, Thresholds
 from sidecar.events.batch import PREDICTION, Form, Key, TooManyEvents, Unreadable
 from sidecar.monitor.model import Model

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import LatencyConfig
 from sidecar.events.batch import Batch, Schema
 from sidecar.monitor.traffic import QUANTILES, Traffic

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 
 from demo.process import SidecarProcess
 from sidecar import __version__
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import Config, DriftConfig, LabelsConfig, Learn, ModelConfig
 from sidecar.events.batch import Form
 from sidecar.exposition import catalogue

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sidecar.base.configfile import Duration, plain_special
+from sidecar.base.configfile import plain_special
+from sidecar.base.duration import Duration
 from sidecar.config import Config, LabelsConfig, Learn, ModelConfig
 from sidecar.events.batch import Form
 from sidecar.monitor.monitor import Monitor

@@ -22,7 +22,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Learn, ModelConfig
 from sidecar.events.batch import Form, Unreadable
 from sidecar.reference import build

@@ -9,8 +9,8 @@ import numpy as np
 
 from sidecar.alerting.backtest.counters import Counts, Layout
 from sidecar.alerting.backtest.recorded import PROMETHEUS, Evaluations, Increases, Sums
-from sidecar.alerting.rules.duration import milliseconds
 from sidecar.alerting.rules.settings import Drift
+from sidecar.base.duration import milliseconds
 from sidecar.monitor.comparison import Comparison
 from sidecar.statistics import drift
 from sidecar.statistics.bins import Floats

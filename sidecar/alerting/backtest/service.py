@@ -8,9 +8,9 @@ import numpy as np
 from sidecar.alerting.backtest.counters import Counts, Layout
 from sidecar.alerting.backtest.recorded import PROMETHEUS, Increases, Sums, evaluations
 from sidecar.alerting.backtest.states import States
-from sidecar.alerting.rules.duration import milliseconds
 from sidecar.alerting.rules.recording.service import ERRORS_SLO, latency_slo
 from sidecar.alerting.rules.settings import Settings
+from sidecar.base.duration import milliseconds
 from sidecar.statistics.bins import Floats
 
 

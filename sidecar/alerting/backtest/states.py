@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.alerting.backtest.recorded import Evaluations
-from sidecar.alerting.rules.duration import milliseconds
 from sidecar.alerting.rules.settings import Settings
+from sidecar.base.duration import milliseconds
 from sidecar.statistics.bins import Floats
 
 Holds = NDArray[np.bool_]

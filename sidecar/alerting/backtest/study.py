@@ -17,8 +17,8 @@ from sidecar.alerting.backtest.score import Incident, Known, Score, score
 from sidecar.alerting.backtest.service import Budgets, ServiceNow, Span
 from sidecar.alerting.backtest.states import Firing, States
 from sidecar.alerting.backtest.tune import Goal, Way, best, design_effects, drift_scores, higher_levels, longer_waits
-from sidecar.alerting.rules.duration import milliseconds
 from sidecar.alerting.rules.settings import Settings
+from sidecar.base.duration import milliseconds
 from sidecar.config import ModelConfig
 from sidecar.data.table import Progress, silent
 from sidecar.events.batch import Key

@@ -21,9 +21,9 @@ from sidecar.alerting.backtest.conditions import (
     level_of,
 )
 from sidecar.alerting.backtest.score import Known, Score, score
-from sidecar.alerting.rules.duration import milliseconds
 from sidecar.alerting.rules.policy import PolicyChange
 from sidecar.alerting.rules.settings import Settings, Thresholds
+from sidecar.base.duration import milliseconds
 from sidecar.events.batch import Key
 
 WAITS = ("2m", "5m", "10m", "15m", "30m", "1h", "2h", "3h", "6h", "12h", "1d", "2d")

@@ -8,6 +8,6 @@ what to ask; `rule` writes YAML and `files` puts it together.
 
 from sidecar.alerting.rules.files import product, prometheus_rule, rule_groups
 from sidecar.alerting.rules.policy import ALERTS
-from sidecar.alerting.rules.settings import Settings, SettingsError, load
+from sidecar.alerting.rules.settings import Settings, load
 
-__all__ = ["ALERTS", "Settings", "SettingsError", "load", "product", "prometheus_rule", "rule_groups"]
+__all__ = ["ALERTS", "Settings", "load", "product", "prometheus_rule", "rule_groups"]

@@ -12,18 +12,16 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from sidecar.alerting.rules.duration import Duration, milliseconds
+from sidecar.alerting.rules.duration import Duration
 from sidecar.alerting.rules.policy import ALERTS, Policy, PolicyChange, Severity
+from sidecar.base.configfile import convert_yaml, read_text
+from sidecar.base.duration import milliseconds
 
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]
 Text = Annotated[str, Meta(min_length=1)]
 LabelName = Annotated[str, Meta(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")]
-
-
-class SettingsError(Exception):
-    """Say in one sentence which file and key of the settings cannot be used, and why."""
 
 
 def _check_stages(windows: tuple[str, ...], interval: str) -> None:
@@ -265,13 +263,5 @@ class Settings(_Section, frozen=True):
 
 
 def load(path: Path) -> Settings:
-    """Read settings from a YAML file; raise `SettingsError` if they cannot be used."""
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        content = msgspec.yaml.decode(text)
-        return msgspec.convert({} if content is None else content, Settings)
-    except msgspec.MsgspecError as error:
-        raise SettingsError(f"{path}: {' '.join(str(error).split())}") from error
+    """Read settings from a YAML file; raises ConfigError."""
+    return convert_yaml(read_text(path), path, Settings)

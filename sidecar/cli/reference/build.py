@@ -121,7 +121,7 @@ def _times(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _seconds(text: str) -> float:
-    from sidecar.base.configfile import Duration
+    from sidecar.base.duration import Duration
 
     try:
         seconds = Duration(text).seconds

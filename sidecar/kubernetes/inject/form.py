@@ -6,7 +6,7 @@ The admission policy of the chart checks the same ones, so they are of the synta
 import re
 from typing import NamedTuple
 
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 
 
 class Form(NamedTuple):

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from sidecar.base.configfile import ConfigError, Duration, convert_yaml, read_text
+from sidecar.base.configfile import ConfigError, convert_yaml, read_text
+from sidecar.base.duration import Duration
 from sidecar.kubernetes.rollback.cluster.protocol import KindName
 from sidecar.kubernetes.rollback.payload import Alert
 from sidecar.kubernetes.rollback.quiet import QuietHours

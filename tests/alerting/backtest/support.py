@@ -13,7 +13,7 @@ import numpy as np
 from sidecar.alerting.backtest.history import History, Named
 from sidecar.alerting.backtest.study import Plan, Study, run
 from sidecar.alerting.rules import Settings
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import DriftConfig, ModelConfig
 from sidecar.reference import Profile, build
 from sidecar.statistics.season import Season

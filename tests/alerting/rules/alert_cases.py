@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sidecar.alerting.rules import Settings, names
-from sidecar.alerting.rules.duration import milliseconds
 from sidecar.alerting.rules.recording.service import latency_slo
+from sidecar.base.duration import milliseconds
 
 SETTINGS = Settings()
 WINDOW = SETTINGS.drift.alert_window

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from sidecar.alerting.rules import ALERTS, Settings
-from sidecar.alerting.rules.duration import milliseconds
+from sidecar.base.duration import milliseconds
 
 from .alert_cases import CASES, Case
 from .promtool import RULES, call

@@ -9,7 +9,7 @@ import pytest
 from numpy.random import Generator
 
 from sidecar.alerting.rules import names
-from sidecar.base.configfile import Duration
+from sidecar.base.duration import Duration
 from sidecar.config import Config, LabelsConfig, ModelConfig
 from sidecar.events.batch import Identified
 from sidecar.monitor.label_join import Labels

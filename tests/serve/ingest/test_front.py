@@ -17,7 +17,8 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from sidecar.base.configfile import ByteSize, Duration
+from sidecar.base.configfile import ByteSize
+from sidecar.base.duration import Duration
 from sidecar.config import Config, Limits, ModelConfig
 from sidecar.monitor.monitor import Monitor
 from sidecar.serve.ingest.front import HEAD_BYTES, Front, plain_head

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.alerts.common import alert
-from sidecar.alerting.rules.duration import milliseconds
 from sidecar.alerting.rules.names import KEY, MODEL, REFERENCE
 from sidecar.alerting.rules.recording.drift import TOLERANCE
 from sidecar.alerting.rules.rule import Group
 from sidecar.alerting.rules.settings import Settings
+from sidecar.base.duration import milliseconds
 from sidecar.exposition import catalogue
 from sidecar.exposition.catalogue import Metric
 

@@ -8,11 +8,12 @@ candidate, N their sum; B the number of bins. Without a candidate there is no se
 import json
 
 from sidecar.alerting.rules import names
-from sidecar.alerting.rules.duration import just_under, milliseconds
+from sidecar.alerting.rules.duration import just_under
 from sidecar.alerting.rules.names import BIN, KEY, MODEL, REFERENCE, Side
 from sidecar.alerting.rules.recording.drift import slice_matchers
 from sidecar.alerting.rules.rule import Group, Record
 from sidecar.alerting.rules.settings import Canary, Settings
+from sidecar.base.duration import milliseconds
 from sidecar.exposition import catalogue
 
 SIDES: tuple[Side, ...] = ("candidate", "stable")

@@ -12,10 +12,11 @@ replica. A model without a season has no such series, and r and M are those of t
 from collections.abc import Callable
 
 from sidecar.alerting.rules import names
-from sidecar.alerting.rules.duration import just_under, milliseconds
+from sidecar.alerting.rules.duration import just_under
 from sidecar.alerting.rules.names import BIN, KEY, REFERENCE
 from sidecar.alerting.rules.rule import Group, Record
 from sidecar.alerting.rules.settings import Drift
+from sidecar.base.duration import milliseconds
 from sidecar.exposition import catalogue
 
 TOLERANCE = "1e-3"

@@ -1,10 +1,11 @@
 """Recording rules for latency, errors and service level objectives of the whole fleet."""
 
 from sidecar.alerting.rules import names
-from sidecar.alerting.rules.duration import just_under, milliseconds
+from sidecar.alerting.rules.duration import just_under
 from sidecar.alerting.rules.names import MODEL
 from sidecar.alerting.rules.rule import Group, Record
 from sidecar.alerting.rules.settings import LatencyObjective, Objectives, Settings
+from sidecar.base.duration import milliseconds
 from sidecar.exposition import catalogue
 
 ERRORS_SLO = "errors"
