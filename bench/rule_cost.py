@@ -29,7 +29,7 @@ import yaml
 
 from sidecar.alerting.rules import Settings, names, product
 from sidecar.base.duration import milliseconds
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics, sidecar_metrics
 
 NAMESPACE, MODEL, REFERENCE = "bench", "fraud", "0a1b2c3d"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -49,33 +49,35 @@ class Fleet:
         """Return every family, as after a steady stream since the start."""
         events = int((now - self.started) * 20)
         lines = [
-            f'{catalogue.PREDICTIONS.name}{{model="{MODEL}"}} {events}',
-            f'{catalogue.PREDICTION_ERRORS.name}{{model="{MODEL}"}} {events // 1000}',
-            f'{catalogue.REFERENCE_INFO.name}{{{self.key},source="file",model_version="1"}} 1',
-            f"{catalogue.REFERENCE_SAMPLES.name}{{{self.key}}} 10000",
-            f"{catalogue.REFERENCE_CREATED.name}{{{self.key}}} {self.started}",
-            f'{catalogue.LATENCY.name}_bucket{{model="{MODEL}",le="+Inf"}} {events}',
-            f'{catalogue.LATENCY.name}_count{{model="{MODEL}"}} {events}',
-            f"{catalogue.CONFIG_RELOAD_SUCCESSFUL.name} 1",
-            f'{catalogue.EVENTS.name}{{transport="http"}} {events}',
+            f'{model_metrics.PREDICTIONS.name}{{model="{MODEL}"}} {events}',
+            f'{model_metrics.PREDICTION_ERRORS.name}{{model="{MODEL}"}} {events // 1000}',
+            f'{model_metrics.REFERENCE_INFO.name}{{{self.key},source="file",model_version="1"}} 1',
+            f"{model_metrics.REFERENCE_SAMPLES.name}{{{self.key}}} 10000",
+            f"{model_metrics.REFERENCE_CREATED.name}{{{self.key}}} {self.started}",
+            f'{model_metrics.LATENCY.name}_bucket{{model="{MODEL}",le="+Inf"}} {events}',
+            f'{model_metrics.LATENCY.name}_count{{model="{MODEL}"}} {events}',
+            f"{sidecar_metrics.CONFIG_RELOAD_SUCCESSFUL.name} 1",
+            f'{sidecar_metrics.EVENTS.name}{{transport="http"}} {events}',
         ]
         lines += [
-            f'{catalogue.LATENCY.name}_bucket{{model="{MODEL}",le="{le}"}} {int(events * min(1, le * 20))}'
+            f'{model_metrics.LATENCY.name}_bucket{{model="{MODEL}",le="{le}"}} {int(events * min(1, le * 20))}'
             for le in BUCKETS
         ]
         if self.season:
-            lines.append(f"{catalogue.REFERENCE_SEASON_SAMPLES.name}{{{self.key}}} 400")
+            lines.append(f"{model_metrics.REFERENCE_SEASON_SAMPLES.name}{{{self.key}}} 400")
         for number, feature in enumerate(self.features):
             role = "output" if number < 2 else "input"
             key = f'{self.key},role="{role}",feature="{feature}"'
-            lines.append(f"{catalogue.SIGNIFICANCE_FACTOR.name}{{{key}}} 31.3")
+            lines.append(f"{model_metrics.SIGNIFICANCE_FACTOR.name}{{{key}}} 31.3")
             for index, name in enumerate(self.bins):
                 labels = f'{key},bin="{name}",range="({index}.5, {index + 1}.5]"'
                 share = events * (1 + (index + number) % 3) // 2 // len(self.bins)
-                lines.append(f"{catalogue.BIN_OBSERVATIONS.name}{{{labels}}} {share}")
-                lines.append(f"{catalogue.BIN_REFERENCE_RATIO.name}{{{labels}}} {1 / len(self.bins)}")
+                lines.append(f"{model_metrics.BIN_OBSERVATIONS.name}{{{labels}}} {share}")
+                lines.append(f"{model_metrics.BIN_REFERENCE_RATIO.name}{{{labels}}} {1 / len(self.bins)}")
                 if self.season:
-                    lines.append(f"{catalogue.BIN_EXPECTED_OBSERVATIONS.name}{{{labels}}} {events / len(self.bins)}")
+                    lines.append(
+                        f"{model_metrics.BIN_EXPECTED_OBSERVATIONS.name}{{{labels}}} {events / len(self.bins)}"
+                    )
         return "\n".join(lines) + "\n"
 
     def history(self, settings: Settings, until: int) -> Iterator[str]:

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from bench.figures import Figures
 from bench.measure import median_milliseconds, medians_milliseconds
 from bench.work import bodies, connect, monitor, posting, running_sidecar
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics
 from sidecar.exposition.catalogue import CATALOGUE
 from sidecar.monitor.comparison import Comparison
 from sidecar.monitor.status import LoadState
@@ -60,9 +60,9 @@ def by_hand(text: str, comparison: Comparison) -> Callable[[], bytes]:
     """Return the least that writes the lines of an exposition again: what can change is computed and formatted."""
     fixed, prefixes, whole = [], [], []
     constant = (
-        catalogue.BIN_REFERENCE_RATIO.name,
-        catalogue.SIGNIFICANCE_FACTOR.name,
-        catalogue.REFERENCE_INFO.name,
+        model_metrics.BIN_REFERENCE_RATIO.name,
+        model_metrics.SIGNIFICANCE_FACTOR.name,
+        model_metrics.REFERENCE_INFO.name,
         "#",
     )
     values = []
@@ -98,7 +98,7 @@ def by_client_library(collector: Collector) -> CollectorRegistry:
     registry = CollectorRegistry()
     families = collector.families(now=1.0)
     for metric in CATALOGUE:
-        if metric is catalogue.LATENCY:
+        if metric is model_metrics.LATENCY:
             continue
         kind = Counter if metric.type == "counter" else Gauge
         family = kind(metric.name, metric.help, metric.labels, registry=registry)

@@ -1,5 +1,9 @@
 """Feature detail: what moved in one feature, and whether it means anything."""
 
+from string import ascii_uppercase
+
+from grafana_foundation_sdk.builders import timeseries as lines_build
+
 from dashboards import links, look, promql
 from dashboards.board import Board, Section
 from dashboards.links import FEATURE
@@ -8,7 +12,8 @@ from dashboards.promql import ONE_FEATURE, WINDOW, Query, pick, with_range
 from dashboards.variables import one_feature, window
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.settings import Settings
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics
+from sidecar.statistics.drift_table import other_statistics
 
 _RAW = 'namespace=~"$namespace", model="$model", role="$role", feature="$feature"'
 """The feature in series of replicas that have no label for the reference."""
@@ -146,14 +151,6 @@ def _over_time(settings: Settings) -> Section:
         runbooks=links.runbook(settings.links, *(f"{level}DataDrift" for level in links.DRIFT_ALERTS)),
     )
     first = settings.drift.windows[0]
-    divergences = About(
-        title="KL, JS and KS",
-        description="Other measures of the same. Kullback-Leibler in nats (weights what became common), "
-        "Jensen-Shannon in bits (0 to 1), Kolmogorov-Smirnov (0 to 1, numeric features only, the largest of any "
-        "replica).",
-        decimals=3,
-    )
-    ks = f"max by ({_KEY}) ({pick(catalogue.DRIFT_KS.name, _RAW, _WINDOWED)})"
     missing = About(
         title="Missing and unseen",
         description="The share of events without a value, live and in the reference, and the share of values never "
@@ -163,8 +160,8 @@ def _over_time(settings: Settings) -> Section:
     )
     absent, other = 'bin="missing"', 'bin="other"'
     listed = f"sum by ({_KEY}) ({pick(names.live_ratio(WINDOW), ONE_FEATURE, other)})"
-    outside = f"sum by ({_KEY}) (rate({pick(catalogue.OUT_OF_RANGE.name, _RAW)}[$__rate_interval]))"
-    counted = f"sum by ({_KEY}) (rate({pick(catalogue.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
+    outside = f"sum by ({_KEY}) (rate({pick(model_metrics.OUT_OF_RANGE.name, _RAW)}[$__rate_interval]))"
+    counted = f"sum by ({_KEY}) (rate({pick(model_metrics.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
     top = About(
         title="Bins that add most to PSI",
         description=f"The {settings.drift.top_bins} bins that added most at each moment.",
@@ -192,17 +189,7 @@ def _over_time(settings: Settings) -> Section:
                         dashed=("B",),
                     ),
                 ),
-                Placed(
-                    width=12,
-                    panel=lines(
-                        divergences,
-                        Query(pick(names.kl(WINDOW), ONE_FEATURE), "KL (nats) of {{reference}}"),
-                        Query(pick(names.js(WINDOW), ONE_FEATURE), "JS (bits) of {{reference}}"),
-                        Query(ks, "KS of {{feature}}"),
-                        colours=look.SERIES[:3],
-                        dashed=("C",),
-                    ),
-                ),
+                Placed(width=12, panel=_other_statistics()),
             ],
             [
                 Placed(
@@ -234,6 +221,27 @@ def _over_time(settings: Settings) -> Section:
     )
 
 
+def _other_statistics() -> lines_build.Panel:
+    """Show the statistics that decide nothing; those without a record, which are of one replica, dashed."""
+    statistics = other_statistics()
+    titles = [statistic.title for statistic in statistics]
+    about = About(
+        title=f"{', '.join(titles[:-1])} and {titles[-1]}",
+        description=f"Other measures of the same. {', '.join(statistic.words for statistic in statistics)}.",
+        decimals=3,
+    )
+    queries, dashed = [], []
+    for letter, statistic in zip(ascii_uppercase, statistics, strict=False):
+        unit = f" ({statistic.unit})" if statistic.unit else ""
+        if statistic.record:
+            found, of = pick(names.statistic(statistic, WINDOW), ONE_FEATURE), "reference"
+        else:
+            found, of = f"max by ({_KEY}) ({pick(statistic.metric, _RAW, _WINDOWED)})", "feature"
+            dashed.append(letter)
+        queries.append(Query(found, f"{statistic.title}{unit} of {{{{{of}}}}}"))
+    return lines(about, *queries, colours=look.SERIES[: len(queries)], dashed=tuple(dashed))
+
+
 def _replicas(settings: Settings) -> Section:
     psi = About(
         title="PSI of each replica",
@@ -247,8 +255,8 @@ def _replicas(settings: Settings) -> Section:
         description="How many events each replica counts, so that one that gets none or all of them is seen.",
         unit="eps",
     )
-    own = pick(catalogue.DRIFT_PSI.name, _RAW, _WINDOWED)
-    counted = f"sum by (instance) (rate({pick(catalogue.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
+    own = pick(model_metrics.DRIFT["psi"].name, _RAW, _WINDOWED)
+    counted = f"sum by (instance) (rate({pick(model_metrics.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
     return Section(
         title="Replicas",
         lines=[

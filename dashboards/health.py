@@ -7,7 +7,8 @@ from dashboards.panels import About, Placed, lines, number, states
 from dashboards.promql import MODELS, SIDECARS, Query, pick
 from dashboards.variables import models, namespaces, several
 from sidecar.alerting.rules.settings import Settings
-from sidecar.exposition import catalogue
+from sidecar.exposition import sidecar_metrics
+from sidecar.exposition.metric import Metric
 
 _BY_REPLICA = "by (namespace, instance)"
 _RATE = "[$__rate_interval]"
@@ -18,7 +19,7 @@ def board(settings: Settings) -> Board:
     job = several(
         "job",
         "Job",
-        pick(catalogue.CONFIG_RELOAD_SUCCESSFUL.name, 'namespace=~"$namespace"'),
+        pick(sidecar_metrics.CONFIG_RELOAD_SUCCESSFUL.name, 'namespace=~"$namespace"'),
         all_value=settings.health.job,
     )
     return Board(
@@ -65,9 +66,9 @@ def _now(settings: Settings) -> Section:
     )
     drops, refusals = (
         f"sum(increase({pick(metric.name, SIDECARS)}[$__range]))"
-        for metric in (catalogue.EVENTS_DROPPED, catalogue.EVENTS_REJECTED)
+        for metric in (sidecar_metrics.EVENTS_DROPPED, sidecar_metrics.EVENTS_REJECTED)
     )
-    loaded = pick(catalogue.CONFIG_RELOAD_SUCCESSFUL.name, SIDECARS)
+    loaded = pick(sidecar_metrics.CONFIG_RELOAD_SUCCESSFUL.name, SIDECARS)
     numbers = [
         (up, f"sum(up{{{SIDECARS}}})"),
         (down, f"count(up{{{SIDECARS}}} == 0) or vector(0)"),
@@ -118,7 +119,7 @@ def _ingest(settings: Settings) -> Section:
         runbooks=links.runbook(settings.links, "ModelSidecarUnknownFeatures"),
     )
 
-    def rate(metric: catalogue.Metric, by: str, selector: str = SIDECARS) -> str:
+    def rate(metric: Metric, by: str, selector: str = SIDECARS) -> str:
         return f"sum {by} (rate({pick(metric.name, selector)}{_RATE}))"
 
     by_reason = "by (transport, reason)"
@@ -127,27 +128,32 @@ def _ingest(settings: Settings) -> Section:
         lines=[
             [
                 Placed(
-                    panel=lines(by_transport, Query(rate(catalogue.EVENTS, "by (transport)"), "{{transport}}")),
+                    panel=lines(by_transport, Query(rate(sidecar_metrics.EVENTS, "by (transport)"), "{{transport}}")),
                     width=12,
                 ),
-                Placed(panel=lines(by_replica, Query(rate(catalogue.EVENTS, _BY_REPLICA), "{{instance}}")), width=12),
+                Placed(
+                    panel=lines(by_replica, Query(rate(sidecar_metrics.EVENTS, _BY_REPLICA), "{{instance}}")), width=12
+                ),
             ],
             [
                 Placed(
                     panel=lines(
-                        refused, Query(rate(catalogue.EVENTS_REJECTED, by_reason), "{{transport}}: {{reason}}")
+                        refused, Query(rate(sidecar_metrics.EVENTS_REJECTED, by_reason), "{{transport}}: {{reason}}")
                     ),
                     width=8,
                 ),
                 Placed(
-                    panel=lines(dropped, Query(rate(catalogue.EVENTS_DROPPED, by_reason), "{{transport}}: {{reason}}")),
+                    panel=lines(
+                        dropped, Query(rate(sidecar_metrics.EVENTS_DROPPED, by_reason), "{{transport}}: {{reason}}")
+                    ),
                     width=8,
                 ),
                 Placed(
                     panel=lines(
                         unknown,
                         Query(
-                            rate(catalogue.UNKNOWN_FEATURES, "by (namespace, model)", MODELS), "{{namespace}} {{model}}"
+                            rate(sidecar_metrics.UNKNOWN_FEATURES, "by (namespace, model)", MODELS),
+                            "{{namespace}} {{model}}",
                         ),
                     ),
                     width=8,
@@ -199,7 +205,7 @@ def _cost(settings: Settings) -> Section:
         unit="short",
         steps=look.limit(1e-9),
     )
-    refusals = pick(catalogue.CONNECTIONS_REFUSED.name, SIDECARS)
+    refusals = pick(sidecar_metrics.CONNECTIONS_REFUSED.name, SIDECARS)
     refused = f"sum by (namespace, instance, listener) (rate({refusals}{_RATE}))"
     per_replica = [
         (duration, f"max {_BY_REPLICA} (scrape_duration_seconds{{{SIDECARS}}})"),

@@ -6,7 +6,7 @@ from dashboards.panels import About, Placed, lines
 from dashboards.promql import MODELS, Query, pick
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.settings import Settings
-from sidecar.exposition import catalogue
+from sidecar.exposition import label_metrics, sidecar_metrics
 
 _MODEL = "{{namespace}} {{model}}"
 _CLASS = "{{namespace}} {{model}} {{class}}"
@@ -114,7 +114,7 @@ def _labels(settings: Settings) -> list[Placed]:
         "was over, or evicted by newer ones, as `labels.most` is too small.",
         unit="short",
     )
-    refused = pick(catalogue.LABELS_REJECTED.name, 'namespace=~"$namespace"')
+    refused = pick(sidecar_metrics.LABELS_REJECTED.name, 'namespace=~"$namespace"')
     return [
         Placed(
             width=8,
@@ -124,7 +124,7 @@ def _labels(settings: Settings) -> list[Placed]:
             width=8,
             panel=lines(
                 rate,
-                Query(f"sum by (namespace, model) (rate({pick(catalogue.LABELS.name, MODELS)}{_RATE}))", _MODEL),
+                Query(f"sum by (namespace, model) (rate({pick(label_metrics.LABELS.name, MODELS)}{_RATE}))", _MODEL),
                 Query(f"sum by (namespace, reason) (rate({refused}{_RATE}))", "refused {{namespace}} {{reason}}"),
             ),
         ),
@@ -132,10 +132,12 @@ def _labels(settings: Settings) -> list[Placed]:
             width=8,
             panel=lines(
                 waiting,
-                Query(f"sum by (namespace, model) ({pick(catalogue.LABEL_PENDING.name, MODELS)})", f"kept {_MODEL}"),
+                Query(
+                    f"sum by (namespace, model) ({pick(label_metrics.LABEL_PENDING.name, MODELS)})", f"kept {_MODEL}"
+                ),
                 Query(
                     "sum by (namespace, model, reason) "
-                    f"(rate({pick(catalogue.LABEL_PREDICTIONS_UNLABELLED.name, MODELS)}{_RATE}))",
+                    f"(rate({pick(label_metrics.LABEL_PREDICTIONS_UNLABELLED.name, MODELS)}{_RATE}))",
                     f"{{{{reason}}}} a second {_MODEL}",
                 ),
             ),

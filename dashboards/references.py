@@ -7,7 +7,7 @@ from dashboards.promql import MODELS, SIDECARS, Query, pick
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.settings import Settings
 from sidecar.base.duration import milliseconds
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics, sidecar_metrics
 
 
 def section(settings: Settings) -> Section:
@@ -49,16 +49,16 @@ def section(settings: Settings) -> Section:
     )
     info, created, size = (
         pick(m.name, MODELS)
-        for m in (catalogue.REFERENCE_INFO, catalogue.REFERENCE_CREATED, catalogue.REFERENCE_SAMPLES)
+        for m in (model_metrics.REFERENCE_INFO, model_metrics.REFERENCE_CREATED, model_metrics.REFERENCE_SAMPLES)
     )
-    of_season = pick(catalogue.REFERENCE_SEASON_SAMPLES.name, MODELS)
+    of_season = pick(model_metrics.REFERENCE_SEASON_SAMPLES.name, MODELS)
     keys = "namespace, model, reference"
     labelled = f"group_left (source, model_version) max by ({keys}, source, model_version) ({info})"
     of_now = f"(max by ({keys}) ({of_season})\n  or max by ({keys}) ({size})\n)"
     without = (
-        f"sum by (namespace, model) (({pick(catalogue.PREDICTIONS.name, MODELS)} >= bool 0)\n"
+        f"sum by (namespace, model) (({pick(model_metrics.PREDICTIONS.name, MODELS)} >= bool 0)\n"
         f"  unless on (namespace, job, instance, model) {info})\n"
-        f"or 0 * count by (namespace, model) ({pick(catalogue.PREDICTIONS.name, MODELS)})"
+        f"or 0 * count by (namespace, model) ({pick(model_metrics.PREDICTIONS.name, MODELS)})"
     )
     window = settings.drift.alert_window
     enough = f"{pick(names.observations(window), MODELS)} >= {settings.drift.min_samples}"
@@ -68,10 +68,11 @@ def section(settings: Settings) -> Section:
         f"or 0 * count by (namespace, model) ({pick(names.observations(window), MODELS)})"
     )
     replica_keys = "namespace, instance"
-    version = f"max by ({replica_keys}, version) ({pick(catalogue.BUILD_INFO.name, SIDECARS)})"
+    version = f"max by ({replica_keys}, version) ({pick(sidecar_metrics.BUILD_INFO.name, SIDECARS)})"
     on_version = f"* on ({replica_keys}) group_right () {version}"
     success, since = (
-        pick(m.name, SIDECARS) for m in (catalogue.CONFIG_RELOAD_SUCCESSFUL, catalogue.CONFIG_RELOAD_TIMESTAMP)
+        pick(m.name, SIDECARS)
+        for m in (sidecar_metrics.CONFIG_RELOAD_SUCCESSFUL, sidecar_metrics.CONFIG_RELOAD_TIMESTAMP)
     )
     return Section(
         title="References and configuration",

@@ -7,7 +7,7 @@ from dashboards.panels import About, Column, Placed, lines, number, rows, states
 from dashboards.promql import Query, pick
 from dashboards.variables import several
 from sidecar.alerting.rules.settings import Settings
-from sidecar.exposition.catalogue import Metric
+from sidecar.exposition.metric import Metric
 from sidecar.kubernetes.rollback import metrics
 from sidecar.kubernetes.rollback.outcome import Outcome
 

@@ -11,9 +11,9 @@ from dashboards.variables import models, namespaces
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.recording.service import ERRORS_SLO, latency_slo
 from sidecar.alerting.rules.settings import Objectives, Settings
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics
 
-_BUCKETS = pick(f"{catalogue.LATENCY.name}_bucket", MODELS)
+_BUCKETS = pick(f"{model_metrics.LATENCY.name}_bucket", MODELS)
 _MODEL = "by (namespace, model)"
 _RATE = "[$__rate_interval]"
 _COMPLIANCE_WINDOWS = 4
@@ -79,7 +79,7 @@ def _now(settings: Settings) -> Section:
         runbooks=links.runbook(settings.links, "HighErrorRate"),
     )
     rate = About(title="Predictions", description="Predictions a second of all models shown.", unit="reqps")
-    predictions = f"sum(rate({pick(catalogue.PREDICTIONS.name, MODELS)}{_RATE}))"
+    predictions = f"sum(rate({pick(model_metrics.PREDICTIONS.name, MODELS)}{_RATE}))"
     numbers = [
         (p95, f"max({pick(names.latency_quantile(95, service.window), MODELS)})"),
         (p99, f"max({pick(names.latency_quantile(99, service.window), MODELS)})"),
@@ -165,7 +165,7 @@ def _latency(settings: Settings) -> Section:
                     panel=lines(
                         traffic,
                         Query(
-                            f"sum {_MODEL} (rate({pick(catalogue.PREDICTIONS.name, MODELS)}{_RATE}))",
+                            f"sum {_MODEL} (rate({pick(model_metrics.PREDICTIONS.name, MODELS)}{_RATE}))",
                             "{{namespace}} {{model}}",
                         ),
                     ),
@@ -194,7 +194,7 @@ def _errors(settings: Settings) -> Section:
     )
     failed, all_ = (
         f"sum by (instance, model) (rate({pick(metric.name, MODELS)}{_RATE}))"
-        for metric in (catalogue.PREDICTION_ERRORS, catalogue.PREDICTIONS)
+        for metric in (model_metrics.PREDICTION_ERRORS, model_metrics.PREDICTIONS)
     )
     return Section(
         title="Errors",

@@ -5,7 +5,8 @@ from dashboards.board import Section
 from dashboards.panels import About, Placed, lines, states
 from dashboards.promql import SIDECARS, Query, pick
 from sidecar.alerting.rules.settings import Settings
-from sidecar.exposition import catalogue
+from sidecar.exposition import sidecar_metrics
+from sidecar.exposition.metric import Metric
 
 _BY_REPLICA = "by (namespace, instance)"
 _RATE = "[$__rate_interval]"
@@ -51,17 +52,17 @@ def section(settings: Settings) -> Section:
         runbooks=runbooks,
     )
 
-    def of(metric: catalogue.Metric) -> str:
+    def of(metric: Metric) -> str:
         return pick(metric.name, SIDECARS)
 
-    since = f"time() - max {_BY_REPLICA} ({of(catalogue.STORAGE_CHECKPOINT_TIMESTAMP)})"
+    since = f"time() - max {_BY_REPLICA} ({of(sidecar_metrics.STORAGE_CHECKPOINT_TIMESTAMP)})"
     return Section(
         title="Files",
         lines=[
             [
                 Placed(
                     panel=states(
-                        healthy, Query(f"min {_BY_REPLICA} ({of(catalogue.STORAGE_HEALTHY)})", "{{instance}}")
+                        healthy, Query(f"min {_BY_REPLICA} ({of(sidecar_metrics.STORAGE_HEALTHY)})", "{{instance}}")
                     ),
                     width=24,
                     height=7,
@@ -71,22 +72,25 @@ def section(settings: Settings) -> Section:
                 Placed(
                     panel=lines(
                         failures,
-                        Query(f"sum {_BY_REPLICA} (rate({of(catalogue.STORAGE_FAILURES)}{_RATE}))", "{{instance}}"),
+                        Query(
+                            f"sum {_BY_REPLICA} (rate({of(sidecar_metrics.STORAGE_FAILURES)}{_RATE}))", "{{instance}}"
+                        ),
                     ),
                     width=6,
                 ),
                 Placed(
                     panel=lines(
                         lost,
-                        Query(f"sum by (reason) ({of(catalogue.STORAGE_SET_ASIDE)})", "set aside: {{reason}}"),
-                        Query(f"sum by (part) ({of(catalogue.STORAGE_RESETS)})", "reset: {{part}}"),
+                        Query(f"sum by (reason) ({of(sidecar_metrics.STORAGE_SET_ASIDE)})", "set aside: {{reason}}"),
+                        Query(f"sum by (part) ({of(sidecar_metrics.STORAGE_RESETS)})", "reset: {{part}}"),
                     ),
                     width=6,
                 ),
                 Placed(panel=lines(age, Query(since, "{{instance}}")), width=6),
                 Placed(
                     panel=lines(
-                        size, Query(f"max {_BY_REPLICA} ({of(catalogue.STORAGE_CHECKPOINT_BYTES)})", "{{instance}}")
+                        size,
+                        Query(f"max {_BY_REPLICA} ({of(sidecar_metrics.STORAGE_CHECKPOINT_BYTES)})", "{{instance}}"),
                     ),
                     width=6,
                 ),

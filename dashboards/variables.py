@@ -10,7 +10,7 @@ from dashboards.panels import DATASOURCE
 from dashboards.promql import pick
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.settings import Drift
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics
 
 Variable = Builder[dashboard.VariableModel]
 
@@ -49,12 +49,12 @@ def one(name: str, title: str, series: str) -> Variable:
 
 def namespaces() -> Variable:
     """Choose namespaces that have models."""
-    return several("namespace", "Namespace", catalogue.PREDICTIONS.name)
+    return several("namespace", "Namespace", model_metrics.PREDICTIONS.name)
 
 
 def models() -> Variable:
     """Choose models of the namespaces."""
-    return several("model", "Model", pick(catalogue.PREDICTIONS.name, 'namespace=~"$namespace"'))
+    return several("model", "Model", pick(model_metrics.PREDICTIONS.name, 'namespace=~"$namespace"'))
 
 
 def features() -> Variable:

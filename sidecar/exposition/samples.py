@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.base.cooperative import Steps
-from sidecar.exposition.catalogue import Metric
+from sidecar.exposition.metric import Metric
 from sidecar.exposition.text import lines, number, prefix
 
 LabelValues = TypeVar("LabelValues", bound=tuple[str, ...])

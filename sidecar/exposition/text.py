@@ -8,7 +8,7 @@ from operator import add
 
 import msgspec
 
-from sidecar.exposition.catalogue import Metric
+from sidecar.exposition.metric import Metric
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 

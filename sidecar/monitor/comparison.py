@@ -1,6 +1,6 @@
 """Comparison: live counts in the bins of one reference, and how far they are from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from sidecar.reference.seasonal import Seasonal
 from sidecar.statistics import drift
 from sidecar.statistics.bins import CategoricalBins, Floats, NumericBins, NumericBlocks
 from sidecar.statistics.buffers import buffer, from_buffer
+from sidecar.statistics.drift_table import PSI, STATISTICS, THRESHOLD, Compared
 from sidecar.statistics.levels import level_indices, level_steps
 from sidecar.statistics.window import Windows, WindowsState
 
@@ -25,18 +26,14 @@ from sidecar.statistics.window import Windows, WindowsState
 class DriftReading:
     """Statistics of every feature in every window, arrays of shape `(windows, features)`.
 
-    `level` indexes LEVELS, -1 where samples are too few. Statistics are given for any number of samples; whoever
-    shows them leaves out those of level -1. `ks` is NaN for categorical features and where all is missing.
-    What they were computed from are `counts`, and the shares `live` and `reference`, of shape `(windows, bins)`.
+    `statistics` has those of the table, by name. `level` indexes LEVELS, -1 where samples are too few. Statistics are
+    given for any number of samples; whoever shows them leaves out those of level -1. What they were computed from are
+    `counts`, and the shares `live` and `reference`, of shape `(windows, bins)`.
     """
 
     samples: NDArray[np.int64]
     missing: NDArray[np.int64]
-    psi: Floats
-    kl: Floats
-    js: Floats
-    ks: Floats
-    threshold: Floats
+    statistics: Mapping[str, Floats]
     level: NDArray[np.int64]
     counts: NDArray[np.int64]
     live: Floats
@@ -79,6 +76,7 @@ class Comparison:
         self._present = np.ones(sum(sizes), dtype=bool)
         self._present[self._missing] = False
         numeric = self.features[: len(self.schema.numeric)]
+        self._is_numeric = np.arange(len(self.features)) < len(numeric)
         self._low = np.array([_bound(f, "min", -np.inf) for f in numeric])
         self._high = np.array([_bound(f, "max", np.inf) for f in numeric])
         self.out_of_range = np.zeros(len(numeric), dtype=np.int64)
@@ -159,27 +157,28 @@ class Comparison:
         yield
         live = drift.live_shares(counts, shares, starts)
         missing, samples = counts[:, self._missing], drift.per_feature(counts, starts)
-        yield
-        ks = drift.ks_statistic(counts, shares if self.seasonal else self.reference_counts, starts, self._present)
-        ks[:, len(self.schema.numeric) :] = np.nan
-        yield
-        psi = drift.psi(live, shares, starts)
-        yield
-        kl = drift.kl_divergence(live, shares, starts)
-        yield
-        js = drift.js_divergence(live, shares, starts)
-        yield
-        threshold = drift.psi_threshold(factor, samples, rows)
-        level = level_indices(psi, threshold, samples, steps, min_samples=min_samples)
+        compared = Compared(
+            counts=counts,
+            live=live,
+            reference=shares,
+            reference_counts=shares if self.seasonal else self.reference_counts,
+            starts=starts,
+            present=self._present,
+            numeric=self._is_numeric,
+            samples=samples,
+            reference_samples=rows,
+            significance_factor=factor,
+        )
+        statistics: dict[str, Floats] = {}
+        for statistic in STATISTICS:
+            yield
+            statistics[statistic.name] = statistic.formula(compared)
+        psi, threshold = statistics[PSI.name], statistics[THRESHOLD.name]
         return DriftReading(
             samples=samples,
             missing=missing,
-            psi=psi,
-            kl=kl,
-            js=js,
-            ks=ks,
-            threshold=threshold,
-            level=level,
+            statistics=statistics,
+            level=level_indices(psi, threshold, samples, steps, min_samples=min_samples),
             counts=counts,
             live=live,
             reference=shares,

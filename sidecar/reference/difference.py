@@ -1,13 +1,14 @@
 """Difference: how far the counts of one profile lie from those of another, feature by feature."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from sidecar.config import DriftConfig
 from sidecar.reference.profile import CategoricalProfile, FeatureProfile, NumericProfile, Profile
 from sidecar.statistics import drift
+from sidecar.statistics.drift_table import PSI, STATISTICS, THRESHOLD, Compared
 from sidecar.statistics.levels import UNKNOWN, level_indices, level_name
 
 _START = np.zeros(1, dtype=np.intp)
@@ -15,19 +16,15 @@ _START = np.zeros(1, dtype=np.intp)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How far one feature of B is from that of A; statistics are None where they cannot be compared, as `note` says.
+    """How far one feature of B is from that of A, by the statistics of the table.
 
-    `ks` is also None for categorical features and where one side is all missing.
+    There are none where the two cannot be compared, as `note` says; one without a value is None.
     """
 
     role: str
     name: str
     level: str = UNKNOWN
-    psi: float | None = None
-    kl: float | None = None
-    js: float | None = None
-    ks: float | None = None
-    threshold: float | None = None
+    statistics: Mapping[str, float | None] = field(default_factory=lambda: dict.fromkeys(s.name for s in STATISTICS))
     missing: tuple[float, float] = (0.0, 0.0)
     note: str = ""
 
@@ -43,7 +40,12 @@ def differences(a: Profile, b: Profile, settings: DriftConfig) -> list[Differenc
             found.append(Difference(role=key[0], name=key[1], note=f"only in {side}"))
         else:
             found.append(difference(ours[key], theirs[key], settings))
-    return sorted(found, key=lambda d: (d.psi is not None, -(d.psi or 0.0), d.role, d.name))
+    return sorted(found, key=_order)
+
+
+def _order(found: Difference) -> tuple[bool, float, str, str]:
+    psi = found.statistics[PSI.name]
+    return psi is not None, -(psi or 0.0), found.role, found.name
 
 
 def difference(a: FeatureProfile, b: FeatureProfile, settings: DriftConfig) -> Difference:
@@ -56,25 +58,29 @@ def difference(a: FeatureProfile, b: FeatureProfile, settings: DriftConfig) -> D
     reference, live = np.array(matched[0], dtype=np.int64), np.array(matched[1], dtype=np.int64)
     r = drift.reference_shares(reference, _START)
     q = drift.live_shares(live, r, _START)
-    psi = drift.psi(q, r, _START)
-    factor = drift.significance_factor(len(reference), alpha=settings.alpha, design_effect=a.design_effect)
     samples = np.array([rows_b])
-    threshold = drift.psi_threshold(np.array([factor]), samples, np.array([rows_a]))
+    compared = Compared(
+        counts=live,
+        live=q,
+        reference=r,
+        reference_counts=reference,
+        starts=_START,
+        present=np.arange(len(reference)) < len(reference) - 1,
+        numeric=np.array([isinstance(a, NumericProfile) and isinstance(b, NumericProfile)]),
+        samples=samples,
+        reference_samples=np.array([rows_a]),
+        significance_factor=np.array(
+            [drift.significance_factor(len(reference), alpha=settings.alpha, design_effect=a.design_effect)]
+        ),
+    )
+    found = {statistic.name: statistic.formula(compared) for statistic in STATISTICS}
     thresholds = [settings.thresholds_for(a.name)]
-    level = level_indices(psi, threshold, samples, thresholds, min_samples=settings.min_samples)
-    ks = np.nan
-    if isinstance(a, NumericProfile) and isinstance(b, NumericProfile):
-        present = np.arange(len(reference)) < len(reference) - 1
-        ks = float(drift.ks_statistic(live, reference, _START, present)[0])
+    level = level_indices(found[PSI.name], found[THRESHOLD.name], samples, thresholds, min_samples=settings.min_samples)
     return Difference(
         role=a.role,
         name=a.name,
         level=level_name(int(level[0])),
-        psi=float(psi[0]),
-        kl=float(drift.kl_divergence(q, r, _START)[0]),
-        js=float(drift.js_divergence(q, r, _START)[0]),
-        ks=None if np.isnan(ks) else ks,
-        threshold=float(threshold[0]),
+        statistics={name: None if np.isnan(value[0]) else float(value[0]) for name, value in found.items()},
         missing=missing,
         note=matched[2],
     )

@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from sidecar import __version__
 from sidecar.base.cooperative import Steps, at_once
-from sidecar.exposition import catalogue
-from sidecar.exposition.catalogue import CATALOGUE, Metric
+from sidecar.exposition import model_metrics, sidecar_metrics
+from sidecar.exposition.catalogue import CATALOGUE
+from sidecar.exposition.metric import Metric
 from sidecar.exposition.negotiation import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
 from sidecar.exposition.samples import Families, Samples, Written, sample, written
 from sidecar.exposition.text import header, number
@@ -23,7 +24,7 @@ from sidecar.monitor.model import Model
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import LoadState, StorageState
 from sidecar.reports.label_samples import quality_families, tally_families
-from sidecar.reports.line_prefixes import STATISTICS, Constant, ConstantReference
+from sidecar.reports.line_prefixes import Constant, ConstantReference
 from sidecar.statistics.bins import Floats
 
 Begun = tuple[ConstantReference, Steps[DriftReading], Steps[Floats]]
@@ -75,7 +76,7 @@ class Collector:
         for constant, reading, expecting in begun:
             _drift_families(families, (yield from reading), constant)
             expected = Samples(constant.expected, (yield from expecting))
-            families[catalogue.BIN_EXPECTED_OBSERVATIONS].append(expected)
+            families[model_metrics.BIN_EXPECTED_OBSERVATIONS].append(expected)
         found: dict[Metric, list[bytes]] = {}
         for metric, parts in families.items():
             for samples in parts:
@@ -121,51 +122,53 @@ class Collector:
     def _sidecar_families(self, families: Families) -> None:
         monitor = self._monitor
         events = {(transport,): count for transport, count in monitor.events.items()}
-        families[catalogue.EVENTS].append(written(catalogue.EVENTS, events))
-        families[catalogue.EVENTS_REJECTED].append(written(catalogue.EVENTS_REJECTED, monitor.rejected))
-        families[catalogue.EVENTS_DROPPED].append(written(catalogue.EVENTS_DROPPED, monitor.dropped))
+        families[sidecar_metrics.EVENTS].append(written(sidecar_metrics.EVENTS, events))
+        families[sidecar_metrics.EVENTS_REJECTED].append(written(sidecar_metrics.EVENTS_REJECTED, monitor.rejected))
+        families[sidecar_metrics.EVENTS_DROPPED].append(written(sidecar_metrics.EVENTS_DROPPED, monitor.dropped))
         labels = {(transport,): count for transport, count in monitor.labels.items()}
-        families[catalogue.LABELS_RECEIVED].append(written(catalogue.LABELS_RECEIVED, labels))
-        families[catalogue.LABELS_REJECTED].append(written(catalogue.LABELS_REJECTED, monitor.labels_rejected))
-        refused = {(listener,): count for listener, count in self._refused_connections.items()}
-        families[catalogue.CONNECTIONS_REFUSED].append(written(catalogue.CONNECTIONS_REFUSED, refused))
-        families[catalogue.CONFIG_RELOAD_SUCCESSFUL].append(
-            written(catalogue.CONFIG_RELOAD_SUCCESSFUL, {(): int(self._load.successful)})
+        families[sidecar_metrics.LABELS_RECEIVED].append(written(sidecar_metrics.LABELS_RECEIVED, labels))
+        families[sidecar_metrics.LABELS_REJECTED].append(
+            written(sidecar_metrics.LABELS_REJECTED, monitor.labels_rejected)
         )
-        families[catalogue.CONFIG_RELOAD_TIMESTAMP].append(
-            written(catalogue.CONFIG_RELOAD_TIMESTAMP, {(): self._load.last_success_timestamp_seconds})
+        refused = {(listener,): count for listener, count in self._refused_connections.items()}
+        families[sidecar_metrics.CONNECTIONS_REFUSED].append(written(sidecar_metrics.CONNECTIONS_REFUSED, refused))
+        families[sidecar_metrics.CONFIG_RELOAD_SUCCESSFUL].append(
+            written(sidecar_metrics.CONFIG_RELOAD_SUCCESSFUL, {(): int(self._load.successful)})
+        )
+        families[sidecar_metrics.CONFIG_RELOAD_TIMESTAMP].append(
+            written(sidecar_metrics.CONFIG_RELOAD_TIMESTAMP, {(): self._load.last_success_timestamp_seconds})
         )
         if self._storage is not None:
             _storage_families(families, self._storage)
         build = (__version__, platform.python_version())
-        families[catalogue.BUILD_INFO].append(written(catalogue.BUILD_INFO, {build: 1}))
+        families[sidecar_metrics.BUILD_INFO].append(written(sidecar_metrics.BUILD_INFO, {build: 1}))
 
 
 def _storage_families(families: Families, storage: StorageState) -> None:
     for metric, values in (
-        (catalogue.STORAGE_SET_ASIDE, storage.set_aside),
-        (catalogue.STORAGE_RESETS, storage.resets),
+        (sidecar_metrics.STORAGE_SET_ASIDE, storage.set_aside),
+        (sidecar_metrics.STORAGE_RESETS, storage.resets),
     ):
         families[metric].append(written(metric, {(label,): value for label, value in values.items()}))
     single: dict[Metric, float] = {
-        catalogue.STORAGE_HEALTHY: int(storage.problem is None),
-        catalogue.STORAGE_FAILURES: storage.failures,
+        sidecar_metrics.STORAGE_HEALTHY: int(storage.problem is None),
+        sidecar_metrics.STORAGE_FAILURES: storage.failures,
     }
     if storage.checkpoint_timestamp_seconds is not None:
-        single[catalogue.STORAGE_CHECKPOINT_TIMESTAMP] = storage.checkpoint_timestamp_seconds
-        single[catalogue.STORAGE_CHECKPOINT_BYTES] = storage.checkpoint_bytes
+        single[sidecar_metrics.STORAGE_CHECKPOINT_TIMESTAMP] = storage.checkpoint_timestamp_seconds
+        single[sidecar_metrics.STORAGE_CHECKPOINT_BYTES] = storage.checkpoint_bytes
     for metric, value in single.items():
         families[metric].append(written(metric, {(): value}))
 
 
 def _traffic_families(families: Families, model: Model, constant: Constant) -> None:
     traffic, name = model.traffic, (model.name,)
-    families[catalogue.PREDICTIONS].append(written(catalogue.PREDICTIONS, {name: traffic.events}))
-    families[catalogue.PREDICTION_ERRORS].append(written(catalogue.PREDICTION_ERRORS, {name: traffic.errors}))
-    families[catalogue.UNKNOWN_FEATURES].append(written(catalogue.UNKNOWN_FEATURES, {name: model.unknown}))
+    families[model_metrics.PREDICTIONS].append(written(model_metrics.PREDICTIONS, {name: traffic.events}))
+    families[model_metrics.PREDICTION_ERRORS].append(written(model_metrics.PREDICTION_ERRORS, {name: traffic.errors}))
+    families[sidecar_metrics.UNKNOWN_FEATURES].append(written(sidecar_metrics.UNKNOWN_FEATURES, {name: model.unknown}))
     cumulative = traffic.histogram()
     ends = [(constant.latency_sum, number(traffic.latency_sum)), (constant.latency_count, str(cumulative[-1]))]
-    families[catalogue.LATENCY] += [
+    families[model_metrics.LATENCY] += [
         Samples(constant.latency, cumulative),
         Written([start + text.encode() + b"\n" for start, text in ends]),
     ]
@@ -174,10 +177,10 @@ def _traffic_families(families: Families, model: Model, constant: Constant) -> N
 def _reference_families(families: Families, constant: ConstantReference) -> None:
     comparison = constant.comparison
     # Copies, because what is counted while they are written is for the next scrape.
-    families[catalogue.BIN_OBSERVATIONS].append(Samples(constant.observations, comparison.observations().copy()))
-    families[catalogue.BIN_REFERENCE_RATIO].append(constant.ratios)
-    families[catalogue.SIGNIFICANCE_FACTOR].append(Samples(constant.factors, comparison.significance_factor))
-    families[catalogue.OUT_OF_RANGE].append(Samples(constant.out_of_range, comparison.out_of_range.copy()))
+    families[model_metrics.BIN_OBSERVATIONS].append(Samples(constant.observations, comparison.observations().copy()))
+    families[model_metrics.BIN_REFERENCE_RATIO].append(constant.ratios)
+    families[model_metrics.SIGNIFICANCE_FACTOR].append(Samples(constant.factors, comparison.significance_factor))
+    families[model_metrics.OUT_OF_RANGE].append(Samples(constant.out_of_range, comparison.out_of_range.copy()))
     for metric, line in constant.facts.items():
         families[metric].append(line)
 
@@ -187,13 +190,15 @@ def _season_families(families: Families, constant: ConstantReference, *, wall: d
     if profile.season is None:
         return
     labels, rows = (model, profile.fingerprint), profile.season_rows[profile.season.slot(wall)]
-    families[catalogue.REFERENCE_SEASON_SAMPLES].append(sample(catalogue.REFERENCE_SEASON_SAMPLES, labels, rows))
+    families[model_metrics.REFERENCE_SEASON_SAMPLES].append(
+        sample(model_metrics.REFERENCE_SEASON_SAMPLES, labels, rows)
+    )
 
 
 def _drift_families(families: Families, reading: DriftReading, constant: ConstantReference) -> None:
-    samples = Samples(constant.windowed[catalogue.WINDOW_SAMPLES], reading.samples.ravel())
-    families[catalogue.WINDOW_SAMPLES].append(samples)
+    samples = Samples(constant.windowed[model_metrics.WINDOW_SAMPLES], reading.samples.ravel())
+    families[model_metrics.WINDOW_SAMPLES].append(samples)
     enough = reading.level >= 0
-    for metric, statistic in STATISTICS.items():
-        values = np.where(enough, getattr(reading, statistic), np.nan).ravel()
+    for name, metric in model_metrics.DRIFT.items():
+        values = np.where(enough, reading.statistics[name], np.nan).ravel()
         families[metric].append(Samples(constant.windowed[metric], values))

@@ -17,6 +17,7 @@ from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.traffic import TrafficReading
 from sidecar.reference.profile import Profile
 from sidecar.statistics import drift
+from sidecar.statistics.drift_table import PSI
 from sidecar.statistics.levels import LEVELS, UNKNOWN, level_name
 
 Report = dict[str, Any]
@@ -138,7 +139,7 @@ def _model_drift(model: Model, wanted: _Wanted, *, now: float, window: str | Non
     matching = [i for i, f in enumerate(comparison.features) if wanted.by_name(f.name)]
     report["matched"] = len(matching)
     yield
-    psi, level = reading.psi[at].tolist(), reading.level[at].tolist()
+    psi, level = reading.statistics[PSI.name][at].tolist(), reading.level[at].tolist()
     matching.sort(key=lambda i: (level[i], psi[i]), reverse=True)
     yield
     statistics = {}
@@ -147,7 +148,7 @@ def _model_drift(model: Model, wanted: _Wanted, *, now: float, window: str | Non
         yield
     for i in matching[: wanted.limit]:
         f = comparison.features[i]
-        windows = {text: dict(zip(_STATISTICS, found[i], strict=True)) for text, found in statistics.items()}
+        windows = {text: {name: values[i] for name, values in found.items()} for text, found in statistics.items()}
         numeric = i < len(comparison.schema.numeric)
         entry: Report = {
             "feature": f.name,
@@ -185,19 +186,18 @@ def _level_counts(levels: NDArray[np.int64]) -> dict[str, int]:
     return {word: int((levels == index).sum()) for index, word in sorted(words, reverse=True)}
 
 
-_STATISTICS = ("psi", "kl", "js", "ks", "threshold", "level", "samples", "missing_ratio")
-
-
-def _statistics(reading: DriftReading, window: int) -> list[tuple[Any, ...]]:
-    """Return what the report says of each feature in a window, in the order of `_STATISTICS`."""
+def _statistics(reading: DriftReading, window: int) -> dict[str, list[Any]]:
+    """Return what the report says of a window, by name, a value for each feature."""
     level, samples = reading.level[window], reading.samples[window]
-    shown = [
-        _finite_or_none(np.where(level >= 0, values[window], np.nan))
-        for values in (reading.psi, reading.kl, reading.js, reading.ks, reading.threshold)
-    ]
-    names = list(map(level_name, level.tolist()))
-    missing_ratio = _finite_or_none(reading.missing[window] / np.where(samples > 0, samples, np.nan))
-    return list(zip(*shown, names, samples.tolist(), missing_ratio, strict=True))
+    return {
+        **{
+            name: _finite_or_none(np.where(level >= 0, values[window], np.nan))
+            for name, values in reading.statistics.items()
+        },
+        "level": list(map(level_name, level.tolist())),
+        "samples": samples.tolist(),
+        "missing_ratio": _finite_or_none(reading.missing[window] / np.where(samples > 0, samples, np.nan)),
+    }
 
 
 def _finite_or_none(values: NDArray[np.float64]) -> list[float | None]:

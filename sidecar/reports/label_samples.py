@@ -3,7 +3,7 @@
 import math
 
 from sidecar.config import OTHER_CLASS
-from sidecar.exposition import catalogue
+from sidecar.exposition import catalogue, label_metrics
 from sidecar.exposition.samples import Families, sample
 from sidecar.monitor.label_join import Labels
 from sidecar.statistics.quality import CALIBRATION_BINS
@@ -13,34 +13,34 @@ def tally_families(families: Families, model: str, labels: Labels) -> None:
     """Add the counters of labels. Outcomes are there for every pair of classes, of others where there were any."""
     tally, waiting = labels.ever(), labels.pending.waiting
     for metric, value in (
-        (catalogue.LABEL_PREDICTIONS, labels.kept),
-        (catalogue.LABEL_PREDICTIONS_REPEATED, labels.repeated),
-        (catalogue.LABEL_PENDING, waiting),
-        (catalogue.LABELS, int(tally.labels)),
-        (catalogue.LABELS_COMPARED, int(tally.outcomes.sum())),
-        (catalogue.LABELS_CORRECT, int(tally.correct)),
-        (catalogue.CALIBRATION_SQUARED_ERROR, float(tally.brier)),
-        (catalogue.DIFFERENCES, int(tally.differences)),
-        (catalogue.ABSOLUTE_ERROR, float(tally.absolute)),
-        (catalogue.SQUARED_ERROR, float(tally.squared)),
+        (label_metrics.LABEL_PREDICTIONS, labels.kept),
+        (label_metrics.LABEL_PREDICTIONS_REPEATED, labels.repeated),
+        (label_metrics.LABEL_PENDING, waiting),
+        (label_metrics.LABELS, int(tally.labels)),
+        (label_metrics.LABELS_COMPARED, int(tally.outcomes.sum())),
+        (label_metrics.LABELS_CORRECT, int(tally.correct)),
+        (label_metrics.CALIBRATION_SQUARED_ERROR, float(tally.brier)),
+        (label_metrics.DIFFERENCES, int(tally.differences)),
+        (label_metrics.ABSOLUTE_ERROR, float(tally.absolute)),
+        (label_metrics.SQUARED_ERROR, float(tally.squared)),
     ):
         families[metric].append(sample(metric, (model,), value))
     for reason, value in zip(catalogue.UNLABELLED_REASONS, (labels.expired, labels.evicted), strict=True):
         labelled_by = (model, reason)
-        families[catalogue.LABEL_PREDICTIONS_UNLABELLED].append(
-            sample(catalogue.LABEL_PREDICTIONS_UNLABELLED, labelled_by, value)
+        families[label_metrics.LABEL_PREDICTIONS_UNLABELLED].append(
+            sample(label_metrics.LABEL_PREDICTIONS_UNLABELLED, labelled_by, value)
         )
     names = dict(enumerate(labels.classes)) | {len(tally.outcomes) - 1: OTHER_CLASS}
-    families[catalogue.LABEL_OUTCOMES] += [
-        sample(catalogue.LABEL_OUTCOMES, (model, names[p], names[a]), value)
+    families[label_metrics.LABEL_OUTCOMES] += [
+        sample(label_metrics.LABEL_OUTCOMES, (model, names[p], names[a]), value)
         for p, row in enumerate(tally.outcomes.tolist())
         for a, value in enumerate(row)
         if value or OTHER_CLASS not in (names.get(p, OTHER_CLASS), names.get(a, OTHER_CLASS))
     ]
     for metric, values in (
-        (catalogue.CALIBRATION_OBSERVATIONS, tally.calibration.tolist()),
-        (catalogue.CALIBRATION_CAME_TRUE, tally.came_true.tolist()),
-        (catalogue.CALIBRATION_PROBABILITY, tally.probability.tolist()),
+        (label_metrics.CALIBRATION_OBSERVATIONS, tally.calibration.tolist()),
+        (label_metrics.CALIBRATION_CAME_TRUE, tally.came_true.tolist()),
+        (label_metrics.CALIBRATION_PROBABILITY, tally.probability.tolist()),
     ):
         families[metric] += [
             sample(metric, (model, name, text), value)
@@ -58,14 +58,17 @@ def quality_families(families: Families, model: str, labels: Labels, *, now: flo
     """Add how right predictions were over the windows; what cannot be told is absent."""
     reading, classes = labels.read(now=now), labels.classes
     for w, window in enumerate(labels.windows):
-        families[catalogue.WINDOW_LABELS].append(
-            sample(catalogue.WINDOW_LABELS, (model, window.text), int(reading.labels[w]))
+        families[label_metrics.WINDOW_LABELS].append(
+            sample(label_metrics.WINDOW_LABELS, (model, window.text), int(reading.labels[w]))
         )
         for metric, statistic in _QUALITY.items():
             value = float(getattr(reading, statistic)[w])
             if not math.isnan(value):
                 families[metric].append(sample(metric, (model, window.text), value))
-        for metric, values in ((catalogue.PRECISION, reading.precision[w]), (catalogue.RECALL, reading.recall[w])):
+        for metric, values in (
+            (label_metrics.PRECISION, reading.precision[w]),
+            (label_metrics.RECALL, reading.recall[w]),
+        ):
             families[metric] += [
                 sample(metric, (model, name, window.text), value)
                 for name, value in zip(classes, values.tolist(), strict=True)
@@ -74,10 +77,10 @@ def quality_families(families: Families, model: str, labels: Labels, *, now: flo
 
 
 _QUALITY = {
-    catalogue.LABEL_COVERAGE: "coverage",
-    catalogue.ACCURACY: "accuracy",
-    catalogue.BRIER_SCORE: "brier_score",
-    catalogue.CALIBRATION_ERROR: "calibration_error",
-    catalogue.MEAN_ABSOLUTE_ERROR: "mean_absolute_error",
-    catalogue.ROOT_MEAN_SQUARE_ERROR: "root_mean_square_error",
+    label_metrics.LABEL_COVERAGE: "coverage",
+    label_metrics.ACCURACY: "accuracy",
+    label_metrics.BRIER_SCORE: "brier_score",
+    label_metrics.CALIBRATION_ERROR: "calibration_error",
+    label_metrics.MEAN_ABSOLUTE_ERROR: "mean_absolute_error",
+    label_metrics.ROOT_MEAN_SQUARE_ERROR: "root_mean_square_error",
 }

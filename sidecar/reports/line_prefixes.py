@@ -7,21 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.base.cooperative import Steps
-from sidecar.exposition import catalogue
-from sidecar.exposition.catalogue import Metric
+from sidecar.exposition import model_metrics
+from sidecar.exposition.metric import Metric
 from sidecar.exposition.samples import Samples, Written, prefixes, written
 from sidecar.exposition.text import number, prefix
 from sidecar.monitor.comparison import Comparison
 from sidecar.monitor.model import Model
-
-STATISTICS = {
-    catalogue.DRIFT_PSI: "psi",
-    catalogue.DRIFT_KL: "kl",
-    catalogue.DRIFT_JS: "js",
-    catalogue.DRIFT_KS: "ks",
-    catalogue.DRIFT_PSI_THRESHOLD: "threshold",
-}
-"""Gauges of drift, and what a reading calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +43,7 @@ class Constant:
     @classmethod
     def of(cls, model: Model) -> Steps["Constant"]:
         """Write what is the same until the model has another reference, other buckets or another version."""
-        name, latency, bounds = model.name, catalogue.LATENCY.name, model.traffic.bounds
+        name, latency, bounds = model.name, model_metrics.LATENCY.name, model.traffic.bounds
         marks = [*map(number, map(float, bounds)), "+Inf"]
         version, comparison = model.config.version, model.comparison
         return cls(
@@ -75,22 +66,22 @@ def _reference(model: str, version: str, comparison: Comparison) -> Steps[Consta
     profile = comparison.profile
     reference = (model, profile.fingerprint)
     features = [(f.role, f.name) for f in comparison.features]
-    observations = yield from prefixes(catalogue.BIN_OBSERVATIONS, _bins(reference, comparison))
+    observations = yield from prefixes(model_metrics.BIN_OBSERVATIONS, _bins(reference, comparison))
     expected: Sequence[bytes] = ()
     if comparison.seasonal is not None:
-        expected = yield from prefixes(catalogue.BIN_EXPECTED_OBSERVATIONS, _bins(reference, comparison))
-    shares = yield from prefixes(catalogue.BIN_REFERENCE_RATIO, _bins(reference, comparison))
+        expected = yield from prefixes(model_metrics.BIN_EXPECTED_OBSERVATIONS, _bins(reference, comparison))
+    shares = yield from prefixes(model_metrics.BIN_REFERENCE_RATIO, _bins(reference, comparison))
     ratios = []
     for text in Samples(shares, comparison.reference_shares).texts():
         ratios.append(text)
         yield
     windowed = {}
-    for metric in (*STATISTICS, catalogue.WINDOW_SAMPLES):
+    for metric in (*model_metrics.DRIFT.values(), model_metrics.WINDOW_SAMPLES):
         by_window = ((model, *feature, window.text) for window in comparison.windows for feature in features)
         windowed[metric] = yield from prefixes(metric, by_window)
-    factors = yield from prefixes(catalogue.SIGNIFICANCE_FACTOR, ((*reference, *feature) for feature in features))
+    factors = yield from prefixes(model_metrics.SIGNIFICANCE_FACTOR, ((*reference, *feature) for feature in features))
     numeric = ((model, key.role, key.name) for key in comparison.schema.numeric)
-    out_of_range = yield from prefixes(catalogue.OUT_OF_RANGE, numeric)
+    out_of_range = yield from prefixes(model_metrics.OUT_OF_RANGE, numeric)
     return ConstantReference(
         comparison=comparison,
         observations=observations,
@@ -102,9 +93,9 @@ def _reference(model: str, version: str, comparison: Comparison) -> Steps[Consta
         facts={
             metric: written(metric, {labels: value})
             for metric, labels, value in (
-                (catalogue.REFERENCE_INFO, (*reference, profile.source, version or profile.model_version), 1),
-                (catalogue.REFERENCE_SAMPLES, reference, profile.rows),
-                (catalogue.REFERENCE_CREATED, reference, int(profile.created.timestamp())),
+                (model_metrics.REFERENCE_INFO, (*reference, profile.source, version or profile.model_version), 1),
+                (model_metrics.REFERENCE_SAMPLES, reference, profile.rows),
+                (model_metrics.REFERENCE_CREATED, reference, int(profile.created.timestamp())),
             )
         },
     )

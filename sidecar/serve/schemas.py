@@ -1,6 +1,7 @@
 """What the bodies of requests and answers of `serve` look like, as JSON Schemas."""
 
 from sidecar.http.openapi import BOOLEAN, COUNT, NUMBER, STRING, TIME, Schema, list_of, map_of, object_of, of, or_null
+from sidecar.statistics.drift_table import STATISTICS
 
 _NAME = or_null(STRING)
 _MAYBE = or_null(NUMBER)
@@ -133,7 +134,7 @@ SCHEMAS: dict[str, Schema] = {
             "windows": map_of(
                 object_of(
                     {
-                        **dict.fromkeys(("psi", "kl", "js", "ks", "threshold"), _MAYBE),
+                        **{statistic.name: _MAYBE for statistic in STATISTICS},
                         "level": _LEVEL,
                         "samples": COUNT,
                         "missing_ratio": or_null(_SHARE),

@@ -22,7 +22,8 @@ from dashboards.files import product
 from sidecar.alerting.rules import ALERTS, Settings
 from sidecar.alerting.rules.files import rule_groups
 from sidecar.alerting.rules.rule import Alert, Record
-from sidecar.exposition import catalogue
+from sidecar.exposition import catalogue, label_metrics, model_metrics, sidecar_metrics
+from sidecar.exposition.metric import Metric
 from sidecar.kubernetes.rollback import metrics as rollback_metrics
 from tests.alerting.rules.promtool import call
 from tests.dashboards.grafana import (
@@ -73,7 +74,7 @@ def named_in(expr: str) -> set[str]:
     return words - {"and", "or", "unless", "bool", "by", "on", "offset"}
 
 
-def samples(metric: catalogue.Metric) -> set[str]:
+def samples(metric: Metric) -> set[str]:
     ends = ("_bucket", "_count", "_sum") if metric.type == "histogram" else ("",)
     return {metric.name + end for end in ends}
 
@@ -221,17 +222,34 @@ def test_every_metric_of_the_sidecar_and_of_the_receiver_is_shown_or_known_not_t
         # Of one replica; the dashboards show the same of the whole fleet.
         *(
             m.name
-            for m in (catalogue.DRIFT_KL, catalogue.DRIFT_JS, catalogue.DRIFT_PSI_THRESHOLD, catalogue.WINDOW_SAMPLES)
+            for m in (
+                model_metrics.DRIFT["kl"],
+                model_metrics.DRIFT["js"],
+                model_metrics.DRIFT["threshold"],
+                model_metrics.WINDOW_SAMPLES,
+            )
         ),
-        *(m.name for m in (catalogue.WINDOW_LABELS, catalogue.ACCURACY, catalogue.PRECISION, catalogue.RECALL)),
-        *(m.name for m in (catalogue.BRIER_SCORE, catalogue.CALIBRATION_ERROR)),
-        *(m.name for m in (catalogue.MEAN_ABSOLUTE_ERROR, catalogue.ROOT_MEAN_SQUARE_ERROR)),
+        *(
+            m.name
+            for m in (
+                label_metrics.WINDOW_LABELS,
+                label_metrics.ACCURACY,
+                label_metrics.PRECISION,
+                label_metrics.RECALL,
+            )
+        ),
+        *(m.name for m in (label_metrics.BRIER_SCORE, label_metrics.CALIBRATION_ERROR)),
+        *(m.name for m in (label_metrics.MEAN_ABSOLUTE_ERROR, label_metrics.ROOT_MEAN_SQUARE_ERROR)),
         # Of models whose predictions are numbers, in a unit of their own.
-        *(m.name for m in (catalogue.DIFFERENCES, catalogue.ABSOLUTE_ERROR, catalogue.SQUARED_ERROR)),
+        *(m.name for m in (label_metrics.DIFFERENCES, label_metrics.ABSOLUTE_ERROR, label_metrics.SQUARED_ERROR)),
         # To look into, where the panels about labels say that something is wrong.
         *(
             m.name
-            for m in (catalogue.LABEL_PREDICTIONS, catalogue.LABEL_PREDICTIONS_REPEATED, catalogue.LABELS_RECEIVED)
+            for m in (
+                label_metrics.LABEL_PREDICTIONS,
+                label_metrics.LABEL_PREDICTIONS_REPEATED,
+                sidecar_metrics.LABELS_RECEIVED,
+            )
         ),
         rollback_metrics.CONFIG_RELOAD_TIMESTAMP.name,
     }

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sidecar.exposition.catalogue import CATALOGUE, Metric
+from sidecar.exposition.catalogue import CATALOGUE
+from sidecar.exposition.metric import Metric
 from tests.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "metrics.md"

@@ -105,10 +105,10 @@ def test_too_few_samples_are_unknown_and_old_ones_leave_the_window() -> None:
 
 def test_no_traffic_reads_as_zeros_without_samples() -> None:
     reading = _comparison().read(now=0.0)
-    for statistic in (reading.psi, reading.kl, reading.js, reading.samples, reading.missing):
+    for statistic in (*(reading.statistics[name] for name in ("psi", "kl", "js")), reading.samples, reading.missing):
         assert not statistic.any()
-    assert np.isinf(reading.threshold).all()
-    assert np.isnan(reading.ks).all()
+    assert np.isinf(reading.statistics["threshold"]).all()
+    assert np.isnan(reading.statistics["ks"]).all()
 
 
 def test_features_may_have_thresholds_of_their_own() -> None:
@@ -188,9 +188,9 @@ def test_a_reading_equals_the_statistics_of_each_feature_alone() -> None:
         live, reference = counts[:, bounds[i] : bounds[i + 1]], np.array(feature.bin_counts())
         r = drift.reference_shares(reference, alone)
         q = drift.live_shares(live, r, alone)
-        assert reading.psi[:, i] == pytest.approx(drift.psi(q, r, alone)[:, 0])
-        assert reading.kl[:, i] == pytest.approx(drift.kl_divergence(q, r, alone)[:, 0])
-        assert reading.js[:, i] == pytest.approx(drift.js_divergence(q, r, alone)[:, 0])
+        assert reading.statistics["psi"][:, i] == pytest.approx(drift.psi(q, r, alone)[:, 0])
+        assert reading.statistics["kl"][:, i] == pytest.approx(drift.kl_divergence(q, r, alone)[:, 0])
+        assert reading.statistics["js"][:, i] == pytest.approx(drift.js_divergence(q, r, alone)[:, 0])
         factor = drift.significance_factor(reference.size, alpha=0.001, design_effect=feature.design_effect)
-        assert reading.threshold[:, i] == pytest.approx(factor * (1 / 700 + 1 / ROWS))
-        assert np.isnan(reading.ks[:, i]).all() == (i >= len(comparison.schema.numeric))
+        assert reading.statistics["threshold"][:, i] == pytest.approx(factor * (1 / 700 + 1 / ROWS))
+        assert np.isnan(reading.statistics["ks"][:, i]).all() == (i >= len(comparison.schema.numeric))

@@ -14,7 +14,7 @@ from sidecar.base.cooperative import at_once
 from sidecar.base.duration import Duration
 from sidecar.config import Config, DriftConfig, ModelConfig
 from sidecar.events.batch import Batch, Form
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics
 from sidecar.monitor.comparison import Comparison
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import LoadState
@@ -108,14 +108,16 @@ def test_statistics_are_those_against_the_mixture_of_the_hours() -> None:
         hours = [(by_slot[h] + 0.5 * counts.size * r) / (by_slot[h].sum() + 0.5 * counts.size) for h in (3, 9)]
         expected = (400 * hours[0] + 250 * hours[1]) / 650
         live = drift.live_shares(reading.counts[1][_place(comparison, i)], expected, alone)
-        assert reading.psi[1, i] == pytest.approx(drift.psi(live, expected, alone)[0], rel=1e-12)
-        assert reading.kl[1, i] == pytest.approx(drift.kl_divergence(live, expected, alone)[0], rel=1e-12)
-        assert reading.js[1, i] == pytest.approx(drift.js_divergence(live, expected, alone)[0], rel=1e-12)
+        assert reading.statistics["psi"][1, i] == pytest.approx(drift.psi(live, expected, alone)[0], rel=1e-12)
+        assert reading.statistics["kl"][1, i] == pytest.approx(drift.kl_divergence(live, expected, alone)[0], rel=1e-12)
+        assert reading.statistics["js"][1, i] == pytest.approx(drift.js_divergence(live, expected, alone)[0], rel=1e-12)
         one_by_rows = (400 / 650) ** 2 / by_slot[3].sum() + (250 / 650) ** 2 / by_slot[9].sum()
         factor = drift.significance_factor(counts.size, alpha=0.001, design_effect=feature.design_effect)
-        assert reading.threshold[1, i] == pytest.approx(factor * (1 / 650 + one_by_rows), rel=1e-12)
+        assert reading.statistics["threshold"][1, i] == pytest.approx(factor * (1 / 650 + one_by_rows), rel=1e-12)
     gap = np.abs(np.cumsum(reading.counts[1][:12])[:-1] / 650 - np.cumsum(reading.reference[1][:12])[:-1])
-    assert reading.ks[1, 0] == pytest.approx(gap.max(), abs=1e-3)  # the missing bin has a share, if a small one
+    assert reading.statistics["ks"][1, 0] == pytest.approx(
+        gap.max(), abs=1e-3
+    )  # the missing bin has a share, if a small one
 
 
 def _place(comparison: Comparison, feature: int) -> slice:
@@ -146,7 +148,7 @@ def test_it_goes_on_from_its_state_and_from_no_other() -> None:
         _observe(each, 2, {"amount": np.full(200, 50.0), "means": np.full(200, "cash")})
     ours, theirs = comparison.read(now=7200.0), other.read(now=7200.0)
     for field in dataclasses.fields(ours):
-        np.testing.assert_array_equal(getattr(ours, field.name), getattr(theirs, field.name))
+        np.testing.assert_equal(getattr(ours, field.name), getattr(theirs, field.name))
     assert at_once(comparison.expecting_observations()).tolist() == at_once(other.expecting_observations()).tolist()
     with pytest.raises(StateError):
         other.restore(_comparison(PLAIN).state())
@@ -175,13 +177,13 @@ def test_the_hour_is_that_in_which_events_come() -> None:
     _submit(monitor, hour=0, now=3659.0)
     _submit(monitor, hour=12, now=3660.0)
     families = _families(Collector(monitor, LoadState()), now=3660.0)
-    expected = families[catalogue.BIN_EXPECTED_OBSERVATIONS.name]
+    expected = families[model_metrics.BIN_EXPECTED_OBSERVATIONS.name]
     shares = Comparison("shop", PROFILE, DriftConfig(), WINDOWS, now=0.0)
     assert shares.seasonal is not None
     by_hand = (shares.seasonal.shares[[0, 1, 1, 2]] * 300).sum(axis=0)
     assert list(expected.values()) == pytest.approx(by_hand.tolist(), rel=1e-12)
-    assert list(expected) == list(families[catalogue.BIN_OBSERVATIONS.name])
-    assert families[catalogue.REFERENCE_SEASON_SAMPLES.name] == {("shop", PROFILE.fingerprint): 120}
+    assert list(expected) == list(families[model_metrics.BIN_OBSERVATIONS.name])
+    assert families[model_metrics.REFERENCE_SEASON_SAMPLES.name] == {("shop", PROFILE.fingerprint): 120}
 
 
 def _families(collector: Collector, *, now: float) -> dict[str, dict[tuple[str, ...], float]]:
@@ -197,7 +199,7 @@ def test_references_without_season_export_nothing_of_it() -> None:
     config = Config(models=(ModelConfig(name="shop", reference="shop.json", windows=WINDOWS),))
     monitor = Monitor(config, {"shop": PLAIN}, now=0.0, start=MIDNIGHT)
     assert (
-        not {catalogue.BIN_EXPECTED_OBSERVATIONS.name, catalogue.REFERENCE_SEASON_SAMPLES.name}
+        not {model_metrics.BIN_EXPECTED_OBSERVATIONS.name, model_metrics.REFERENCE_SEASON_SAMPLES.name}
         & _families(Collector(monitor, LoadState()), now=0.0).keys()
     )
 
@@ -212,10 +214,10 @@ def test_a_reload_to_a_reference_without_season_and_back_begins_anew_each_time()
         assert _drift(monitor, now=now)["reference"]["fingerprint"] == profile.fingerprint
         _submit(monitor, hour=0, now=now)
         families = _families(collector, now=now)
-        assert sum(families[catalogue.BIN_OBSERVATIONS.name].values()) == 600  # 300 events of two features
-        assert sum(families.get(catalogue.BIN_EXPECTED_OBSERVATIONS.name, {}).values()) == pytest.approx(sums)
-        assert (catalogue.REFERENCE_SEASON_SAMPLES.name in families) == (profile is PROFILE)
-        assert {labels[1] for labels in families[catalogue.BIN_OBSERVATIONS.name]} == {profile.fingerprint}
+        assert sum(families[model_metrics.BIN_OBSERVATIONS.name].values()) == 600  # 300 events of two features
+        assert sum(families.get(model_metrics.BIN_EXPECTED_OBSERVATIONS.name, {}).values()) == pytest.approx(sums)
+        assert (model_metrics.REFERENCE_SEASON_SAMPLES.name in families) == (profile is PROFILE)
+        assert {labels[1] for labels in families[model_metrics.BIN_OBSERVATIONS.name]} == {profile.fingerprint}
 
 
 def test_an_hour_without_rows_is_compared_with_the_whole_and_counts_for_one_row() -> None:
@@ -224,7 +226,7 @@ def test_an_hour_without_rows_is_compared_with_the_whole_and_counts_for_one_row(
     monitor.open_transport("http")
     _submit(monitor, hour=12, now=1.0)
     families = _families(Collector(monitor, LoadState()), now=2.0)
-    assert families[catalogue.REFERENCE_SEASON_SAMPLES.name] == {("shop", PROFILE.fingerprint): 0}
+    assert families[model_metrics.REFERENCE_SEASON_SAMPLES.name] == {("shop", PROFILE.fingerprint): 0}
     found = _drift(monitor, now=2.0)
     assert {f["level"] for f in found["features"]} == {"none"}
     assert min(f["windows"]["1h"]["threshold"] for f in found["features"]) > 1

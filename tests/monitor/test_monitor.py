@@ -399,6 +399,6 @@ def test_statistics_of_live_traffic_are_finite() -> None:
     comparison = monitor.models["fraud"].comparison
     assert comparison is not None
     reading = comparison.read(now=0.0)
-    assert np.isfinite(reading.psi).all()
-    assert math.isnan(reading.ks[0, 0])
+    assert np.isfinite(reading.statistics["psi"]).all()
+    assert math.isnan(reading.statistics["ks"][0, 0])
     assert reading.missing[0].tolist() == [300, 300]

@@ -33,8 +33,8 @@ def one(a: FeatureProfile, b: FeatureProfile) -> Difference:
 
 def test_a_profile_does_not_differ_from_itself() -> None:
     found = one(numeric([100] * 10), numeric([100] * 10))
-    assert found.psi == pytest.approx(0, abs=0.005)  # what smoothing leaves in the empty `missing` bin
-    assert (found.level, found.ks, found.note) == ("none", 0, "")
+    assert found.statistics["psi"] == pytest.approx(0, abs=0.005)  # what smoothing leaves in the empty `missing` bin
+    assert (found.level, found.statistics["ks"], found.note) == ("none", 0, "")
 
 
 def test_statistics_are_those_of_the_smoothed_counts() -> None:
@@ -42,10 +42,10 @@ def test_statistics_are_those_of_the_smoothed_counts() -> None:
     found = one(numeric([600, 400]), numeric([200, 300]))
     r = (np.array([600, 400, 0]) + 0.5) / 1001.5
     q = (np.array([200, 300, 0]) + 1.5 * r) / 501.5
-    assert found.psi == pytest.approx(((q - r) * np.log(q / r)).sum())
-    assert found.kl == pytest.approx((q * np.log(q / r)).sum())
-    assert found.ks == pytest.approx(0.2)
-    assert found.threshold == pytest.approx(13.815511 * (1 / 500 + 1 / 1000))
+    assert found.statistics["psi"] == pytest.approx(((q - r) * np.log(q / r)).sum())
+    assert found.statistics["kl"] == pytest.approx((q * np.log(q / r)).sum())
+    assert found.statistics["ks"] == pytest.approx(0.2)
+    assert found.statistics["threshold"] == pytest.approx(13.815511 * (1 / 500 + 1 / 1000))
     assert found.level == "moderate"
 
 
@@ -55,20 +55,20 @@ def test_too_few_rows_are_not_judged() -> None:
 
 def test_numeric_bins_that_differ_are_not_compared() -> None:
     found = one(numeric([500, 500], edges=[0]), numeric([500, 500], edges=[1]))
-    assert (found.psi, found.level) == (None, "unknown")
+    assert (found.statistics["psi"], found.level) == (None, "unknown")
     assert "compare the data" in found.note
 
 
 def test_categories_of_one_side_are_other_on_both() -> None:
     found = one(categorical({"a": 600, "b": 400}), categorical({"c": 100, "a": 500}, other=400))
     whole = one(categorical({"a": 600}, other=400), categorical({"a": 500}, other=500))
-    assert found.psi == whole.psi
+    assert found.statistics["psi"] == whole.statistics["psi"]
     assert found.note == "2 categories that one side lists are `other`"
 
 
 def test_the_order_of_categories_does_not_matter() -> None:
     found = one(categorical({"a": 600, "b": 400}), categorical({"b": 400, "a": 600}))
-    assert found.psi == pytest.approx(0, abs=0.01)
+    assert found.statistics["psi"] == pytest.approx(0, abs=0.01)
     assert found.note == ""
 
 

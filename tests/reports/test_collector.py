@@ -18,8 +18,9 @@ from sidecar import __version__
 from sidecar.base.duration import Duration
 from sidecar.config import Config, DriftConfig, LabelsConfig, Learn, ModelConfig
 from sidecar.events.batch import Form
-from sidecar.exposition import catalogue
-from sidecar.exposition.catalogue import CATALOGUE, Metric
+from sidecar.exposition import catalogue, model_metrics, sidecar_metrics
+from sidecar.exposition.catalogue import CATALOGUE
+from sidecar.exposition.metric import Metric
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import LoadState, StorageState
 from sidecar.reports.collector import Collector
@@ -253,19 +254,19 @@ def test_reference_ratios_of_a_feature_add_up_to_one_and_every_bin_is_there_from
 def test_every_reason_is_exported_from_the_start() -> None:
     found = parsed(exposed(collector_of(fraud_monitor())))
     for metric, reasons in (
-        (catalogue.EVENTS_REJECTED, catalogue.REJECT_REASONS),
-        (catalogue.EVENTS_DROPPED, catalogue.DROP_REASONS),
+        (sidecar_metrics.EVENTS_REJECTED, catalogue.REJECT_REASONS),
+        (sidecar_metrics.EVENTS_DROPPED, catalogue.DROP_REASONS),
     ):
         for reason in reasons:
             assert value(found, metric.name, transport="http", reason=reason) == 0
 
 
 DRIFT_GAUGES = [
-    catalogue.DRIFT_PSI,
-    catalogue.DRIFT_KL,
-    catalogue.DRIFT_JS,
-    catalogue.DRIFT_KS,
-    catalogue.DRIFT_PSI_THRESHOLD,
+    model_metrics.DRIFT["psi"],
+    model_metrics.DRIFT["kl"],
+    model_metrics.DRIFT["js"],
+    model_metrics.DRIFT["ks"],
+    model_metrics.DRIFT["threshold"],
 ]
 
 
@@ -280,7 +281,7 @@ def test_drift_is_absent_below_the_least_number_of_samples(metric: Metric) -> No
     found = parsed(exposed(collector, now=2.0))
     features = {dict(labels)["feature"] for name, labels in found if name == metric.name}
     numeric = {"amount", "probability"}
-    assert features == (numeric if metric is catalogue.DRIFT_KS else numeric | {"merchant", "prediction"})
+    assert features == (numeric if metric is model_metrics.DRIFT["ks"] else numeric | {"merchant", "prediction"})
     windows = {dict(labels)["window"] for name, labels in parsed(exposed(collector, now=70.0)) if name == metric.name}
     assert windows == {"1h"}
 

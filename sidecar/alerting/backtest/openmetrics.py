@@ -19,7 +19,8 @@ from sidecar.alerting.backtest.history import History, Rows
 from sidecar.alerting.backtest.study import Plan
 from sidecar.config import Config
 from sidecar.events.batch import Batch, Schema
-from sidecar.exposition.catalogue import CATALOGUE, Metric
+from sidecar.exposition.catalogue import CATALOGUE
+from sidecar.exposition.metric import Metric
 from sidecar.exposition.text import header, prefix
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import LoadState

@@ -18,7 +18,7 @@ from sidecar.alerting.rules.recording import quality as quality_recording
 from sidecar.alerting.rules.recording import service as service_recording
 from sidecar.alerting.rules.rule import Group, comment_lines, plain, render
 from sidecar.alerting.rules.settings import Settings
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics
 
 GENERATED = "Written by `model-sidecar rules`; change the settings rather than this file (see README.md)."
 
@@ -54,8 +54,8 @@ _QUALITY_ALERTS = "The alert on accuracy. It needs labels, and is silent without
 _HEALTH_ALERTS = "Alerts on the sidecar itself."
 _POD_GAUGES = (
     "INSTEAD OF ../drift.recording.yml, never beside it: the same records from the drift gauges of "
-    f"each replica, for sites that do not store {catalogue.BIN_OBSERVATIONS.name} and "
-    f"{catalogue.BIN_REFERENCE_RATIO.name}.\n"
+    f"each replica, for sites that do not store {model_metrics.BIN_OBSERVATIONS.name} and "
+    f"{model_metrics.BIN_REFERENCE_RATIO.name}.\n"
     "A mean over replicas weighted by samples: never less than drift of the fleet, often a little more."
 )
 _ALERTMANAGER = (

@@ -6,6 +6,8 @@ The level says which labels are left: `model_feature_bin` keeps `MODEL`, `refere
 
 from typing import Literal
 
+from sidecar.statistics.drift_table import PSI, THRESHOLD, Statistic
+
 MODEL = "namespace, model"
 REFERENCE = f"{MODEL}, reference"
 KEY = f"{REFERENCE}, role, feature"
@@ -71,24 +73,19 @@ def top_contribution(window: str) -> str:
     return f"model_feature_bin:drift_psi_contribution:top{window}"
 
 
+def statistic(described: Statistic, window: str) -> str:
+    """Name a statistic of drift that has a record."""
+    return f"model_feature:{described.record}{window}"
+
+
 def psi(window: str) -> str:
     """Name the population stability index."""
-    return f"model_feature:drift_psi:ratio{window}"
+    return statistic(PSI, window)
 
 
 def psi_threshold(window: str) -> str:
     """Name the smallest PSI that means anything for the samples at hand."""
-    return f"model_feature:drift_psi_threshold:ratio{window}"
-
-
-def kl(window: str) -> str:
-    """Name the Kullback-Leibler divergence, in nats."""
-    return f"model_feature:drift_kl_divergence:nats{window}"
-
-
-def js(window: str) -> str:
-    """Name the Jensen-Shannon divergence, in bits and so between 0 and 1."""
-    return f"model_feature:drift_js_divergence:bits{window}"
+    return statistic(THRESHOLD, window)
 
 
 def predictions(window: str) -> str:

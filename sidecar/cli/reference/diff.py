@@ -15,6 +15,7 @@ from sidecar.cli.terminal import console, number, printable, progress_bar, tell
 from sidecar.config import DriftConfig
 from sidecar.reference import Profile, ProfileError, load
 from sidecar.reference.difference import Difference, differences
+from sidecar.statistics.drift_table import PSI, THRESHOLD, other_statistics
 from sidecar.statistics.levels import LEVELS, UNKNOWN
 
 SUMMARY = "compare two profiles or data sets"
@@ -121,11 +122,7 @@ def _document(a: Profile, b: Profile, found: list[Difference]) -> dict[str, Any]
             "role": d.role,
             "name": d.name,
             "level": d.level,
-            "psi": d.psi,
-            "kl": d.kl,
-            "js": d.js,
-            "ks": d.ks,
-            "threshold": d.threshold,
+            **d.statistics,
             "missing_ratio": {"a": d.missing[0], "b": d.missing[1]},
             "note": d.note,
         }
@@ -148,11 +145,12 @@ def _print(a: Profile, b: Profile, found: list[Difference]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("feature", "role", "level"):
         table.add_column(title, overflow="fold")
-    for title in ("PSI", "threshold", "KL", "JS", "KS", "missing A", "missing B"):
+    shown = (PSI, THRESHOLD, *other_statistics())
+    for title in (*(statistic.title for statistic in shown), "missing A", "missing B"):
         table.add_column(title, justify="right")
     table.add_column("note", overflow="fold")
     for d in found:
-        statistics = [number(value) for value in (d.psi, d.threshold, d.kl, d.js, d.ks)]
+        statistics = [number(d.statistics[statistic.name]) for statistic in shown]
         shares = [f"{share:.1%}" if share else "0" for share in d.missing]
         table.add_row(Text(printable(d.name)), d.role, d.level, *statistics, *shares, d.note)
     out.print(table)

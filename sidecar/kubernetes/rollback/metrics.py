@@ -10,8 +10,9 @@ from itertools import product
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from sidecar import __version__
-from sidecar.exposition.catalogue import BUILD_INFO, CONNECTIONS_REFUSED, Metric
+from sidecar.exposition.metric import Metric
 from sidecar.exposition.negotiation import OPENMETRICS_TYPE, TEXT_TYPE, prefers_openmetrics, process_families
+from sidecar.exposition.sidecar_metrics import BUILD_INFO, CONNECTIONS_REFUSED
 from sidecar.exposition.text import header, number, prefix
 from sidecar.kubernetes.rollback.outcome import Outcome
 from sidecar.kubernetes.rollback.policy import ACTIONS, Rollback

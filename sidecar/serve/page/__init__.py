@@ -9,7 +9,10 @@ from base64 import b64encode
 from html import escape
 from pathlib import Path
 
+import msgspec
+
 from sidecar import __version__
+from sidecar.statistics.drift_table import other_statistics
 
 STYLE = "page.css"
 SCRIPTS = ("words.js", "elements.js", "features.js", "detail.js", "service.js", "page.js")
@@ -21,7 +24,7 @@ class Page:
 
     def __init__(self, telemetry_path: str) -> None:
         style = _text(STYLE)
-        script = '"use strict";\n' + "".join(map(_text, SCRIPTS))
+        script = f'"use strict";\n{_statistics()}' + "".join(map(_text, SCRIPTS))
         document = _text("index.html")
         for name, text in (
             ("style", style),
@@ -51,6 +54,12 @@ class Page:
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
         }
+
+
+def _statistics() -> str:
+    """Tell the script which statistics there are beside the PSI and its threshold: name and title of each."""
+    named = [(statistic.name, statistic.title) for statistic in other_statistics()]
+    return f"const OTHER_STATISTICS = {msgspec.json.encode(named).decode()};\n"
 
 
 def _text(name: str) -> str:

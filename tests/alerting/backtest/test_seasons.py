@@ -10,7 +10,7 @@ from sidecar.alerting.backtest.drifts import reference_rows
 from sidecar.alerting.backtest.openmetrics import backfill
 from sidecar.alerting.backtest.recorded import Evaluations
 from sidecar.config import DriftConfig
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics
 from sidecar.monitor.comparison import Comparison
 
 from .support import START, afternoon, history, plan, reference, reference_by_season
@@ -33,7 +33,7 @@ def test_what_is_expected_of_events_is_what_the_sidecar_would_have_counted(tmp_p
     backfill(history(path, profile=reference_by_season()), plan(), scraped, labels={})
     of_bin: dict[str, list[float]] = {}
     for line in scraped.read_text().splitlines():
-        if line.startswith(catalogue.BIN_EXPECTED_OBSERVATIONS.name + "{"):
+        if line.startswith(model_metrics.BIN_EXPECTED_OBSERVATIONS.name + "{"):
             series, value, _ = line.rsplit(" ", 2)
             of_bin.setdefault(series, []).append(float(value))
     by_sidecar = np.array(list(of_bin.values())).T

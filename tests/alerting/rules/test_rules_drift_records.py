@@ -12,6 +12,7 @@ from sidecar.alerting.rules import Settings, names
 from sidecar.alerting.rules.files import product
 from sidecar.alerting.rules.recording.drift import slice_matchers
 from sidecar.alerting.rules.settings import Drift
+from sidecar.statistics.drift_table import STATISTICS
 
 from .fleet import (
     BIN_NAMES,
@@ -129,7 +130,7 @@ def test_an_average_of_replicas_would_be_another_number() -> None:
 
 def test_without_traffic_there_is_no_drift_and_no_reassuring_zero(tmp_path: Path) -> None:
     idle = [Replica(rates=(0, 0, 0, 0, 0))]
-    records = [record("1h") for record in (names.psi, names.kl, names.js, names.psi_threshold, names.live_ratio)]
+    records = [*(names.statistic(s, "1h") for s in STATISTICS if s.record), names.live_ratio("1h")]
     checks = [Check("75m", names.observations("1h"), {f"{names.observations('1h')}{key()}": 0})]
     check(tmp_path, idle, [*checks, *absent("75m", *records)])
 
@@ -252,16 +253,14 @@ def test_the_variant_from_gauges_yields_the_same_records(tmp_path: Path) -> None
             series[f"model_drift_js_divergence{{{gauge}}}"] = f"{psi / 4}x10"
             series[f"model_drift_psi_threshold{{{gauge}}}"] = f"{psi / 8}x10"
     mean = (300 * 0.3 + 900 * 0.1) / 1200
-    wanted = {names.psi: mean, names.kl: mean / 2, names.js: mean / 4, names.psi_threshold: mean / 8}
+    shares = {"psi": mean, "kl": mean / 2, "js": mean / 4, "threshold": mean / 8}
+    wanted = {names.statistic(s, "1h"): shares[s.name] for s in STATISTICS if s.record}
     check_rules(
         tmp_path,
         files=[variant],
         series=series,
         checks=[
-            *(
-                Check("5m", f"abs({record('1h')} - {value!r}) < bool 1e-9", {key(): 1})
-                for record, value in wanted.items()
-            ),
+            *(Check("5m", f"abs({record} - {value!r}) < bool 1e-9", {key(): 1}) for record, value in wanted.items()),
             Check("5m", f"{names.observations('1h')} == bool 1250", {key(): 1}),
         ],
     )

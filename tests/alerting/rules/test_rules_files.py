@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from sidecar.alerting.rules import ALERTS, Settings, product
-from sidecar.exposition import catalogue
+from sidecar.exposition import catalogue, label_metrics, model_metrics, sidecar_metrics
+from sidecar.exposition.metric import Metric
 
 from .promtool import RULES, call, groups
 
@@ -20,41 +21,41 @@ RULE_FILES = sorted(RULES.glob("*.yml"))
 ALL_RULE_FILES = [*RULE_FILES, *sorted((RULES / "alternatives").glob("*.yml"))]
 
 UNREAD = {
-    catalogue.DRIFT_KS,
-    catalogue.OUT_OF_RANGE,
-    catalogue.CONFIG_RELOAD_TIMESTAMP,
-    catalogue.CONNECTIONS_REFUSED,
-    catalogue.STORAGE_FAILURES,
-    catalogue.STORAGE_SET_ASIDE,
-    catalogue.STORAGE_RESETS,
-    catalogue.STORAGE_CHECKPOINT_TIMESTAMP,
-    catalogue.STORAGE_CHECKPOINT_BYTES,
-    catalogue.BUILD_INFO,
-    catalogue.LABEL_PREDICTIONS,
-    catalogue.LABEL_PREDICTIONS_REPEATED,
-    catalogue.LABEL_PENDING,
-    catalogue.WINDOW_LABELS,
-    catalogue.ACCURACY,
-    catalogue.PRECISION,
-    catalogue.RECALL,
-    catalogue.BRIER_SCORE,
-    catalogue.CALIBRATION_ERROR,
-    catalogue.MEAN_ABSOLUTE_ERROR,
-    catalogue.ROOT_MEAN_SQUARE_ERROR,
-    catalogue.LABELS_RECEIVED,
-    catalogue.LABELS_REJECTED,
+    model_metrics.DRIFT["ks"],
+    model_metrics.OUT_OF_RANGE,
+    sidecar_metrics.CONFIG_RELOAD_TIMESTAMP,
+    sidecar_metrics.CONNECTIONS_REFUSED,
+    sidecar_metrics.STORAGE_FAILURES,
+    sidecar_metrics.STORAGE_SET_ASIDE,
+    sidecar_metrics.STORAGE_RESETS,
+    sidecar_metrics.STORAGE_CHECKPOINT_TIMESTAMP,
+    sidecar_metrics.STORAGE_CHECKPOINT_BYTES,
+    sidecar_metrics.BUILD_INFO,
+    label_metrics.LABEL_PREDICTIONS,
+    label_metrics.LABEL_PREDICTIONS_REPEATED,
+    label_metrics.LABEL_PENDING,
+    label_metrics.WINDOW_LABELS,
+    label_metrics.ACCURACY,
+    label_metrics.PRECISION,
+    label_metrics.RECALL,
+    label_metrics.BRIER_SCORE,
+    label_metrics.CALIBRATION_ERROR,
+    label_metrics.MEAN_ABSOLUTE_ERROR,
+    label_metrics.ROOT_MEAN_SQUARE_ERROR,
+    sidecar_metrics.LABELS_RECEIVED,
+    sidecar_metrics.LABELS_REJECTED,
 }
 """Metrics for people and dashboards that no rule reads."""
 
 ONLY_IN_THE_VARIANT = {
-    catalogue.DRIFT_PSI,
-    catalogue.DRIFT_KL,
-    catalogue.DRIFT_JS,
-    catalogue.DRIFT_PSI_THRESHOLD,
+    model_metrics.DRIFT["psi"],
+    model_metrics.DRIFT["kl"],
+    model_metrics.DRIFT["js"],
+    model_metrics.DRIFT["threshold"],
 }
 
 
-def sample_names(metric: catalogue.Metric) -> set[str]:
+def sample_names(metric: Metric) -> set[str]:
     if metric.type == "histogram":
         return {f"{metric.name}_{suffix}" for suffix in ("bucket", "count", "sum")}
     return {metric.name}

@@ -10,8 +10,8 @@ from sidecar.alerting.rules.recording.drift import TOLERANCE
 from sidecar.alerting.rules.rule import Group
 from sidecar.alerting.rules.settings import Settings
 from sidecar.base.duration import milliseconds
-from sidecar.exposition import catalogue
-from sidecar.exposition.catalogue import Metric
+from sidecar.exposition import model_metrics, sidecar_metrics
+from sidecar.exposition.metric import Metric
 
 _REPLICA = "namespace, job, instance, pod"
 _WHERE = "{{ $labels.instance }} in namespace {{ $labels.namespace }}"
@@ -73,7 +73,7 @@ def _down(settings: Settings) -> _Check:
 
 
 def _no_events(settings: Settings) -> _Check:
-    health, events = settings.health, catalogue.EVENTS.name
+    health, events = settings.health, sidecar_metrics.EVENTS.name
     recent = f"increase({events}[{health.quiet_window}])"
     before = f"increase({events}[{health.history_window}] offset {health.quiet_window})"
     return _Check(
@@ -95,8 +95,8 @@ def _no_events(settings: Settings) -> _Check:
 
 def _losses(settings: Settings) -> list[_Check]:
     window = settings.health.loss_window
-    events, rejected = catalogue.EVENTS.name, catalogue.EVENTS_REJECTED.name
-    dropped, unknown = catalogue.EVENTS_DROPPED.name, catalogue.UNKNOWN_FEATURES.name
+    events, rejected = sidecar_metrics.EVENTS.name, sidecar_metrics.EVENTS_REJECTED.name
+    dropped, unknown = sidecar_metrics.EVENTS_DROPPED.name, sidecar_metrics.UNKNOWN_FEATURES.name
     return [
         _Check(
             name="ModelSidecarEventsDropped",
@@ -143,9 +143,9 @@ def _reference_missing() -> _Check:
         name="ModelSidecarReferenceMissing",
         expr=(
             f"count by ({MODEL}) (\n"
-            f"  {catalogue.PREDICTIONS.name}\n"
+            f"  {model_metrics.PREDICTIONS.name}\n"
             "  unless on (namespace, job, instance, model)\n"
-            f"    {catalogue.REFERENCE_INFO.name}\n"
+            f"    {model_metrics.REFERENCE_INFO.name}\n"
             ")"
         ),
         summary="{{ $value }} replicas of model {{ $labels.model }} have no reference",
@@ -158,7 +158,7 @@ def _reference_missing() -> _Check:
 
 
 def _reference_stale(settings: Settings) -> _Check:
-    created, age = catalogue.REFERENCE_CREATED.name, settings.health.reference_max_age
+    created, age = model_metrics.REFERENCE_CREATED.name, settings.health.reference_max_age
     return _Check(
         name="ModelSidecarReferenceStale",
         expr=f"time() - max by ({REFERENCE}) ({created}) > {milliseconds(age) // 1000}",
@@ -174,7 +174,7 @@ def _reference_mismatch() -> _Check:
     return _Check(
         name="ModelSidecarReferenceMismatch",
         expr=(
-            f"count by ({MODEL}) (count by ({REFERENCE}) ({catalogue.REFERENCE_INFO.name})) > 1\n"
+            f"count by ({MODEL}) (count by ({REFERENCE}) ({model_metrics.REFERENCE_INFO.name})) > 1\n"
             "or\n"
             f"abs(sum by ({KEY}) ({names.REFERENCE_ANY}) - 1) >= {TOLERANCE}"
         ),
@@ -218,13 +218,13 @@ def _drift_missing(settings: Settings) -> _Check:
 
 
 _CARRIERS: dict[Metric, tuple[str, ...]] = {
-    catalogue.PREDICTIONS: ("model",),
-    catalogue.REFERENCE_INFO: ("reference", "source", "model_version"),
-    catalogue.SIGNIFICANCE_FACTOR: ("role", "feature"),
-    catalogue.WINDOW_SAMPLES: ("window",),
-    catalogue.BIN_REFERENCE_RATIO: ("bin", "range"),
-    catalogue.EVENTS: ("transport",),
-    catalogue.EVENTS_REJECTED: ("reason",),
+    model_metrics.PREDICTIONS: ("model",),
+    model_metrics.REFERENCE_INFO: ("reference", "source", "model_version"),
+    model_metrics.SIGNIFICANCE_FACTOR: ("role", "feature"),
+    model_metrics.WINDOW_SAMPLES: ("window",),
+    model_metrics.BIN_REFERENCE_RATIO: ("bin", "range"),
+    sidecar_metrics.EVENTS: ("transport",),
+    sidecar_metrics.EVENTS_REJECTED: ("reason",),
 }
 """Labels that rules and dashboards read, each looked for on a metric that always has it."""
 
@@ -236,7 +236,7 @@ def _labels_hidden() -> _Check:
         for metric, labels in _CARRIERS.items()
         for label in labels
     ]
-    roles = f'{catalogue.SIGNIFICANCE_FACTOR.name}{{role!~"input|output", exported_role=""}}'
+    roles = f'{model_metrics.SIGNIFICANCE_FACTOR.name}{{role!~"input|output", exported_role=""}}'
     hidden.append(f'label_replace(count by ({where}) ({roles}), "label", "role", "", "")')
     return _Check(
         name="ModelSidecarLabelsHidden",
@@ -252,7 +252,7 @@ def _labels_hidden() -> _Check:
 def _reload_failed() -> _Check:
     return _Check(
         name="ModelSidecarReloadFailed",
-        expr=f"{catalogue.CONFIG_RELOAD_SUCCESSFUL.name} == 0",
+        expr=f"{sidecar_metrics.CONFIG_RELOAD_SUCCESSFUL.name} == 0",
         summary="Sidecar {{ $labels.instance }} could not load its configuration",
         description=f"The sidecar at {_WHERE} refused its new configuration or reference and goes on with "
         f"the old one. "
@@ -263,7 +263,7 @@ def _reload_failed() -> _Check:
 def _storage_unhealthy() -> _Check:
     return _Check(
         name="ModelSidecarStorageUnhealthy",
-        expr=f"{catalogue.STORAGE_HEALTHY.name} == 0",
+        expr=f"{sidecar_metrics.STORAGE_HEALTHY.name} == 0",
         summary="Sidecar {{ $labels.instance }} cannot keep its counts in files",
         description=f"The sidecar at {_WHERE} goes on counting in memory, but a crash now would begin its windows "
         "and a learned reference anew. Its log and /-/ready say why.",

@@ -14,7 +14,7 @@ from sidecar.alerting.rules.recording.drift import slice_matchers
 from sidecar.alerting.rules.rule import Group, Record
 from sidecar.alerting.rules.settings import Canary, Settings
 from sidecar.base.duration import milliseconds
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics
 
 SIDES: tuple[Side, ...] = ("candidate", "stable")
 
@@ -39,12 +39,12 @@ def matcher(canary: Canary, side: Side) -> str:
 
 def _slice_groups(settings: Settings) -> list[Group]:
     base, groups = settings.drift.windows[0], []
-    present = f"{catalogue.REFERENCE_INFO.name}{{{matcher(settings.canary, 'candidate')}}}"
+    present = f"{model_metrics.REFERENCE_INFO.name}{{{matcher(settings.canary, 'candidate')}}}"
     for number, slice_matcher in enumerate(slice_matchers(settings.drift.slices)):
         rules = []
         for side in SIDES:
             selectors = ", ".join(filter(None, (matcher(settings.canary, side), slice_matcher.strip("{}"))))
-            counted = f"sum by ({BIN}) (\n  increase({catalogue.BIN_OBSERVATIONS.name}{{{selectors}}}[{base}])\n)"
+            counted = f"sum by ({BIN}) (\n  increase({model_metrics.BIN_OBSERVATIONS.name}{{{selectors}}}[{base}])\n)"
             only = "" if side == "candidate" else f"\nand on ({REFERENCE})\n  {present}"
             rules.append(
                 Record(
@@ -189,24 +189,24 @@ def _service(side: Side, settings: Settings) -> list[Record]:
     return [
         Record(
             record=predictions,
-            expr=f"sum by ({MODEL}) (increase({catalogue.PREDICTIONS.name}{pods}[{window}]))",
+            expr=f"sum by ({MODEL}) (increase({model_metrics.PREDICTIONS.name}{pods}[{window}]))",
         ),
         Record(
             record=names.side_error_ratio(side, window),
             expr=(
-                f"sum by ({MODEL}) (increase({catalogue.PREDICTION_ERRORS.name}{pods}[{window}]))\n"
+                f"sum by ({MODEL}) (increase({model_metrics.PREDICTION_ERRORS.name}{pods}[{window}]))\n"
                 f"/\n  ({predictions} > 0)"
             ),
         ),
         Record(
             record=names.side_latency_count(side, window),
-            expr=f"sum by ({MODEL}) (increase({catalogue.LATENCY.name}_count{pods}[{window}]))",
+            expr=f"sum by ({MODEL}) (increase({model_metrics.LATENCY.name}_count{pods}[{window}]))",
         ),
         Record(
             record=names.side_latency_p95(side, window),
             expr=(
                 "histogram_quantile(\n  0.95,\n"
-                f"  sum by ({MODEL}, le) (rate({catalogue.LATENCY.name}_bucket{pods}[{window}]))\n)"
+                f"  sum by ({MODEL}, le) (rate({model_metrics.LATENCY.name}_bucket{pods}[{window}]))\n)"
             ),
         ),
     ]

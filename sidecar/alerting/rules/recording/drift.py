@@ -17,7 +17,8 @@ from sidecar.alerting.rules.names import BIN, KEY, REFERENCE
 from sidecar.alerting.rules.rule import Group, Record
 from sidecar.alerting.rules.settings import Drift
 from sidecar.base.duration import milliseconds
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics
+from sidecar.statistics.drift_table import STATISTICS
 
 TOLERANCE = "1e-3"
 """How far the shares of a reference may be from 1; beyond it, replicas disagree."""
@@ -73,15 +74,15 @@ def _reference_group(drift: Drift) -> Group:
             Record(record=names.BINS_COUNT, expr=f"count by ({KEY}) ({ratio})", comment="B"),
             Record(
                 record=names.SIGNIFICANCE,
-                expr=f"max by ({KEY}) ({catalogue.SIGNIFICANCE_FACTOR.name})",
+                expr=f"max by ({KEY}) ({model_metrics.SIGNIFICANCE_FACTOR.name})",
             ),
             Record(
                 record=names.REFERENCE_SAMPLES,
-                expr=f"max by ({REFERENCE}) ({catalogue.REFERENCE_SAMPLES.name})",
+                expr=f"max by ({REFERENCE}) ({model_metrics.REFERENCE_SAMPLES.name})",
             ),
             Record(
                 record=names.SEASON_SAMPLES,
-                expr=f"clamp_min(max by ({REFERENCE}) ({catalogue.REFERENCE_SEASON_SAMPLES.name}), 1)",
+                expr=f"clamp_min(max by ({REFERENCE}) ({model_metrics.REFERENCE_SEASON_SAMPLES.name}), 1)",
                 comment="Rows for the hour of now, at least 1. Only for references by season.",
             ),
         ],
@@ -102,16 +103,16 @@ def _slice_groups(drift: Drift) -> list[Group]:
             for record, metric, comment in (
                 (
                     names.bin_observations_slice(window),
-                    catalogue.BIN_OBSERVATIONS,
+                    model_metrics.BIN_OBSERVATIONS,
                     "Increase before sum, so that a restart of one replica is seen as such.",
                 ),
-                (names.bin_expected_slice(window), catalogue.BIN_EXPECTED_OBSERVATIONS, ""),
+                (names.bin_expected_slice(window), model_metrics.BIN_EXPECTED_OBSERVATIONS, ""),
             )
         )
         shares = Record(
             record=names.REFERENCE_SLICE,
             labels=labels,
-            expr=f"max by ({BIN}, range) (\n  {catalogue.BIN_REFERENCE_RATIO.name}{matcher}\n)",
+            expr=f"max by ({BIN}, range) (\n  {model_metrics.BIN_REFERENCE_RATIO.name}{matcher}\n)",
         )
         groups.append(
             Group(name=f"model-drift-bins-{number}", interval=drift.interval, rules=[counts, expected, shares])
@@ -230,34 +231,7 @@ def _drift(window: str, drift: Drift) -> list[Record]:
             expr=f"({live} - {reference})\n* ln({live} / {reference})",
             comment="What each bin adds: (q - r) ln(q / r)",
         ),
-        Record(record=names.psi(window), expr=f"sum by ({KEY}) ({names.contribution(window)})"),
-        Record(
-            record=names.kl(window),
-            expr=f"sum by ({KEY}) (\n  {live}\n  * ln({live} / {reference})\n)",
-            comment="sum q ln(q / r)",
-        ),
-        Record(
-            record=names.js(window),
-            expr=(
-                f"0.5 * sum by ({KEY}) (\n"
-                f"    {live}\n"
-                f"    * log2(2 * {live} / ({live} + {reference}))\n"
-                f"  + {reference}\n"
-                f"    * log2(2 * {reference} / ({live} + {reference}))\n"
-                ")"
-            ),
-            comment="Half of sum q log2(q / m) + sum r log2(r / m), m = (q + r) / 2",
-        ),
-        Record(
-            record=names.psi_threshold(window),
-            expr=(
-                f"{names.SIGNIFICANCE} * on ({KEY}) (\n"
-                f"    1 / {enough}\n"
-                f"  + on ({REFERENCE}) group_left () (1 / {names.reference_samples(window)})\n"
-                ")"
-            ),
-            comment="The smallest PSI that means anything: significance factor * (1/N + 1/M)",
-        ),
+        *_statistics(window, enough),
         Record(
             record=names.top_contribution(window),
             expr=(
@@ -267,4 +241,27 @@ def _drift(window: str, drift: Drift) -> list[Record]:
             ),
             comment=f"The {drift.top_bins} bins that add most, with the range that people read.",
         ),
+    ]
+
+
+def _statistics(window: str, enough: str) -> list[Record]:
+    """Return the records of the statistics that the table has an expression for."""
+    terms = {
+        "key": KEY,
+        "reference_key": REFERENCE,
+        "live": names.live_ratio(window),
+        "reference": names.reference_ratio(window),
+        "contribution": names.contribution(window),
+        "significance": names.SIGNIFICANCE,
+        "reference_samples": names.reference_samples(window),
+        "enough": enough,
+    }
+    return [
+        Record(
+            record=names.statistic(statistic, window),
+            expr=statistic.promql.format_map(terms),
+            comment=statistic.notation,
+        )
+        for statistic in STATISTICS
+        if statistic.record
     ]

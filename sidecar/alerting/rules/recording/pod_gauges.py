@@ -8,7 +8,8 @@ from sidecar.alerting.rules import names
 from sidecar.alerting.rules.names import KEY, REFERENCE
 from sidecar.alerting.rules.rule import Group, Record
 from sidecar.alerting.rules.settings import Drift
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics
+from sidecar.statistics.drift_table import STATISTICS
 
 _REPLICA = "namespace, job, instance, model"
 
@@ -22,7 +23,7 @@ def groups(drift: Drift) -> list[Group]:
             rules=[
                 Record(
                     record=names.REFERENCE_SAMPLES,
-                    expr=f"max by ({REFERENCE}) ({catalogue.REFERENCE_SAMPLES.name})",
+                    expr=f"max by ({REFERENCE}) ({model_metrics.REFERENCE_SAMPLES.name})",
                 )
             ],
         ),
@@ -32,14 +33,8 @@ def groups(drift: Drift) -> list[Group]:
 
 def _window_group(window: str, drift: Drift) -> Group:
     which = f'{{window="{window}"}}'
-    samples = f"{catalogue.WINDOW_SAMPLES.name}{which}"
+    samples = f"{model_metrics.WINDOW_SAMPLES.name}{which}"
     seen = names.observations(window)
-    statistics = {
-        names.psi(window): catalogue.DRIFT_PSI,
-        names.kl(window): catalogue.DRIFT_KL,
-        names.js(window): catalogue.DRIFT_JS,
-        names.psi_threshold(window): catalogue.DRIFT_PSI_THRESHOLD,
-    }
     return Group(
         name=f"model-drift-pod-gauges-{window}",
         interval=drift.interval,
@@ -47,18 +42,19 @@ def _window_group(window: str, drift: Drift) -> Group:
             Record(record=seen, expr=f"sum by ({KEY}) (\n{_with_reference(samples)}\n)"),
             *(
                 Record(
-                    record=name,
+                    record=names.statistic(statistic, window),
                     expr=(
-                        f"sum by ({KEY}) (\n{_with_reference(f'{metric.name}{which} * {samples}')}\n)\n"
+                        f"sum by ({KEY}) (\n{_with_reference(f'{statistic.metric}{which} * {samples}')}\n)\n"
                         "/\n"
-                        f"sum by ({KEY}) (\n{_with_reference(f'{samples} and {metric.name}{which}')}\n)"
+                        f"sum by ({KEY}) (\n{_with_reference(f'{samples} and {statistic.metric}{which}')}\n)"
                     ),
                 )
-                for name, metric in statistics.items()
+                for statistic in STATISTICS
+                if statistic.record
             ),
         ],
     )
 
 
 def _with_reference(expr: str) -> str:
-    return f"  ({expr})\n  * on ({_REPLICA}) group_left (reference)\n    {catalogue.REFERENCE_INFO.name}"
+    return f"  ({expr})\n  * on ({_REPLICA}) group_left (reference)\n    {model_metrics.REFERENCE_INFO.name}"

@@ -5,17 +5,17 @@ from sidecar.alerting.rules.names import MODEL
 from sidecar.alerting.rules.rule import Group, Record
 from sidecar.alerting.rules.settings import Quality
 from sidecar.config import OTHER_CLASS
-from sidecar.exposition import catalogue
-from sidecar.exposition.catalogue import Metric
+from sidecar.exposition import label_metrics
+from sidecar.exposition.metric import Metric
 
 _CELL = f"{MODEL}, predicted, actual"
-_READY = f"max without (window) ({catalogue.LABEL_COVERAGE.name})"
+_READY = f"max without (window) ({label_metrics.LABEL_COVERAGE.name})"
 
 
 def groups(settings: Quality) -> list[Group]:
     """Return the group. All of it is absent where no labels come."""
     window = settings.window
-    unlabelled = catalogue.LABEL_PREDICTIONS_UNLABELLED.name
+    unlabelled = label_metrics.LABEL_PREDICTIONS_UNLABELLED.name
     cells, hits = names.label_outcomes(window), names.label_hits(window)
     return [
         Group(
@@ -24,11 +24,12 @@ def groups(settings: Quality) -> list[Group]:
             comment="Statistics of the labels that came in the window, exact over the fleet: sums of counters, then "
             "the formula. Absent where no labels come.",
             rules=[
-                Record(record=cells, expr=_increase(catalogue.LABEL_OUTCOMES, window, by=_CELL)),
-                Record(record=names.labels_compared(window), expr=_increase(catalogue.LABELS_COMPARED, window)),
+                Record(record=cells, expr=_increase(label_metrics.LABEL_OUTCOMES, window, by=_CELL)),
+                Record(record=names.labels_compared(window), expr=_increase(label_metrics.LABELS_COMPARED, window)),
                 Record(
                     record=names.accuracy(window),
-                    expr=f"{_increase(catalogue.LABELS_CORRECT, window)}\n/\n  ({names.labels_compared(window)} > 0)",
+                    expr=f"{_increase(label_metrics.LABELS_CORRECT, window)}\n"
+                    f"/\n  ({names.labels_compared(window)} > 0)",
                 ),
                 Record(
                     record=hits,
@@ -47,31 +48,31 @@ def groups(settings: Quality) -> list[Group]:
                 ),
                 Record(
                     record=names.brier_score(window),
-                    expr=_mean(catalogue.CALIBRATION_SQUARED_ERROR, catalogue.CALIBRATION_OBSERVATIONS, window),
+                    expr=_mean(label_metrics.CALIBRATION_SQUARED_ERROR, label_metrics.CALIBRATION_OBSERVATIONS, window),
                 ),
                 Record(
                     record=names.calibration_error(window),
                     expr=(
                         f"sum by ({MODEL}) (\n  abs(\n"
-                        f"    {_increase(catalogue.CALIBRATION_PROBABILITY, window, by=f'{MODEL}, bin')}\n"
-                        f"    - {_increase(catalogue.CALIBRATION_CAME_TRUE, window, by=f'{MODEL}, bin')}\n"
-                        f"  )\n)\n/\n  ({_increase(catalogue.CALIBRATION_OBSERVATIONS, window)} > 0)"
+                        f"    {_increase(label_metrics.CALIBRATION_PROBABILITY, window, by=f'{MODEL}, bin')}\n"
+                        f"    - {_increase(label_metrics.CALIBRATION_CAME_TRUE, window, by=f'{MODEL}, bin')}\n"
+                        f"  )\n)\n/\n  ({_increase(label_metrics.CALIBRATION_OBSERVATIONS, window)} > 0)"
                     ),
                 ),
                 Record(
                     record=names.mean_absolute_error(window),
-                    expr=_mean(catalogue.ABSOLUTE_ERROR, catalogue.DIFFERENCES, window),
+                    expr=_mean(label_metrics.ABSOLUTE_ERROR, label_metrics.DIFFERENCES, window),
                 ),
                 Record(
                     record=names.root_mean_square_error(window),
                     expr=(
-                        f"sqrt(\n  {_increase(catalogue.SQUARED_ERROR, window)}\n  /\n"
-                        f"    ({_increase(catalogue.DIFFERENCES, window)} > 0)\n)"
+                        f"sqrt(\n  {_increase(label_metrics.SQUARED_ERROR, window)}\n  /\n"
+                        f"    ({_increase(label_metrics.DIFFERENCES, window)} > 0)\n)"
                     ),
                 ),
                 Record(
                     record=names.labels(window),
-                    expr=f"sum by ({MODEL}) (\n  increase({catalogue.LABELS.name}[{window}]) and {_READY}\n)",
+                    expr=f"sum by ({MODEL}) (\n  increase({label_metrics.LABELS.name}[{window}]) and {_READY}\n)",
                     comment="Of replicas whose first predictions have had their time: before, a replica knows only of "
                     "those that got a label.",
                 ),

@@ -6,7 +6,7 @@ from sidecar.alerting.rules.names import MODEL
 from sidecar.alerting.rules.rule import Group, Record
 from sidecar.alerting.rules.settings import LatencyObjective, Objectives, Settings
 from sidecar.base.duration import milliseconds
-from sidecar.exposition import catalogue
+from sidecar.exposition import model_metrics
 
 ERRORS_SLO = "errors"
 """Value of the label `slo` for the objective on failed predictions."""
@@ -28,11 +28,11 @@ def latency_slo(objective: LatencyObjective) -> str:
 
 def _service_group(settings: Settings) -> Group:
     window, drift_window = settings.service.window, settings.drift.alert_window
-    predictions, errors = catalogue.PREDICTIONS.name, catalogue.PREDICTION_ERRORS.name
+    predictions, errors = model_metrics.PREDICTIONS.name, model_metrics.PREDICTION_ERRORS.name
     rules = [
         Record(
             record=names.latency_buckets(window),
-            expr=f"sum by ({MODEL}, le) (rate({catalogue.LATENCY.name}_bucket[{window}]))",
+            expr=f"sum by ({MODEL}, le) (rate({model_metrics.LATENCY.name}_bucket[{window}]))",
         ),
         *(
             Record(
@@ -43,7 +43,7 @@ def _service_group(settings: Settings) -> Group:
         ),
         Record(
             record=names.latency_count(window),
-            expr=f"sum by ({MODEL}) (increase({catalogue.LATENCY.name}_count[{window}]))",
+            expr=f"sum by ({MODEL}) (increase({model_metrics.LATENCY.name}_count[{window}]))",
         ),
         Record(record=names.predictions(window), expr=f"sum by ({MODEL}) (increase({predictions}[{window}]))"),
         Record(
@@ -72,8 +72,8 @@ def _events_group(objectives: Objectives) -> Group:
     rules = []
     for objective in objectives.latency:
         labels = {"slo": latency_slo(objective)}
-        count = f"sum by ({MODEL}) (increase({catalogue.LATENCY.name}_count[{window}]))"
-        bucket = f"{catalogue.LATENCY.name}_bucket{{{_le(objective.seconds)}}}"
+        count = f"sum by ({MODEL}) (increase({model_metrics.LATENCY.name}_count[{window}]))"
+        bucket = f"{model_metrics.LATENCY.name}_bucket{{{_le(objective.seconds)}}}"
         good = f"sum by ({MODEL}) (increase({bucket}[{window}]))"
         rules += [
             Record(
@@ -93,13 +93,13 @@ def _events_group(objectives: Objectives) -> Group:
         Record(
             record=names.slo_events(window),
             labels=labels,
-            expr=f"sum by ({MODEL}) (increase({catalogue.PREDICTIONS.name}[{window}]))",
+            expr=f"sum by ({MODEL}) (increase({model_metrics.PREDICTIONS.name}[{window}]))",
             comment=f"{objectives.success * 100:g} % of predictions succeed.",
         ),
         Record(
             record=names.slo_errors(window),
             labels=labels,
-            expr=f"sum by ({MODEL}) (increase({catalogue.PREDICTION_ERRORS.name}[{window}]))",
+            expr=f"sum by ({MODEL}) (increase({model_metrics.PREDICTION_ERRORS.name}[{window}]))",
         ),
     ]
     return Group(
