@@ -11,7 +11,7 @@
     labels          what an id adds to an event, what a label costs; not part of all either
     soak            a steady rate for an hour: python -m bench soak --help
 
-`bench.calibration` and `bench.rule_cost` are commands of their own.
+`bench.calibration`, `bench.rule_cost` and `bench.trust` are commands of their own.
 """
 
 import compileall
