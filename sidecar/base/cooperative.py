@@ -1,6 +1,7 @@
 """Long work in slices on the event loop: whoever waits has a turn in between.
 
-Work is a generator that yields where it may pause. It takes all numbers that must fit together before it first yields.
+Work is a generator that yields where it may pause. Numbers that must fit together are read without a pause: mostly by a
+function that reads them and returns the generator that computes with them.
 """
 
 import asyncio

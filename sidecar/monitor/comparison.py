@@ -132,9 +132,14 @@ class Comparison:
         return self._windows.ever()[: self.reference_counts.size]
 
     def expecting_observations(self) -> Steps[Floats]:
-        """Return the events expected in every bin since the start, as of the first step; empty without a season."""
-        events = self._windows.ever()[self.reference_counts.size :].copy()
-        yield
+        """Take the events so far, and return the steps to how many of them are expected in every bin.
+
+        Empty without a season.
+        """
+        return self._expecting_events(self._windows.ever()[self.reference_counts.size :].copy())
+
+    def _expecting_events(self, events: NDArray[np.int64]) -> Steps[Floats]:
+        """Distribute events, of each slot, over the bins."""
         if self.seasonal is None:
             return np.zeros(0)
         return (yield from self.seasonal.expecting_events(events))
@@ -148,10 +153,19 @@ class Comparison:
         return at_once(self.reading(now=now))
 
     def reading(self, *, now: float) -> Steps[DriftReading]:
-        """Compare every feature in every window, in steps; the counts and settings are those at the first."""
-        both, starts, bins = self._windows.counts(now=now).copy(), self.starts, self.reference_counts.size
-        factor, steps, min_samples = self.significance_factor, self._steps, self._min_samples
-        yield
+        """Take the counts and settings of now, and return the steps that compare every feature in every window."""
+        return self._comparing(
+            self._windows.counts(now=now).copy(),
+            factor=self.significance_factor,
+            steps=self._steps,
+            min_samples=self._min_samples,
+        )
+
+    def _comparing(
+        self, both: NDArray[np.int64], *, factor: Floats, steps: Floats, min_samples: int
+    ) -> Steps[DriftReading]:
+        """Compare counts of bins, followed by those of slots, `(windows, bins + slots)`."""
+        starts, bins = self.starts, self.reference_counts.size
         counts = both[:, :bins]
         shares, rows = yield from self._expecting(both[:, bins:])
         yield

@@ -1,11 +1,11 @@
 """Collector: readings of the monitor to the families of the catalogue, as text.
 
 Whatever is the same at every scrape is written once, by `sidecar.reports.line_prefixes`.
-All numbers of a scrape are read at one moment, and then written a slice at a time.
+All numbers of a scrape are read at one moment, in `Collector._snapshot`, and then written a slice at a time.
 """
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import numpy as np
@@ -27,8 +27,8 @@ from sidecar.reports.label_samples import quality_families, tally_families
 from sidecar.reports.line_prefixes import Constant, ConstantReference
 from sidecar.statistics.bins import Floats
 
-Begun = tuple[ConstantReference, Steps[DriftReading], Steps[Floats]]
-"""Drift and expected observations, still to be computed from what was read."""
+Uncomputed = tuple[ConstantReference, Steps[DriftReading], Steps[Floats]]
+"""The steps to drift and expected observations, from counts that were read."""
 
 
 class Collector:
@@ -53,13 +53,16 @@ class Collector:
 
     def expose(self, accept: str, *, now: float) -> tuple[bytes, str]:
         """Return the exposition in the format that an `Accept` header prefers, and its content type."""
-        return at_once(self.exposing(accept, now=now))
+        return at_once(self.exposing(accept, clock=lambda: now))
 
-    def exposing(self, accept: str, *, now: float) -> Steps[tuple[bytes, str]]:
-        """Make the exposition in steps; everything in it is as it is at the first."""
+    def exposing(self, accept: str, *, clock: Callable[[], float]) -> Steps[tuple[bytes, str]]:
+        """Make the exposition in steps; everything in it is read at one moment.
+
+        That moment comes when all line prefixes are written, so only the clock knows it.
+        """
         openmetrics = prefers_openmetrics(accept)
         parts: list[bytes] = []
-        for metric, texts in (yield from self._texts(now=now)).items():
+        for metric, texts in (yield from self._texts(clock)).items():
             parts += (header(metric, openmetrics=openmetrics).encode(), *texts)
         parts.append(process_families(self._process, openmetrics=openmetrics))
         yield
@@ -67,13 +70,13 @@ class Collector:
 
     def families(self, *, now: float) -> dict[Metric, list[str]]:
         """Return the sample lines of every family that has any, without those of the process."""
-        found = at_once(self._texts(now=now))
+        found = at_once(self._texts(lambda: now))
         return {metric: b"".join(texts).decode().split("\n")[:-1] for metric, texts in found.items()}
 
-    def _texts(self, *, now: float) -> Steps[dict[Metric, list[bytes]]]:
-        at_once(self.preparing(now=now))
-        families, begun = self._families(now=now)
-        for constant, reading, expecting in begun:
+    def _texts(self, clock: Callable[[], float]) -> Steps[dict[Metric, list[bytes]]]:
+        now = yield from self._writing_prefixes(clock)
+        families, uncomputed = self._snapshot(now=now)
+        for constant, reading, expecting in uncomputed:
             _drift_families(families, (yield from reading), constant)
             expected = Samples(constant.expected, (yield from expecting))
             families[model_metrics.BIN_EXPECTED_OBSERVATIONS].append(expected)
@@ -85,12 +88,18 @@ class Collector:
                     yield
         return found
 
-    def preparing(self, *, now: float) -> Steps[None]:
-        """Write in steps what every scrape has alike, where that is not done yet."""
-        self._monitor.flush(now=now)  # first, because it may end the learning of a reference
-        while (model := self._unwritten()) is not None:
+    def _writing_prefixes(self, clock: Callable[[], float]) -> Steps[float]:
+        """Write in steps what is the same at every scrape, and return the time at which none of it is missing.
+
+        A reference may be learned or loaded in any pause, so everything is looked at again after each model.
+        """
+        while True:
+            now = clock()
+            self._monitor.flush(now=now)  # first, because it may end the learning of a reference
+            if (model := self._unwritten()) is None:
+                self._constant = {name: self._constant[name] for name in self._monitor.models}
+                return now
             self._constant[model.name] = yield from Constant.of(model)
-        self._constant = {name: self._constant[name] for name in self._monitor.models}
 
     def _unwritten(self) -> Model | None:
         for name, model in self._monitor.models.items():
@@ -98,26 +107,24 @@ class Collector:
                 return model
         return None
 
-    def _families(self, *, now: float) -> tuple[Families, list[Begun]]:
-        """Read everything, of this moment, but for the process."""
+    def _snapshot(self, *, now: float) -> tuple[Families, list[Uncomputed]]:
+        """Read everything of this moment, except for the process."""
         families: Families = {metric: [] for metric in CATALOGUE}
-        begun: list[Begun] = []
+        uncomputed: list[Uncomputed] = []
         self._sidecar_families(families)
         for name, model in self._monitor.models.items():
             constant = self._constant[name]
             _traffic_families(families, model, constant)
             if constant.reference is not None:
                 comparison = constant.reference.comparison
-                reading, expecting = comparison.reading(now=now), comparison.expecting_observations()
-                next(reading)
-                next(expecting)
-                begun.append((constant.reference, reading, expecting))
+                steps = comparison.reading(now=now), comparison.expecting_observations()
+                uncomputed.append((constant.reference, *steps))
                 _reference_families(families, constant.reference)
                 _season_families(families, constant.reference, wall=self._monitor.wall(now))
             if model.labels is not None:
                 tally_families(families, name, model.labels)
                 quality_families(families, name, model.labels, now=now)
-        return families, begun
+        return families, uncomputed
 
     def _sidecar_families(self, families: Families) -> None:
         monitor = self._monitor

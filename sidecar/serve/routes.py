@@ -85,9 +85,8 @@ class Web:
     async def metrics(self, request: web.Request) -> web.Response:
         """Answer a scrape."""
         async with self._turn:
-            await in_slices(self._collector.preparing(now=self._clock()))
             accept = request.headers.get("Accept", "")
-            text, content_type = await in_slices(self._collector.exposing(accept, now=self._clock()))
+            text, content_type = await in_slices(self._collector.exposing(accept, clock=self._clock))
         return await exposition(request, text, content_type)
 
     async def drift(self, request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.base.cooperative import at_once
 from sidecar.base.duration import Duration
 from sidecar.config import DriftConfig, FeatureDrift, FeatureThresholds
 from sidecar.events.batch import PREDICTION, PROBABILITY, Batch, Key
@@ -101,6 +102,18 @@ def test_too_few_samples_are_unknown_and_old_ones_leave_the_window() -> None:
     assert set(_levels(comparison, now=300.0).values()) == {-1}
     assert set(_levels(comparison, now=300.0, window=1).values()) == {0}
     assert comparison.observations().sum() == 200 * len(comparison.features)
+
+
+def test_a_reading_holds_what_was_counted_when_it_was_asked_for() -> None:
+    comparison = _comparison()
+    comparison.observe(_usual(comparison, 300), now=0.0, wall=WALL)
+    steps = comparison.reading(now=0.0)
+    comparison.observe(_usual(comparison, 200), now=0.0, wall=WALL)
+    comparison.judge(DriftConfig(min_samples=400))
+    reading = at_once(steps)
+    assert set(reading.samples[0].tolist()) == {300}
+    assert (reading.level >= 0).all()
+    assert set(comparison.read(now=0.0).samples[0].tolist()) == {500}
 
 
 def test_no_traffic_reads_as_zeros_without_samples() -> None:

@@ -140,6 +140,16 @@ def test_expected_events_rise_by_the_shares_of_the_hour() -> None:
     assert comparison.observations().sum() == 80
 
 
+def test_expected_observations_are_of_the_events_that_had_come_when_they_were_asked_for() -> None:
+    comparison = _comparison()
+    _observe(comparison, 1, _traffic(1, 300))
+    expected = at_once(comparison.expecting_observations())
+    steps = comparison.expecting_observations()
+    _observe(comparison, 1, _traffic(1, 200))
+    assert at_once(steps).tolist() == expected.tolist()
+    assert at_once(comparison.expecting_observations()).sum() > expected.sum()
+
+
 def test_it_goes_on_from_its_state_and_from_no_other() -> None:
     comparison, other = _comparison(), _comparison()
     _observe(comparison, 1, _traffic(1, 300))

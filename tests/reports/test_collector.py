@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 
 from demo.process import SidecarProcess
 from sidecar import __version__
+from sidecar.base.cooperative import at_once
 from sidecar.base.duration import Duration
 from sidecar.config import Config, DriftConfig, LabelsConfig, Learn, ModelConfig
 from sidecar.events.batch import Form
@@ -179,6 +180,22 @@ def flat(families: list[Family]) -> dict[tuple[str, frozenset[tuple[str, str]]],
         assert key not in found, f"{key} is there twice"
         found[key] = sample.value
     return found
+
+
+def test_a_scrape_waits_for_the_lines_of_a_reference_that_is_learned_meanwhile() -> None:
+    fraud = ModelConfig(name="fraud", reference="fraud.profile.json")
+    other = ModelConfig(name="other", learn=Learn(events=100))
+    monitor = Monitor(
+        Config(models=(fraud, other)), {"fraud": fraud_profile(), "other": None}, now=0.0, start=datetime.now(UTC)
+    )
+    monitor.open_transport("http")
+    steps = collector_of(monitor).exposing(TEXT, clock=lambda: 1.0)
+    next(steps)
+    submit(monitor, [event(model="other")] * 120, now=1.0)
+    found = parsed(at_once(steps)[0].decode())
+    assert value(found, "model_reference_samples", model="other") == 100
+    assert value(found, "model_bin_observations_total", model="other", feature="merchant", range="visa") == 20
+    assert value(found, "model_predictions_total", model="other") == 120
 
 
 def test_both_formats_carry_the_same_samples() -> None:
