@@ -12,19 +12,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sidecar.data.files import DataError, find
-from sidecar.data.kinds import Kind, Tally, Way
+from sidecar.data.kinds import Kind, Tally, Way, Writing
 from sidecar.data.table import Table
 from sidecar.statistics.bins import category_text
 
 
 def read(data: Path, ways: dict[str, Way], **options: Any) -> dict[str, list[Any]]:
-    table = Table([data], **options)
+    table = Table([data], Writing(**options))
     batches = list(table.batches(ways))
     return {name: [v for b in batches for v in b.column(i).to_pylist()] for i, name in enumerate(ways)}
 
 
 def tally(data: Path, column: str, **options: Any) -> Tally:
-    return Table([data], **options).tally([column])[column]
+    return Table([data], Writing(**options)).tally([column])[column]
 
 
 def test_directories_and_patterns_are_read_in_natural_order_without_hidden_files(tmp_path: Path) -> None:
@@ -205,7 +205,8 @@ def test_a_mixed_column_is_counted_over_all_files(tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("x\n1\n2\n")
     (tmp_path / "2.csv").write_text("x\nzwei\n3\nNA\n")
     found = tally(tmp_path, "x")
-    assert (found.kind, found.values, found.numbers, found.example) == ("mixed", 5, 3, "NA")
+    assert (found.kind, found.values, found.numbers) == ("mixed", 5, 3)
+    assert Table([tmp_path]).misfits("x", "number") == (2, "NA")
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
@@ -217,10 +218,10 @@ def test_texts_named_as_null_are_missing(tmp_path: Path, form: str) -> None:
         path.write_text('{"x": "-", "y": 1}\n{"x": "b", "y": "-"}\n{"x": null, "y": 1}\n')
     else:
         pq.write_table(pa.table({"x": ["-", "b", None], "y": [1, None, 1]}), path)
-    assert tally(path, "x", nulls=["-"]).values == 1
-    assert tally(path, "y", nulls=["-"]).kind == "number"
+    assert tally(path, "x", nulls=("-",)).values == 1
+    assert tally(path, "y", nulls=("-",)).kind == "number"
     ways: dict[str, Way] = {"x": "text", "y": "number"}
-    found = read(path, ways, nulls=["-"])
+    found = read(path, ways, nulls=("-",))
     assert found["x"] == [None, "b", None]
     assert [y == y for y in found["y"]] == [True, False, True]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidecar.cli.reference.data import add_column_options
+from sidecar.cli.reference.data import add_column_options, add_timestamp_format_option, writing
 from sidecar.cli.terminal import console, needs_extra, printable, progress_bar, tell
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timestamp", metavar="COL", default="timestamp", help="column of the time (default: %(default)s)"
     )
+    add_timestamp_format_option(parser)
     add_column_options(parser, kinds=False)
     parser.add_argument("--latency-ms", metavar="COL", help="column of the latency in milliseconds")
     parser.add_argument("--error", metavar="COL", help="column that is true where the prediction failed")
@@ -111,7 +112,7 @@ def _backtest(args: argparse.Namespace) -> int:
                     latency_ms=args.latency_ms,
                     error=args.error,
                 ),
-                null=args.null,
+                writing=writing(args),
                 since=-math.inf if args.since is None else args.since,
                 until=math.inf if args.until is None else args.until,
                 progress=progress,

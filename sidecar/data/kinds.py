@@ -10,6 +10,8 @@ from typing import Literal
 
 Form = Literal["csv", "parquet", "json"]
 
+Decimal = Literal[".", ","]
+
 Kind = Literal["number", "text", "boolean", "time", "nested", "empty", "mixed"]
 
 Way = Literal["number", "text", "boolean", "whole", "value", "time"]
@@ -23,15 +25,29 @@ columns of CSV in which every number is written like `3.0`, as programs do that 
 _INTEGERS = ("tinyint", "smallint", "integer", "bigint", "hugeint")
 _NUMBERS = frozenset((*_INTEGERS, *(f"u{name}" for name in _INTEGERS), "float", "double", "decimal", "bignum"))
 _TEXTS = frozenset(("varchar", "enum", "uuid"))
+_NO_JSON_NUMBERS = "('VARCHAR', 'BOOLEAN', 'ARRAY', 'OBJECT')"
+_GROUPING = r"[. \x{00A0}\x{202F}'']"
 _NESTED = frozenset(("struct", "tuple", "list", "array", "map", "union", "blob", "bit", "variant", "geometry"))
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How values are written where a file does not say.
+
+    `nulls` are texts that mean missing. `decimal` is the mark of decimals in CSV. `times` is the format of times in
+    texts, as of strptime; without it, they are as in ISO 8601.
+    """
+
+    nulls: tuple[str, ...] = ()
+    decimal: Decimal = "."
+    times: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
     """How many values of a column are of which kind; `values` counts all that are not missing.
 
-    `words` are `nan` and `inf` as text, `wholes` numbers written like `3.0`; `nested` also counts bytes. `example` is
-    a value that is no number.
+    `words` are `nan` and `inf` as text, `wholes` numbers written like `3.0`; `nested` also counts bytes.
     """
 
     values: int = 0
@@ -41,20 +57,9 @@ class Tally:
     times: int = 0
     nested: int = 0
     wholes: int = 0
-    example: str | None = None
 
     def __add__(self, other: "Tally") -> "Tally":
-        examples = [e for e in (self.example, other.example) if e is not None]
-        return Tally(
-            values=self.values + other.values,
-            numbers=self.numbers + other.numbers,
-            words=self.words + other.words,
-            booleans=self.booleans + other.booleans,
-            times=self.times + other.times,
-            nested=self.nested + other.nested,
-            wholes=self.wholes + other.wholes,
-            example=min(examples, default=None),
-        )
+        return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Tally)))
 
     @property
     def kind(self) -> Kind:
@@ -84,14 +89,14 @@ def cleaned(form: Form, type_name: str, v: str, *, nulls: bool) -> str:
     return v  # nulls of CSV are an option of its reader
 
 
-def judged(form: Form, v: str) -> str:
+def judged(form: Form, v: str, writing: Writing) -> str:
     """Return SQL for what `counts` needs to know of each value."""
     if form == "csv":
-        return f"TRY_CAST({v} AS DOUBLE)"
+        return _csv_number(v, writing)
     return f"json_type({v})" if form == "json" else "NULL"
 
 
-def counts(form: Form, type_name: str, v: str, judgement: str) -> Sequence[str]:
+def counts(form: Form, type_name: str, v: str, judgement: str, writing: Writing) -> Sequence[str]:
     """Return SQL of aggregates, one for each field of Tally; `judgement` names what `judged` gave."""
     j = judgement
     if form == "csv":
@@ -102,24 +107,63 @@ def counts(form: Form, type_name: str, v: str, judgement: str) -> Sequence[str]:
             _count_where(f"CASE WHEN {v} IS NOT NULL AND {j} IS NULL THEN lower({v}) IN ('true', 'false') END"),
             f"count(CASE WHEN {j} IS NULL AND {_begins_with_digit(v)} THEN TRY_CAST({v} AS TIMESTAMP) END)",
             "0",
-            _count_where(f"isfinite({j}) AND suffix({v}, '.0')"),
-            f"min(CASE WHEN {j} IS NULL THEN {v} END)",
+            _count_where(f"isfinite({j}) AND suffix({v}, '{writing.decimal}0')"),
         )
     if form == "json":
         return (
             f"count({v})",
-            _count_where(f"{j} NOT IN ('VARCHAR', 'BOOLEAN', 'ARRAY', 'OBJECT')"),
+            _count_where(f"{j} NOT IN {_NO_JSON_NUMBERS}"),
             "0",
             _count_where(f"{j} = 'BOOLEAN'"),
             f"count(TRY_CAST(CASE WHEN {j} = 'VARCHAR' THEN {v} ->> '$' END AS TIMESTAMP))",
             _count_where(f"{j} IN ('ARRAY', 'OBJECT')"),
             "0",
-            f"min(CASE WHEN {j} IN ('VARCHAR', 'BOOLEAN') THEN {v} ->> '$' END)",
         )
     kind = _parquet_field(type_name)
-    example = f"min({v})::VARCHAR" if type_name in _TEXTS else "NULL"
-    counted = [f"count({v})" if name in ("values", kind) else "0" for name in (f.name for f in fields(Tally))]
-    return (*counted[:-1], example)
+    return [f"count({v})" if name in ("values", kind) else "0" for name in (f.name for f in fields(Tally))]
+
+
+def fits(form: Form, type_name: str, v: str, way: Way, writing: Writing) -> str:
+    """Return SQL that tells whether a value that is there can be read as a number, a boolean or a time."""
+    if way == "time":
+        if form == "parquet" and type_name not in _TEXTS:
+            return "TRUE" if type_name.startswith(("timestamp", "date")) else "FALSE"
+        return f"{_time_of_text(text_of(form, v), writing)} IS NOT NULL"
+    if way == "boolean":
+        return {
+            "csv": f"lower({v}) IN ('true', 'false')",
+            "json": f"json_type({v}) = 'BOOLEAN'",
+            "parquet": "TRUE" if type_name == "boolean" else "FALSE",
+        }[form]
+    assert way == "number"
+    return {
+        "csv": f"{_csv_number(v, writing)} IS NOT NULL",
+        "json": f"json_type({v}) NOT IN {_NO_JSON_NUMBERS}",
+        "parquet": "TRUE" if type_name in _NUMBERS else "FALSE",
+    }[form]
+
+
+def text_of(form: Form, v: str) -> str:
+    """Return SQL for the text of a value."""
+    return {"csv": v, "json": f"({v} ->> '$')", "parquet": f"CAST({v} AS VARCHAR)"}[form]
+
+
+def _csv_number(v: str, writing: Writing) -> str:
+    """Return SQL that reads a text as a number; NULL if it is none.
+
+    With a decimal comma, points, spaces and apostrophes may group the digits before it by three.
+    """
+    if writing.decimal == ".":
+        return f"TRY_CAST({v} AS DOUBLE)"
+    grouped = rf"regexp_full_match(trim({v}), '[-+]?\d{{1,3}}({_GROUPING}\d{{3}})+(,\d+)?')"
+    digits = f"CASE WHEN {grouped} THEN regexp_replace(trim({v}), '{_GROUPING}', '', 'g') ELSE {v} END"
+    return f"TRY_CAST(CASE WHEN NOT contains({v}, '.') OR {grouped} THEN replace({digits}, ',', '.') END AS DOUBLE)"
+
+
+def _time_of_text(text: str, writing: Writing) -> str:
+    if writing.times is not None:
+        return f"try_strptime({text}, $times)"
+    return f"TRY_CAST({text} AS TIMESTAMPTZ)"  # of which the session says UTC where the text has no zone
 
 
 def _count_where(condition: str) -> str:
@@ -141,23 +185,21 @@ def _parquet_field(type_name: str) -> str:
     return "texts" if type_name in _TEXTS else "times"
 
 
-def read(form: Form, type_name: str, v: str, way: Way) -> str:
+def read(form: Form, type_name: str, v: str, way: Way, writing: Writing) -> str:
     """Return SQL that reads a cleaned column in one way."""
+    text = text_of(form, v)
     if way == "number":
-        number = f"TRY_CAST({v} AS DOUBLE)"
+        number = _csv_number(v, writing) if form == "csv" else f"TRY_CAST({v} AS DOUBLE)"
         return f"CASE WHEN isfinite({number}) THEN {number} ELSE 'nan'::DOUBLE END"
     if way == "time":
-        times = f"({v} ->> '$')" if form == "json" else v
-        if form != "parquet" or type_name in _TEXTS:
-            times = f"TRY_CAST({times} AS TIMESTAMPTZ)"  # of which the session says UTC where the text has no zone
+        times = v if form == "parquet" and type_name not in _TEXTS else _time_of_text(text, writing)
         return f"coalesce(epoch({times}), 'nan'::DOUBLE)"
     if type_name.startswith("timestamp"):
         return f"replace(CAST({v} AS VARCHAR), ' ', 'T')"
-    text = {"csv": v, "json": f"({v} ->> '$')", "parquet": f"CAST({v} AS VARCHAR)"}[form]
     if way == "boolean":
         return f"lower({text})"
     if way == "whole" and form == "csv":
-        return rf"regexp_replace({v}, '\.0$', '')"
+        return rf"regexp_replace({v}, '[{writing.decimal}]0$', '')"
     if way in ("value", "whole") and form == "json":
         return f"CASE WHEN json_type({v}) = 'DOUBLE' THEN {_shortest(f'TRY_CAST({v} AS DOUBLE)')} ELSE {text} END"
     if way in ("value", "whole") and type_name in ("float", "double", "decimal"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,14 @@ import duckdb
 import pyarrow as pa
 
 from sidecar.data.files import DataError, DataFile, find, inspect, one_sentence
-from sidecar.data.kinds import Tally, Way, cleaned, counts, judged, read
+from sidecar.data.kinds import Form, Tally, Way, Writing, cleaned, counts, fits, judged, read, text_of
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
 
 _BATCH_CELLS = 2_000_000
 _FEWEST_BATCH_ROWS, _MOST_BATCH_ROWS = 2048, 131_072
-_TALLY_FIELDS = 8
+_TALLY_FIELDS = len(fields(Tally))
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -27,9 +28,14 @@ class Table:
     """Rows of files, one file after the other, with the columns of the first (of JSON Lines: of all)."""
 
     def __init__(
-        self, data: Iterable[str | Path], *, nulls: Sequence[str] = (), events: bool = False, memory: str = "1GiB"
+        self,
+        data: Iterable[str | Path],
+        writing: Writing = Writing(),  # noqa: B008  (frozen)
+        *,
+        events: bool = False,
+        memory: str = "1GiB",
     ) -> None:
-        """Find the files and their columns. `nulls` are texts that mean missing; raises DataError.
+        """Find the files and their columns; raises DataError.
 
         With `events`, what an object `features` of JSON Lines holds are columns such as `features.amount`.
         """
@@ -42,7 +48,8 @@ class Table:
         )
         self._connection.execute("SET enable_progress_bar = false")  # it would be written among the results
         self._connection.execute("SET TimeZone = 'UTC'")  # not that of the machine, for times without a zone
-        self._nulls = list(nulls)
+        self.writing = writing
+        self._nulls = list(writing.nulls)
         self.files = [inspect(path, self._connection, events=events) for path in find(data)]
         leading = [f for f in self.files if f.form == "json"] if self.files[0].form == "json" else self.files[:1]
         self.columns = tuple(dict.fromkeys(name for file in leading for name in file.columns))
@@ -75,17 +82,48 @@ class Table:
             with _reading(file.path):
                 sql, parameters, types = self._query(file, columns)
                 names = [f"v{i}" for i in range(len(columns))]
-                inner = ["*", *(f"{judged(file.form, v)} AS j_{v}" for v in names)]
+                inner = ["*", *(f"{judged(file.form, v, self.writing)} AS j_{v}" for v in names)]
                 outer = ["count(*)"]
                 for v, type_name in zip(names, types, strict=True):
-                    outer += counts(file.form, type_name, v, f"j_{v}")
+                    outer += counts(file.form, type_name, v, f"j_{v}", self.writing)
                 counting = f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM ({sql}))"
-                values = self._connection.execute(counting, parameters).fetchall()[0]
+                values = self._execute(counting, parameters)[0]
             self.rows += values[0]
             for i, name in enumerate(columns):
                 first = 1 + _TALLY_FIELDS * i
                 totals[name] += Tally(*values[first : first + _TALLY_FIELDS])
         return totals
+
+    def misfits(self, column: str, *ways: Way) -> tuple[int, str | None]:
+        """Count the values that can be read in none of these ways, and return the first of them in order of text.
+
+        The ways are `number`, `boolean` and `time`. Raises DataError.
+        """
+        return self._misfits(
+            column,
+            lambda form, type_name: " OR ".join(f"({fits(form, type_name, 'v0', w, self.writing)})" for w in ways),
+        )
+
+    def misformed(self, column: str, times: str) -> int:
+        """Count the values that are no times in a format of strptime; raises DataError."""
+        writing = replace(self.writing, times=times)
+        return self._misfits(column, lambda form, type_name: fits(form, type_name, "v0", "time", writing), times=times)[
+            0
+        ]
+
+    def _misfits(
+        self, column: str, fit: Callable[[Form, str], str], times: str | None = None
+    ) -> tuple[int, str | None]:
+        found, examples = 0, []
+        for file in self.files:
+            with _reading(file.path):
+                sql, parameters, [type_name] = self._query(file, [column])
+                wrong = f"v0 IS NOT NULL AND NOT ({fit(file.form, type_name)})"
+                counting = f"SELECT count(*), min({text_of(file.form, 'v0')}) FROM ({sql}) WHERE {wrong}"
+                number, example = self._execute(counting, parameters, times=times)[0]
+            found += number
+            examples += [example] if number else []
+        return found, min(examples, default=None)
 
     def batches(self, ways: Mapping[str, Way]) -> Iterator[pa.RecordBatch]:
         """Read columns, each in its way, in the order of the files; raises DataError."""
@@ -94,8 +132,11 @@ class Table:
             with _reading(file.path):
                 sql, parameters, types = self._query(file, list(ways))
                 columns = zip(types, ways.values(), strict=True)
-                picked = [f"{read(file.form, t, f'v{i}', way)} AS v{i}" for i, (t, way) in enumerate(columns)]
+                picked = [
+                    f"{read(file.form, t, f'v{i}', way, self.writing)} AS v{i}" for i, (t, way) in enumerate(columns)
+                ]
                 reading = f"SELECT {', '.join(picked)} FROM ({sql})"
+                parameters = self._parameters(reading, parameters)
                 for batch in self._connection.sql(reading, params=parameters).to_arrow_reader(size):
                     yield batch.rename_columns(list(ways))
 
@@ -110,6 +151,12 @@ class Table:
         ]
         clean = f"SELECT {', '.join(picked)} FROM ({sql})"
         return clean, parameters | ({"nulls": self._nulls} if "$nulls" in clean else {}), types
+
+    def _execute(self, sql: str, parameters: dict[str, Any], *, times: str | None = None) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, self._parameters(sql, parameters, times=times)).fetchall()
+
+    def _parameters(self, sql: str, parameters: dict[str, Any], *, times: str | None = None) -> dict[str, Any]:
+        return parameters | ({"times": times or self.writing.times} if "$times" in sql else {})
 
 
 @contextmanager

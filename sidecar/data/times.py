@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from sidecar.data.files import DataError
 from sidecar.data.kinds import Tally, Way
+from sidecar.data.table import Table
 
 YEAR_SECONDS = 365.2425 * 86_400
 """The mean length of a year of the calendar."""
@@ -21,13 +22,37 @@ LARGEST = (_LARGEST_SECONDS, _LARGEST_SECONDS * 1e3, _LARGEST_SECONDS * 1e6)
 """The largest Unix times in seconds, milliseconds and microseconds."""
 
 
-def way_of_time(column: str, tally: Tally) -> Way:
-    """Decide how to read a column of times by what it holds; raises DataError for what is no time."""
-    if tally.kind == "number":
-        return "number"
-    if tally.kind in ("time", "text"):
-        return "time"
-    raise DataError(f"column {column!r} holds {tally.kind} values, not times")
+_DAYS = tuple(day.replace("/", mark) for day in ("%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y") for mark in "/.-")
+FORMATS = tuple(day + clock for day in (*_DAYS, "%Y%m%d", "%Y.%m.%d") for clock in ("", " %H:%M", " %H:%M:%S"))
+"""Formats that are proposed where times are not as in ISO 8601, if one of them fits all values of a column."""
+
+
+def way_of_time(table: Table, column: str, tally: Tally) -> Way:
+    """Decide how to read a column of times by what all of its values hold.
+
+    Raises DataError if one of them is no time. Day and month are never guessed: where times are not as in ISO 8601, the
+    user names their format.
+    """
+    named = table.writing.times
+    if named is None and tally.kind in ("number", "time"):
+        return "number" if tally.kind == "number" else "time"
+    if not tally.values:
+        raise DataError(f"column {column!r} holds no times: all of its values are missing")
+    way: Way = "number" if named is None and tally.numbers > tally.times else "time"
+    wrong, example = table.misfits(column, way)
+    if not wrong:
+        return way
+    told = f"column {column!r} holds values that are no times, such as {example!r} ({wrong} of {tally.values})"
+    if named is not None:
+        raise DataError(f"{told}: they are not written as {named!r} (--timestamp-format)")
+    found = [form for form in FORMATS if not table.misformed(column, form)]
+    if len(found) == 1:
+        raise DataError(f"{told}: all fit --timestamp-format {found[0]!r}")
+    if found:
+        raise DataError(
+            f"{told}: say which of day and month comes first, by --timestamp-format {' or '.join(map(repr, found))}"
+        )
+    raise DataError(f"{told}: say how times are written (--timestamp-format), or which texts mean missing (--null)")
 
 
 def beyond(times: NDArray[np.float64]) -> NDArray[np.int64]:

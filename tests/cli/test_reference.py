@@ -242,7 +242,7 @@ def test_diff_refuses_data_that_lacks_a_feature_or_holds_another_kind(run: Run, 
         (tmp_path / f"{name}.csv").write_text(text)
     a = tmp_path / "a.csv"
     assert "no column named 'y'" in run("diff", a, tmp_path / "lacks.csv")[2]
-    assert "column 'x' holds text such as 'q'" in run("diff", a, tmp_path / "text.csv")[2]
+    assert "column 'x' holds values such as 'q'" in run("diff", a, tmp_path / "text.csv")[2]
     assert "there are no rows in none.csv" in run("diff", a, tmp_path / "none.csv")[2]
     assert run("diff", a, tmp_path / "lacks.csv", "--features", "x")[0] == 0
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from sidecar.cli.replay.rows import Events, Rows
 from sidecar.cli.replay.send import BodyForm, SendError, Summary, body_of, send, target
+from sidecar.data.kinds import Writing
 from sidecar.reference import ProfileError
 
 
@@ -174,7 +175,7 @@ def parquet(tmp_path: Path) -> Path:
 def test_values_are_what_a_program_would_have_sent(parquet: Path) -> None:
     told: list[str] = []
     others = {"prediction": "flag", "error": "failed", "latency_ms": "whole"}
-    rows = Rows([parquet], others=others, null=["NA"], notice=told.append)
+    rows = Rows([parquet], others=others, writing=Writing(nulls=("NA",)), notice=told.append)
     (events,) = rows.bodies(100)
     assert events == Events(
         4,
@@ -213,7 +214,7 @@ def test_bodies_are_as_large_as_asked_for_across_files(tmp_path: Path, most: int
     ("options", "message"),
     [
         ({"features": ["gone"]}, "no column named 'gone'"),
-        ({"others": {"latency_ms": "text"}}, "column 'text' is to be latency_ms but holds such as 'NA'"),
+        ({"others": {"latency_ms": "text"}}, "column 'text' is to be latency_ms but holds values such as 'NA'"),
         ({"others": {"error": "text"}}, "column 'text' is to be error"),
         ({"others": {"prediction": "time"}}, "column 'time' holds times"),
     ],

@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sidecar.data.kinds import Tally, Way
+from sidecar.data.kinds import Tally, Way, Writing
 from sidecar.data.ordered import ordered
 from sidecar.data.table import Progress, Table, silent
 from sidecar.data.times import UNITS, YEAR_SECONDS, beyond, unit_of_most, way_of_time
 from sidecar.events.batch import PROBABILITY, Key
 from sidecar.reference.counting.rows import Column
-from sidecar.reference.files.column_choice import way_of
+from sidecar.reference.files.column_choice import way_in
 from sidecar.reference.files.columns import to_columns
-from sidecar.reference.profile import CategoricalProfile, FeatureProfile, NumericProfile, Profile, ProfileError
+from sidecar.reference.profile import FeatureProfile, Profile, ProfileError
 from sidecar.statistics.bins import Coded, Floats
 
 _TIME = "\0time"
@@ -84,14 +84,14 @@ class History:
         reference: Profile,
         named: Named,
         *,
-        null: Sequence[str] = (),
+        writing: Writing = Writing(),  # noqa: B008  (frozen)
         since: float = -np.inf,
         until: float = np.inf,
         progress: Progress = silent,
         notice: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         """Find the columns, and the first and the last time; raises HistoryError, DataError and ProfileError."""
-        self._table = Table(data, nulls=null, events=True)
+        self._table = Table(data, writing, events=True)
         self._since, self._until = since, until
         self._progress = progress
         self.reference = reference
@@ -108,10 +108,10 @@ class History:
         if not self._table.rows:
             raise HistoryError("the history has no rows")
         self._ways = self._choose_ways(features, tallies)
-        self._time_way = way_of_time(named.timestamp, tallies[named.timestamp])
+        self._time_way = way_of_time(self._table, named.timestamp, tallies[named.timestamp])
         self.ordered, self._unit = True, 1.0
         self.refused = 0
-        self.rows, self.first, self.last = self._survey(tallies[named.timestamp], notice)
+        self.rows, self.first, self.last = self._survey(notice)
         if not self.ordered:
             notice(f"the rows are not in the order of {named.timestamp!r}: they are sorted on disk first")
 
@@ -186,23 +186,23 @@ class History:
     ) -> dict[str, Way]:
         ways: dict[str, Way] = {}
         for feature, column in features:
-            way = way_of(column, tallies[column], categorical=isinstance(feature, CategoricalProfile))
-            if isinstance(feature, NumericProfile):
-                if tallies[column].kind not in ("number", "empty"):
-                    example = tallies[column].example
-                    raise ProfileError(f"column {column!r} holds such as {example!r}; {feature.name!r} is numeric")
-                way = "number"
+            way = way_in(self._table, column, tallies[column], feature)
             if ways.setdefault(column, way) != way:
                 raise ProfileError(f"column {column!r} is numeric in one role and categorical in the other")
-        for name, kinds in ((self._latency, ("number", "empty")), (self._error, ("boolean", "number", "empty"))):
+        beside: tuple[tuple[str | None, tuple[Way, ...]], ...] = (
+            (self._latency, ("number",)),
+            (self._error, ("boolean", "number")),
+        )
+        for name, kinds in beside:
             if name is None:
                 continue
-            if tallies[name].kind not in kinds:
-                raise HistoryError(f"column {name!r} is to be {kinds[0]} but holds such as {tallies[name].example!r}")
+            if tallies[name].kind not in (*kinds, "empty"):
+                _, example = self._table.misfits(name, *kinds)
+                raise HistoryError(f"column {name!r} is to be {kinds[0]} but holds values such as {example!r}")
             ways[name] = "boolean" if tallies[name].kind == "boolean" else "number"
         return ways
 
-    def _survey(self, tally: Tally, notice: Callable[[str], None]) -> tuple[int, float, float]:
+    def _survey(self, notice: Callable[[str], None]) -> tuple[int, float, float]:
         """Read the times alone: find the unit of numbers, whether they rise, and the first and last."""
         last, readable, larger = -np.inf, 0, beyond(np.empty(0))
         # Which unit it is, is known in the end: until then, how many times are in range, and the first and the last.
@@ -224,9 +224,6 @@ class History:
                 kept = kept[(kept >= self._since) & (kept < self._until)]
                 if kept.size:
                     spans[unit] = within + kept.size, min(low, float(kept.min())), max(high, float(kept.max()))
-        if readable < tally.values:
-            example = "" if tally.example is None else f", such as {tally.example!r}"
-            raise HistoryError(f"{tally.values - readable} values of column {self._timestamp!r} are no times{example}")
         if total > readable:
             notice(f"{total - readable} rows without a time in column {self._timestamp!r} are left out")
         if self._time_way == "number":

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sidecar.cli.reference.data import add_bin_options, add_column_options
+from sidecar.cli.reference.data import add_bin_options, add_column_options, add_timestamp_format_option
 from sidecar.cli.reference.write import write
 from sidecar.cli.terminal import progress_bar, tell
 from sidecar.reference import Profile, ProfileError
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timestamp", metavar="COL", help="column of the time, for a design effect by windows of the clock"
     )
+    add_timestamp_format_option(parser)
     parser.add_argument(
         "--window",
         metavar="DURATION",
@@ -71,6 +72,7 @@ def _built(args: argparse.Namespace) -> Profile:
             probability=args.probability,
             categorical=args.categorical,
             null=args.null,
+            decimal=args.decimal,
             bins=args.bins,
             categories=args.categories,
             window_rows=args.window_rows,
@@ -102,6 +104,7 @@ def _counted(args: argparse.Namespace) -> Profile:
             prediction=args.prediction,
             probability=args.probability,
             null=args.null,
+            decimal=args.decimal,
             **_times(args),
             model=args.model,
             model_version=args.model_version,
@@ -117,7 +120,12 @@ def _times(args: argparse.Namespace) -> dict[str, Any]:
     season = None
     if args.season is not None:
         season = Season(cycle=args.season, time_zone="UTC" if args.season_time_zone is None else args.season_time_zone)
-    return {"timestamp": args.timestamp, "window_seconds": args.window, "season": season}
+    return {
+        "timestamp": args.timestamp,
+        "timestamp_format": args.timestamp_format,
+        "window_seconds": args.window,
+        "season": season,
+    }
 
 
 def _seconds(text: str) -> float:

@@ -1,6 +1,10 @@
 """Options that say what to read from data files, for the commands that read them."""
 
 import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sidecar.data.kinds import Writing
 
 
 def names(text: str) -> list[str]:
@@ -38,6 +42,28 @@ def add_column_options(parser: argparse.ArgumentParser, *, kinds: bool = True) -
         default=[],
         help="a text that means missing, such as NA; may be given more than once",
     )
+    parser.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        default=".",
+        help="mark of decimals in CSV; with a comma, points or spaces may group digits (default: %(default)s)",
+    )
+
+
+def add_timestamp_format_option(parser: argparse.ArgumentParser) -> None:
+    """Declare how times are written."""
+    parser.add_argument(
+        "--timestamp-format",
+        metavar="FORMAT",
+        help="how the times are written, as for strptime, such as '%%d/%%m/%%Y %%H:%%M' (default: as in ISO 8601)",
+    )
+
+
+def writing(args: argparse.Namespace) -> "Writing":
+    """Return what these options say."""
+    from sidecar.data.kinds import Writing
+
+    return Writing(nulls=tuple(args.null), decimal=args.decimal, times=getattr(args, "timestamp_format", None))
 
 
 def add_bin_options(parser: argparse.ArgumentParser) -> None:

@@ -77,7 +77,7 @@ def _both(args: argparse.Namespace) -> tuple[Profile, Profile]:
         return _named(a, args.features), _named(b, args.features)
     from sidecar.reference import files
 
-    columns = {name: getattr(args, name) for name in ("features", "prediction", "probability", "null")}
+    columns = {name: getattr(args, name) for name in ("features", "prediction", "probability", "null", "decimal")}
     choice = {name: getattr(args, name) for name in ("categorical", "bins", "categories", "window_rows", "sample_rows")}
     with progress_bar() as progress:
         if a is None and b is None:

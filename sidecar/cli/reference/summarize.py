@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
             probability=args.probability,
             categorical=args.categorical,
             null=args.null,
+            decimal=args.decimal,
             window_rows=args.window_rows,
             sample_rows=args.sample_rows,
             progress=progress,

@@ -5,7 +5,7 @@ import asyncio
 import math
 import time
 
-from sidecar.cli.reference.data import add_column_options
+from sidecar.cli.reference.data import add_column_options, writing
 from sidecar.cli.terminal import needs_extra, printable, progress_bar, tell
 
 
@@ -47,7 +47,7 @@ def _replay(args: argparse.Namespace) -> int:
                 features=args.features,
                 others={key: getattr(args, key) for key in ("prediction", "probability", "latency_ms", "error")},
                 categorical=args.categorical,
-                null=args.null,
+                writing=writing(args),
                 limit=args.limit,
                 progress=progress,
                 notice=tell,

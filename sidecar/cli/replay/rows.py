@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sidecar.data.kinds import Tally, Way
+from sidecar.data.kinds import Tally, Way, Writing
 from sidecar.data.table import Progress, Table, silent
 from sidecar.reference import ProfileError
 from sidecar.reference.files.column_choice import way_of
@@ -37,7 +37,7 @@ class Rows:
         features: Sequence[str] | None = None,
         others: Mapping[str, str | None],
         categorical: Iterable[str] = (),
-        null: Sequence[str] = (),
+        writing: Writing = Writing(),  # noqa: B008  (frozen)
         limit: int | None = None,
         progress: Progress = silent,
         notice: Callable[[str], None] = lambda sentence: None,
@@ -46,7 +46,7 @@ class Rows:
 
         Raises DataError and ProfileError for data that cannot be read or sent.
         """
-        self._table = Table(data, nulls=null)
+        self._table = Table(data, writing)
         self._others = {key: column for key, column in others.items() if column is not None}
         self._categorical = frozenset(categorical)
         named = features is not None
@@ -73,17 +73,19 @@ class Rows:
 
     def _way(self, name: str, tally: Tally) -> Way:
         as_text = name in self._categorical or (tally.kind == "time" and name in self._features)
-        return way_of(name, tally, categorical=as_text)
+        return way_of(self._table, name, tally, categorical=as_text)
 
     def _check_outputs(self, tallies: Mapping[str, Tally]) -> None:
-        for key, kinds in (
-            ("probability", ("number", "empty")),
-            ("latency_ms", ("number", "empty")),
-            ("error", ("boolean", "number", "empty")),
-        ):
+        kinds: dict[str, tuple[Way, ...]] = {
+            "probability": ("number",),
+            "latency_ms": ("number",),
+            "error": ("boolean", "number"),
+        }
+        for key, ways in kinds.items():
             column = self._others.get(key)
-            if column is not None and tallies[column].kind not in kinds:
-                raise ProfileError(f"column {column!r} is to be {key} but holds such as {tallies[column].example!r}")
+            if column is not None and tallies[column].kind not in (*ways, "empty"):
+                _, example = self._table.misfits(column, *ways)
+                raise ProfileError(f"column {column!r} is to be {key} but holds values such as {example!r}")
 
     def bodies(self, most: int) -> Iterator[Events]:
         """Read events in the order of the files, `most` at a time."""

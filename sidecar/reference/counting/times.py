@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from sidecar.data.kinds import Tally, Way
+from sidecar.data.table import Table
 from sidecar.data.times import YEAR_SECONDS, beyond, unit_of_most, way_of_time
 from sidecar.reference.counting.by_clock import Span
 from sidecar.reference.counting.counts import Counted
@@ -70,9 +71,9 @@ class Clock:
         if self.column in features:
             raise ProfileError(f"column {self.column!r} is the time, so that it cannot be a feature")
 
-    def way(self, tallies: Mapping[str, Tally]) -> Way:
+    def way(self, table: Table, tallies: Mapping[str, Tally]) -> Way:
         """Return how the column is read; raises DataError."""
-        return way_of_time(self.column, tallies[self.column])
+        return way_of_time(table, self.column, tallies[self.column])
 
     def times(self, columns: Mapping[str, Column]) -> Floats:
         """Return the times of a batch, in the unit that they are written in."""

@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 
 from sidecar.data.files import DataError
-from sidecar.data.kinds import Way
+from sidecar.data.kinds import Decimal, Way, Writing
 from sidecar.data.table import Progress, Table, silent
 from sidecar.reference.build import BINS, CATEGORIES, WINDOW_ROWS, check_options
 from sidecar.reference.counting.counts import FeatureSpec, assemble
 from sidecar.reference.counting.rows import Column, Counting, block_rows, spec_of
 from sidecar.reference.counting.times import WINDOW_SECONDS, Clock, Notice
-from sidecar.reference.files.column_choice import choose, choose_as
+from sidecar.reference.files.column_choice import choose, choose_as, tell_of_numerals
 from sidecar.reference.files.columns import Sample, to_columns
 from sidecar.reference.profile import CategoricalProfile, Profile, ProfileError
 from sidecar.reference.summary import Summary
@@ -36,11 +36,13 @@ def build(
     probability: str | None = None,
     categorical: Iterable[str] = (),
     null: Sequence[str] = (),
+    decimal: Decimal = ".",
     bins: int = BINS,
     categories: int = CATEGORIES,
     window_rows: int = WINDOW_ROWS,
     sample_rows: int = SAMPLE_ROWS,
     timestamp: str | None = None,
+    timestamp_format: str | None = None,
     window_seconds: float = WINDOW_SECONDS,
     season: Season | None = None,
     model: str = "",
@@ -64,7 +66,7 @@ def build(
     check_options(bins=bins, categories=categories, window_rows=window_rows, sample_rows=sample_rows)
     clock = Clock.of(timestamp, window_seconds, season)
     try:
-        table = Table(data, nulls=null)
+        table = Table(data, Writing(tuple(null), decimal, timestamp_format))
         wanted, ways = choose(
             table,
             features=features,
@@ -79,6 +81,7 @@ def build(
         for columns in _read(table, ways, "choosing bins", progress):
             sample.add(columns)
         sampled = sample.columns()
+        tell_of_numerals(table, sampled, ways, notice)
         specs = [spec_of(w, sampled[w.column], bins=bins, categories=categories) for w in wanted]
         counting = _counting(specs, block_rows(window_rows, table.rows), clock)
         second = 1.0 if clock is None else clock.unit(ways[clock.column], [sampled])
@@ -114,6 +117,7 @@ def summarize(
     probability: str | None = None,
     categorical: Iterable[str] = (),
     null: Sequence[str] = (),
+    decimal: Decimal = ".",
     window_rows: int = WINDOW_ROWS,
     sample_rows: int = SAMPLE_ROWS,
     progress: Progress = silent,
@@ -122,7 +126,7 @@ def summarize(
     """Summarize a part of the data, so that bins can be agreed on; see `build` for the rest."""
     check_options(bins=1, categories=0, window_rows=window_rows, sample_rows=sample_rows)
     try:
-        table = Table(data, nulls=null)
+        table = Table(data, Writing(tuple(null), decimal))
         wanted, ways = choose(
             table,
             features=features,
@@ -135,9 +139,11 @@ def summarize(
         sample = Sample(table.rows, sample_rows)
         for columns in _read(table, ways, "choosing points", progress):
             sample.add(columns)
+        sampled = sample.columns()
+        tell_of_numerals(table, sampled, ways, notice)
     except DataError as error:
         raise ProfileError(str(error)) from error
-    sampled, scale = sample.columns(), table.rows / min(table.rows, sample_rows)
+    scale = table.rows / min(table.rows, sample_rows)
     return Summary(
         source=table.name,
         rows=table.rows,
@@ -154,7 +160,9 @@ def count(
     prediction: str | None = None,
     probability: str | None = None,
     null: Sequence[str] = (),
+    decimal: Decimal = ".",
     timestamp: str | None = None,
+    timestamp_format: str | None = None,
     window_seconds: float = WINDOW_SECONDS,
     season: Season | None = None,
     model: str | None = None,
@@ -172,7 +180,7 @@ def count(
     """
     clock = Clock.of(timestamp, window_seconds, season)
     try:
-        table = Table(data, nulls=null)
+        table = Table(data, Writing(tuple(null), decimal, timestamp_format))
         specs, ways = choose_as(
             reference,
             table,
