@@ -1,6 +1,7 @@
 """Stores whose clocks are turned by hand, and what a kill leaves of them."""
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,10 +24,11 @@ from sidecar.storage.clock import Clock
 from sidecar.storage.store import Pace, Store
 from tests.seasons import by_season
 
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 RNG = np.random.default_rng(5)
 COLUMNS = {"amount": RNG.normal(100, 20, 1000), "merchant": RNG.choice(["visa", "amex"], 1000)}
 PROFILE = by_season(
-    build(COLUMNS, model="fraud", created=datetime(2026, 1, 1, tzinfo=UTC)),
+    build(COLUMNS, model="fraud", created=CREATED),
     COLUMNS,
     RNG.integers(0, 24, 1000),
     Season(cycle="hour-of-day"),
@@ -107,3 +109,25 @@ def everything(monitor: Monitor, *, now: float) -> bytes:
     }
     state = msgspec.structs.replace(state, models=models)
     return msgspec.msgpack.encode(state, enc_hook=plain_special)
+
+
+def fraud(amount: float | None = 100.0, merchant: Any = "visa", **rest: Any) -> dict[str, Any]:
+    return {"model": "fraud", "features": {"amount": amount, "merchant": merchant}, **rest}
+
+
+def churn(age: Any = 40, **rest: Any) -> dict[str, Any]:
+    return {"model": "churn", "features": {"age": age, "plan": "basic"}, "prediction": age > 50, **rest}
+
+
+def body(*events: dict[str, Any]) -> bytes:
+    return json.dumps(events).encode()
+
+
+def spoiled(kept: Kept, copy: Path, content: bytes) -> Kept:
+    shutil.copytree(kept.path, copy)
+    (copy / "state").write_bytes(content)
+    return Kept(copy, kept.time)
+
+
+def is_fresh(kept: Kept) -> bool:
+    return kept.monitor.events == {"http": 0} and all(m.traffic.events == 0 for m in kept.monitor.models.values())

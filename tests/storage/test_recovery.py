@@ -1,15 +1,10 @@
-"""What is kept is what was counted: to the bit, wherever the process ends, and never what it is not."""
+"""What is kept is what was counted, to the bit, wherever the process ends."""
 
 import asyncio
 import json
-import shutil
 import socket
-import struct
 import sys
-import tarfile
-import zlib
 from contextlib import closing, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,30 +22,27 @@ from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Lea
 from sidecar.events.batch import Form, Unreadable
 from sidecar.reference import build
 from sidecar.serve.ingest.datagram import DatagramListener
-from sidecar.storage.checkpoint import CheckpointError, decode
-from sidecar.storage.directory import KEPT_ASIDE, StorageError
+from sidecar.storage.directory import StorageError
 from sidecar.storage.journal import FORMS
-from tests.paths import DATA
 from tests.plugins.memory import IN_MEMORY
-from tests.storage.support import CONFIG, FRAUD, LEARNING, PROFILE, PROFILES, RNG, WINDOWS, Kept, Time
+from tests.storage.support import (
+    CONFIG,
+    CREATED,
+    FRAUD,
+    LEARNING,
+    PROFILE,
+    PROFILES,
+    RNG,
+    WINDOWS,
+    Kept,
+    Time,
+    body,
+    churn,
+    fraud,
+)
 
-CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 OTHER = build({"amount": RNG.normal(0, 1, 1000)}, model="fraud", created=CREATED)
 
-
-def fraud(amount: float | None = 100.0, merchant: Any = "visa", **rest: Any) -> dict[str, Any]:
-    return {"model": "fraud", "features": {"amount": amount, "merchant": merchant}, **rest}
-
-
-def churn(age: Any = 40, **rest: Any) -> dict[str, Any]:
-    return {"model": "churn", "features": {"age": age, "plan": "basic"}, "prediction": age > 50, **rest}
-
-
-def body(*events: dict[str, Any]) -> bytes:
-    return json.dumps(events).encode()
-
-
-# Everything comes back
 
 events = st.one_of(
     st.builds(
@@ -67,14 +59,20 @@ events = st.one_of(
     st.just({"model": "churn", "features": {"age": 7, "nested": {"a": 1}}}),
     st.just({"model": "nobody", "features": {}}),
 )
+
+
 labels = st.fixed_dictionaries(
     {"id": st.integers(0, 60) | st.none(), "label": st.sampled_from(["fraud", "fine", "new"])},
     optional={"model": st.sampled_from(["fraud", "churn", "nobody"])},
 )
+
+
 columns = st.builds(
     lambda ages: {"model": "churn", "columns": {"features": {"age": ages}, "latency_ms": [0.1] * len(ages)}},
     st.lists(st.integers(0, 99), min_size=1, max_size=60),
 )
+
+
 steps = st.one_of(
     st.tuples(st.just("json"), st.lists(events, min_size=1, max_size=70)),
     st.tuples(st.just("ndjson"), st.lists(events, min_size=1, max_size=5)),
@@ -239,244 +237,6 @@ def test_a_body_that_cannot_be_read_any_more_is_told_and_what_came_after_it_coun
     assert "pip install 'model-sidecar[arrow]'" in str(vars(told)["fields"]["error"])
 
 
-# The end of the journal
-
-
-def test_a_record_that_was_being_written_is_left_out_whole(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "a", Time())
-    kept.submit(body(fraud(), churn()))
-    kept.monitor.flush(now=kept.clock())
-    expected = kept.everything()
-    segment = kept.store._directory.segment(kept.store._number)
-    whole = segment.stat().st_size
-    kept.submit(body(fraud(), fraud()))
-    longer = segment.stat().st_size
-    for size in range(whole, longer, 3):
-        copy = tmp_path / str(size)
-        shutil.copytree(kept.path, copy)
-        with (copy / segment.name).open("r+b") as file:
-            file.truncate(size)
-        again = Kept(copy, kept.time)
-        assert again.everything() == expected
-        assert sum(again.state.set_aside.values()) == 0
-        again.abandon()
-
-
-def test_a_segment_that_was_just_begun_is_empty(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "a", Time())
-    kept.submit(body(fraud()))
-    expected = kept.everything()
-    next_segment = kept.store._directory.segment(kept.store._number + 1)
-    for size in (0, 1, 47):
-        next_segment.write_bytes(b"\0" * size)
-        again = kept.killed(tmp_path / str(size))
-        assert again.everything() == expected
-        assert sum(again.state.set_aside.values()) == 0
-
-
-def test_events_before_a_damaged_record_count_and_the_rest_is_set_aside(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "a", Time())
-    segment = kept.store._directory.segment(kept.store._number)
-    kept.submit(body(fraud()))
-    first = segment.stat().st_size
-    kept.submit(body(fraud()))
-    kept.submit(body(fraud()))
-    good = segment.read_bytes()
-    for at in range(first, len(good), 3):
-        segment.write_bytes(good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :])
-        again = kept.killed(tmp_path / str(at))
-        again.monitor.flush(now=again.clock())
-        model = again.monitor.models["fraud"]
-        assert model.traffic.events == (1 if at < (first + len(good)) // 2 else 2)
-        assert again.state.set_aside["damaged"] == 1
-        assert next(path.name for path in again.path.glob("*.set-aside-*")).startswith(segment.name)
-        again.abandon()
-
-
-# State files that cannot be used
-
-
-def spoiled(kept: Kept, copy: Path, content: bytes) -> Kept:
-    shutil.copytree(kept.path, copy)
-    (copy / "state").write_bytes(content)
-    return Kept(copy, kept.time)
-
-
-def is_fresh(kept: Kept) -> bool:
-    return kept.monitor.events == {"http": 0} and all(m.traffic.events == 0 for m in kept.monitor.models.values())
-
-
-def test_no_state_file_is_read_for_what_it_is_not(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "a", Time())
-    kept.submit(body(*[fraud()] * 20, *[churn(i) for i in range(120)]))
-    kept.store.checkpoint_now()
-    good = (kept.path / "state").read_bytes()
-    decode(good)
-    step = len(good) // 500
-    for size in (*range(60), *range(60, len(good), step), len(good) - 1):
-        with pytest.raises(CheckpointError) as refused:
-            decode(good[:size])
-        assert refused.value.reason == "damaged"
-    for at in (*range(200), *range(200, len(good), step), len(good) - 1):
-        flipped = good[:at] + bytes([good[at] ^ (1 << at % 8)]) + good[at + 1 :]
-        with pytest.raises(CheckpointError):
-            decode(flipped)
-    with pytest.raises(CheckpointError):
-        decode(good + b"\0")
-
-
-@pytest.mark.parametrize(
-    ("reason", "spoil"),
-    [
-        ("damaged", lambda good: b""),
-        ("damaged", lambda good: good[: len(good) // 2]),
-        ("damaged", lambda good: good[:100] + b"\xff" + good[101:]),
-        ("foreign", lambda good: b"SQLite format 3\0" + good),
-        ("format", lambda good: sealed(good, version=0)),
-        ("format", lambda good: sealed(good, version=2)),
-        ("format", lambda good: sealed(good, payload=msgspec.msgpack.encode({"store": "?"}))),
-        ("format", lambda good: sealed(good, payload=b"\x81")),
-    ],
-)
-def test_a_state_file_that_cannot_be_used_is_set_aside(tmp_path: Path, reason: str, spoil: Any) -> None:
-    kept = Kept(tmp_path / "a", Time())
-    kept.submit(body(fraud()))
-    again = spoiled(kept, tmp_path / "b", content := spoil((kept.path / "state").read_bytes()))
-    assert is_fresh(again)
-    assert {r: n for r, n in again.state.set_aside.items() if n} == {reason: 1}
-    [aside] = again.path.glob("state.set-aside-*")
-    assert aside.read_bytes() == content
-    assert len(list(again.path.glob("journal-*.set-aside-*"))) == 1
-    assert again.state.problem is None
-    again.submit(body(fraud()))
-    assert again.killed(tmp_path / "c").everything() == again.everything()
-
-
-def sealed(good: bytes, *, version: int = 1, payload: bytes | None = None) -> bytes:
-    """Return a state file with right checksums."""
-    payload = good[36:] if payload is None else payload
-    head = struct.pack("<16sIQI", good[:16], version, len(payload), zlib.crc32(payload))
-    return head + struct.pack("<I", zlib.crc32(head)) + payload
-
-
-def changed(good: bytes, change: Any) -> bytes:
-    document = msgspec.msgpack.decode(good[36:])
-    change(document)
-    return sealed(good, payload=msgspec.msgpack.encode(document))
-
-
-def _other_ring(state: Any) -> None:
-    state["monitor"]["models"]["fraud"]["traffic"]["windows"]["rings"][0] = b"1234"
-
-
-def _one_window_less(state: Any) -> None:
-    state["monitor"]["models"]["fraud"]["comparison"]["windows"]["rings"].pop()
-
-
-def _no_counts(state: Any) -> None:
-    state["monitor"]["models"]["fraud"]["comparison"] = None
-
-
-def _other_models(state: Any) -> None:
-    state["monitor"]["models"]["x"] = state["monitor"]["models"].pop("fraud")
-
-
-def _bad_profile(state: Any) -> None:
-    state["monitor"]["models"]["fraud"]["profile"]["rows"] = 7
-
-
-def _bad_window(state: Any) -> None:
-    state["monitor"]["config"]["models"][0]["windows"][0] = "soon"
-
-
-def _labels(state: Any) -> Any:
-    return state["monitor"]["models"]["fraud"]["labels"]
-
-
-def _no_labels(state: Any) -> None:
-    state["monitor"]["models"]["fraud"]["labels"] = None
-
-
-def _one_id_twice(state: Any) -> None:
-    columns = _labels(state)["pending"]["columns"]
-    columns[0] = columns[0][:8] * (len(columns[0]) // 8)
-
-
-def _a_class_that_is_not_there(state: Any) -> None:
-    columns = _labels(state)["pending"]["columns"]
-    columns[4] = b"\xff\x7f" * (len(columns[4]) // 2)
-
-
-def _a_class_twice(state: Any) -> None:
-    _labels(state)["classes"] *= 2
-
-
-def _other_sums(state: Any) -> None:
-    _labels(state)["sums"]["ever"] = b"1234"
-
-
-def _codes_of_nothing(state: Any) -> None:
-    state["monitor"]["models"]["churn"]["learner"]["texts"] = []
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        *(_other_ring, _one_window_less, _no_counts, _other_models, _bad_profile, _bad_window, _codes_of_nothing),
-        *(_no_labels, _one_id_twice, _a_class_that_is_not_there, _a_class_twice, _other_sums),
-    ],
-    ids=lambda f: f.__name__,
-)
-def test_a_state_that_contradicts_itself_is_set_aside(tmp_path: Path, change: Any) -> None:
-    kept = Kept(tmp_path / "a", Time())
-    kept.submit(body(*(fraud(id=i, prediction="fraud") for i in range(3)), churn()))
-    kept.store.checkpoint_now()
-    again = spoiled(kept, tmp_path / "b", changed((kept.path / "state").read_bytes(), change))
-    assert is_fresh(again)
-    assert again.state.set_aside["format"] == 1
-
-
-def test_a_journal_without_its_state_counts_for_nothing(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "a", Time())
-    kept.submit(body(fraud()))
-    (kept.path / "state").unlink()
-    again = kept.killed(tmp_path / "b")
-    assert is_fresh(again)
-    assert again.state.set_aside["incomplete"] == 1
-
-
-def test_a_state_without_its_journal_counts_for_nothing(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "a", Time())
-    kept.submit(body(fraud()))
-    kept.store.checkpoint_now()
-    kept.store._directory.remove_segments()
-    again = kept.killed(tmp_path / "b")
-    assert is_fresh(again)
-    assert again.state.set_aside["incomplete"] == 1
-
-
-def test_segments_of_another_store_do_not_count(tmp_path: Path) -> None:
-    kept, other = Kept(tmp_path / "a", Time()), Kept(tmp_path / "b", Time())
-    other.submit(body(fraud()))
-    segment = kept.store._directory.segment(kept.store._number)
-    shutil.copy(other.store._directory.segment(other.store._number), segment)
-    again = kept.killed(tmp_path / "c")
-    assert is_fresh(again)
-    assert again.state.set_aside["damaged"] == 1
-
-
-def test_only_what_was_set_aside_last_is_kept(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "0", Time())
-    for i in range(1, KEPT_ASIDE + 3):
-        kept = spoiled(kept, tmp_path / str(i), b"%d" % i)
-    asides = sorted(kept.path.glob("state.set-aside-*"))
-    assert [int(path.read_bytes()) for path in asides] == list(range(3, KEPT_ASIDE + 3))
-    assert len(list(kept.path.glob("*.set-aside-*"))) == 2 * KEPT_ASIDE
-
-
-# Other configurations
-
-
 def test_counts_go_on_only_where_they_mean_the_same(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "a", Time())
     kept.submit(body(*(fraud(id=i, prediction="fraud") for i in range(10)), *[churn(i) for i in range(50)]))
@@ -510,9 +270,6 @@ def test_a_model_that_is_gone_is_forgotten(tmp_path: Path) -> None:
     assert again.state.resets == {"traffic": 1, "comparison": 0, "learning": 1, "labels": 0}
     back = again.killed(tmp_path / "c", config=CONFIG, profiles=PROFILES)
     assert back.monitor.models["churn"].traffic.events == 0
-
-
-# One process at a time
 
 
 def test_a_directory_is_of_one_process(tmp_path: Path) -> None:
@@ -551,41 +308,3 @@ def test_predictions_wait_for_their_labels_across_a_kill(tmp_path: Path) -> None
     assert labels.read(now=third.clock()).coverage.tolist() == [1 / 3, 1 / 3]
     assert labels.expired == 20
     assert third.monitor.labels == {"http": 10}
-
-
-def test_a_state_from_before_there_were_labels_is_read(tmp_path: Path) -> None:
-    def as_before(state: Any) -> None:
-        for name in ("labels", "labels_rejected"):
-            del state["monitor"][name]
-        for model in (*state["monitor"]["models"].values(), *state["monitor"]["config"]["models"]):
-            del model["labels"]
-            if "schema" in model:
-                del model["schema"]["ids"]
-
-    kept = Kept(tmp_path / "a", Time(), config=Config(models=(replace(FRAUD, labels=None), LEARNING)))
-    kept.submit(body(fraud(), churn()))
-    kept.store.checkpoint_now()
-    again = spoiled(kept, tmp_path / "b", changed((kept.path / "state").read_bytes(), as_before))
-    assert again.state.set_aside == dict.fromkeys(again.state.set_aside, 0)
-    assert again.monitor.models["fraud"].traffic.events == 1
-
-
-def test_files_from_before_there_were_seasons_are_read(tmp_path: Path) -> None:
-    """Files that the last version without seasons wrote: seven events in the state, then three and a label."""
-    with tarfile.open(DATA / "states" / "before-seasons.tar.gz") as files:
-        files.extractall(tmp_path, filter="data")
-    profile = build({"amount": [float(i) for i in range(100)]}, model="fraud", bins=3, created=CREATED)
-    windows = (Duration("5m"),)
-    fraud = ModelConfig(name="fraud", reference="fraud.json", windows=windows, labels=LabelsConfig())
-    churn = ModelConfig(name="churn", learn=Learn(events=100), windows=windows)
-    time = Time(boottime=1020.0, wall=1_800_000_020.0)
-    kept = Kept(tmp_path, time, Config(models=(fraud, churn)), {"fraud": profile, "churn": None})
-    assert kept.state.set_aside == dict.fromkeys(kept.state.set_aside, 0)
-    assert kept.state.resets == dict.fromkeys(kept.state.resets, 0)
-    comparison, learner = kept.monitor.models["fraud"].comparison, kept.monitor.models["churn"].learner
-    assert comparison is not None
-    assert learner is not None
-    assert comparison.observations().tolist() == [7, 3, 0, 0]
-    assert comparison.counts(now=kept.clock()).tolist() == [[7, 3, 0, 0]]
-    assert learner.rows == 1
-    assert kept.monitor.labels == {"http": 1}
