@@ -14,8 +14,8 @@ from pathlib import Path
 
 from bench.figures import Figures
 from bench.measure import resident_mebibytes
-from demo.process import sidecar
 from sidecar.client import Monitor
+from tools.process import sidecar
 
 CALLS = 100_000
 PACED_CALLS = 10_000

@@ -29,7 +29,7 @@ from bench.work import (
     samples,
     total,
 )
-from demo.process import SidecarProcess
+from tools.process import SidecarProcess
 
 FEATURES = (5, 200)
 EVENTS = "model_sidecar_events_total"

@@ -15,9 +15,9 @@ import aiohttp
 import trustme
 
 from bench.measure import cpu_seconds, resident_mebibytes
-from demo.process import started
 from sidecar.kubernetes.inject.review import review
 from sidecar.kubernetes.inject.settings import Settings
+from tools.process import started
 
 RATE = 200
 SECONDS = 10

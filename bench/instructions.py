@@ -14,8 +14,8 @@ from pathlib import Path
 
 from bench.figures import Figures
 from bench.work import Body, bodies, connect, posting, profile
-from demo.process import started
 from sidecar.reference import save
+from tools.process import started
 
 FEATURES = 5
 PROGRAMS = ("valgrind", "callgrind_control")

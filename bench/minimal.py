@@ -19,8 +19,8 @@ from aiohttp import web
 
 from bench.floors import Floor
 from bench.work import profile
-from demo.process import started
 from sidecar.reference import load, save
+from tools.process import started
 
 STOP = b"?"
 """The datagram that ends the receiver, which then prints how many events it had."""

@@ -29,7 +29,7 @@ from pathlib import Path
 from bench.measure import cpu_seconds, resident_mebibytes
 from bench.sources import Logged, Posted, Source
 from bench.work import KEYS, bodies, running_sidecar, samples, total
-from demo.process import SidecarProcess
+from tools.process import SidecarProcess
 
 GROWTH_MIB = 4.0
 HELD = 0.95

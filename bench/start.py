@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bench.figures import Figures
 from bench.work import profile
-from demo.process import end
 from sidecar.reference import save
+from tools.process import end
 
 FEATURES = 200
 ROUNDS = 5

@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.process import SidecarProcess, sidecar
 from sidecar.base.duration import Duration
 from sidecar.config import Config, Limits, ModelConfig
 from sidecar.events.batch import Form
 from sidecar.monitor.monitor import Monitor
 from sidecar.reference import Profile, build, save
+from tools.process import SidecarProcess, sidecar
 
 REFERENCE_VALUES = 4_000_000
 """Values of all features of a reference, so that one of 5,000 features is built in seconds too."""

@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from demo.flights import DAY_ROWS, Scored, load_flights, score, train
-from demo.process import SidecarProcess, sidecar
 from demo.receiver import NAMESPACE, receiver
 from demo.send import get, send
 from demo.stack import TOKEN, MissingProgram, Stack, monitoring
 from sidecar.alerting.rules.policy import ALERTS
 from sidecar.reference import build, save
+from tools.process import SidecarProcess, sidecar
 
 FOLDER = Path("build/demo")
 BAR_WIDTH = 16

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from demo.process import started
+from tools.process import started
 
 NAMESPACE = "demo"
 WORKLOAD = "late-flights"

@@ -18,8 +18,8 @@ from typing import Any
 
 import yaml
 
-from demo.process import end
 from sidecar.cli import main as model_sidecar
+from tools.process import end
 
 PROGRAMS = {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"}
 """Programs that are needed, and the Debian package of each."""

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.process import sidecar
 from demo.send import get
 from tests.paths import ROOT
 from tests.plugins.programs import model_sidecar, program
+from tools.process import sidecar
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from demo.__main__ import start_monitoring
-from demo.process import SidecarProcess
 from tests.paths import ROOT
 from tests.plugins.programs import program
+from tools.process import SidecarProcess
 
 LONGEST_SECONDS = 400
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from demo.flights import DAY_ROWS, FEATURES, load_flights
-from demo.process import SidecarProcess, sidecar
 from sidecar.reference import build, save
 from tests.plugins.serving import JSON, MSGPACK, NDJSON, Samples, get, post, samples, value
+from tools.process import SidecarProcess, sidecar
 
 Counts = NDArray[np.int64]
 NUMERIC = ["dep_delay", "arr_delay", "air_time", "distance", "hour", "probability"]

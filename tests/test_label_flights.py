@@ -13,9 +13,9 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from demo.flights import LATE_MINUTES, load_flights, score, train
-from demo.process import sidecar
 from demo.send import send
 from tests.plugins.serving import NDJSON, get, request, samples, value
+from tools.process import sidecar
 
 CONFIG = "models: [{name: storm, labels: {positive: late, ttl: 1h}}, {name: july, labels: {positive: late, ttl: 1h}}]\n"
 LABELLED = {"storm": 1.0, "july": 0.8}

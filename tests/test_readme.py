@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.process import sidecar
 from tests.paths import ROOT
 from tests.plugins.programs import program
+from tools.process import sidecar
 
 PORT = "127.0.0.1:8000"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from demo.process import started
 from tests.paths import ROOT
 from tests.plugins.programs import TIMEOUT_SECONDS, model_sidecar, program
 from tests.plugins.serving import wait_until
+from tools.process import started
 
 FOLDER = ROOT / "examples" / "systemd"
 UNIT = FOLDER / "model-sidecar.service"

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from bench.figures import Figures
 from bench.measure import cpu_seconds, in_turn, median_milliseconds, repeated, resident_mebibytes
 from bench.work import bodies
-from demo.process import started
+from tools.process import started
 
 LIBRARIES = {
     "client_library": "`prometheus_client` histograms by hand, in process",

@@ -13,7 +13,6 @@ import trustme
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from demo.process import sidecar
 from sidecar.alerting.conditions import ACCURACY_LIMIT, reporting_alerts
 from sidecar.alerting.rules.policy import ALERTS
 from sidecar.alerting.rules.settings import Settings
@@ -26,6 +25,7 @@ from sidecar.reference import build
 from sidecar.reports.json_report import ERROR_RATE_LIMIT, MIN_PREDICTIONS
 from sidecar.serve.alertmanager import AlertmanagerError, held_alerts
 from tests.plugins.serving import get
+from tools.process import sidecar
 
 MODEL = ModelConfig(name="m", reference="-")
 NAMES = np.array(["a", "b"] * 500, dtype=object)

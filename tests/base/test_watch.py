@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from demo.process import SidecarProcess, started
 from sidecar.base.watch import Watch
 from sidecar.reference import save
 from tests.plugins.programs import model_sidecar
 from tests.plugins.serving import Start, event, fraud_config, fraud_profile, get, post, samples, value, wait_until
+from tools.process import SidecarProcess, started
 
 OFTEN = "--config.auto-reload-interval=100ms"
 

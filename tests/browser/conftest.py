@@ -11,11 +11,11 @@ import pytest
 from playwright.sync_api import Browser
 
 from demo.flights import DAY_ROWS, FEATURES, load_flights
-from demo.process import SidecarProcess, sidecar
 from sidecar.reference import build, save
 from tests.browser import hostile
 from tests.plugins.chromium import running
 from tests.plugins.serving import JSON, post
+from tools.process import SidecarProcess, sidecar
 
 MANY = 1000
 

@@ -7,10 +7,10 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Page, expect
 
-from demo.process import SidecarProcess
 from tests.browser import hostile
 from tests.paths import ROOT
 from tests.plugins.chromium import Open
+from tools.process import SidecarProcess
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 SIZES = {"phone": (360, 740), "tablet": (768, 1024), "desktop": (1280, 800)}

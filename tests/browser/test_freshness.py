@@ -6,9 +6,9 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from demo.process import SidecarProcess, end, sidecar
 from tests.browser.conftest import send
 from tests.plugins.chromium import Open
+from tools.process import SidecarProcess, end, sidecar
 
 LOOK_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"
 

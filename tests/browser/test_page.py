@@ -13,11 +13,11 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from demo.process import SidecarProcess
 from tests.browser import hostile
 from tests.browser.conftest import MANY
 from tests.plugins.chromium import Open
 from tests.plugins.serving import get, wait_until
+from tools.process import SidecarProcess
 
 LEVEL_WORDS = {"none": "no drift"}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from demo.process import SidecarProcess, sidecar
 from tests.plugins.programs import TIMEOUT_SECONDS, model_sidecar
+from tools.process import SidecarProcess, sidecar
 
 
 @pytest.fixture(scope="module")

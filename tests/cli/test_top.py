@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 import trustme
 
-from demo.process import SidecarProcess, end, sidecar
 from sidecar.reference import build, save
 from sidecar.statistics.season import Season
 from tests.plugins.programs import model_sidecar
 from tests.plugins.serving import TIMEOUT_SECONDS, event, fraud_config, get, post
 from tests.seasons import by_season
+from tools.process import SidecarProcess, end, sidecar
 
 COMMAND = [sys.executable, "-m", "sidecar", "top"]
 ALTERNATE_SCREEN, USUAL_SCREEN, SHOW_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.process import SidecarProcess, sidecar
 from sidecar.client import Monitor, Stats
 from tests.plugins.serving import samples
+from tools.process import SidecarProcess, sidecar
 
 TRANSPORTS = ("http", "unix_stream", "unix_datagram")
 EVENT = {"amount": 12.5, "merchant": "visa"}

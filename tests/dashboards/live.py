@@ -24,7 +24,6 @@ import numpy as np
 import pandas as pd
 
 from demo.flights import FEATURES, load_flights
-from demo.process import sidecar, started
 from demo.send import get, send
 from demo.stack import Stack, monitoring
 from sidecar.alerting.rules.policy import ALERTS
@@ -32,6 +31,7 @@ from sidecar.reference import Profile, build, save
 from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
 from tests.kubernetes.rollback.support import deploy
 from tests.plugins.serving import post, request
+from tools.process import sidecar, started
 
 NAMESPACE = "ml"
 MODEL = "flights"

@@ -17,12 +17,12 @@ import pandas as pd
 import pytest
 
 from demo.flights import FEATURES, load_flights
-from demo.process import SidecarProcess, sidecar
 from demo.send import send
 from demo.stack import TOKEN, MissingProgram, Stack, monitoring
 from sidecar.alerting.rules.policy import ALERTS
 from sidecar.reference import CategoricalProfile, Profile, build, save
 from sidecar.serve.alertmanager import held_alerts
+from tools.process import SidecarProcess, sidecar
 
 NAMESPACE = "flights-production"
 MODEL = "flights"

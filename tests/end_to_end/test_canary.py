@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import yaml
 
-from demo.process import SidecarProcess, sidecar
 from demo.stack import MissingProgram, Stack, monitoring
 from sidecar.alerting.rules.policy import ALERTS
 from sidecar.statistics import drift
 from tests.alerting.rules.promtool import RULES
 from tests.paths import DATA
 from tests.plugins.serving import event, fraud_config, post
+from tools.process import SidecarProcess, sidecar
 
 DELIVERY = RULES / "progressive-delivery"
 CRDS = DATA / "delivery_crds"

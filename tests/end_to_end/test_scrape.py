@@ -14,12 +14,12 @@ import bcrypt
 import pytest
 import trustme
 
-from demo.process import SidecarProcess, sidecar
 from sidecar.exposition.catalogue import CATALOGUE
 from sidecar.reference import save
 from tests.plugins.programs import program
 from tests.plugins.serving import event, fraud_config, get, parsed, post, request, wait_until
 from tests.seasons import fraud_profile_by_season
+from tools.process import SidecarProcess, sidecar
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from demo.process import SidecarProcess, sidecar
 from demo.send import send
 from demo.stack import MissingProgram, Stack, monitoring
 from sidecar.alerting.rules import names
@@ -21,6 +20,7 @@ from sidecar.reference.seasonal import Seasonal
 from sidecar.statistics import drift
 from sidecar.statistics.season import Season
 from tests.seasons import by_season
+from tools.process import SidecarProcess, sidecar
 
 WINDOW = "20s"
 SETTINGS: dict[str, Any] = {

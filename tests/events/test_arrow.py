@@ -14,11 +14,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from demo.process import SidecarProcess, sidecar
 from sidecar.events.arrow import packed_columns
 from sidecar.events.batch import PREDICTION, Form, Key, Schema, TooManyEvents, Unreadable
 from sidecar.events.decode import Decoder
 from tests.plugins.serving import post, samples, value
+from tools.process import SidecarProcess, sidecar
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 SCHEMA = Schema(model="m", numeric=(Key("input", "amount"),), categorical=(Key("input", "shop"), PREDICTION))

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.process import SidecarProcess, sidecar
 from sidecar.events.batch import Form, TooManyEvents, Unreadable
 from sidecar.events.label_decode import LabelDecoder
 from sidecar.exposition.catalogue import LABEL_REJECT_REASONS
@@ -30,6 +29,7 @@ from tests.plugins.serving import (
     samples,
     value,
 )
+from tools.process import SidecarProcess, sidecar
 
 LABELS = "    labels: {min_labels: 1, positive: fraud}\n"
 LIMITS = "limits: {body_bytes: 64KiB, events_per_body: 1000, string_length: 100}\n"

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from demo.process import SidecarProcess, sidecar
 from sidecar.reference import Profile, build, save
+from tools.process import SidecarProcess, sidecar
 
 TIMEOUT_SECONDS = 30
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from demo.process import SidecarProcess, started
 from tests.plugins.programs import model_sidecar
 from tests.plugins.serving import TIMEOUT_SECONDS, event, fraud_config, get, post, samples, value, wait_until
 from tests.reliability.disks import SmallDisk, small_disk
+from tools.process import SidecarProcess, started
 
 StartKept = Callable[..., SidecarProcess]
 

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demo.process import SidecarProcess
 from sidecar.reference import save
 from tests.end_to_end.test_scrape import CONFIG, Query, prometheus
 from tests.plugins.serving import (
@@ -30,6 +29,7 @@ from tests.plugins.serving import (
 )
 from tests.reliability.load import body, over_tcp, senders
 from tests.reliability.test_disk import kill, predictions
+from tools.process import SidecarProcess
 
 
 def reloaded(process: SidecarProcess) -> None:

@@ -13,7 +13,6 @@ from prometheus_client import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
-from demo.process import SidecarProcess
 from sidecar import __version__
 from sidecar.base.cooperative import at_once
 from sidecar.base.duration import Duration
@@ -29,6 +28,7 @@ from tests.plugins.golden import Golden
 from tests.plugins.programs import program
 from tests.plugins.serving import event, fraud_profile, get, parsed, samples, value
 from tests.seasons import fraud_profile_by_season
+from tools.process import SidecarProcess
 
 TEXT = "text/plain;version=0.0.4"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"

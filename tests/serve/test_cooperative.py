@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.process import SidecarProcess, sidecar
 from sidecar.base.cooperative import SLICE_SECONDS, Steps, at_once, in_slices
 from sidecar.http import jsontext
 from sidecar.reference import build, save
+from tools.process import SidecarProcess, sidecar
 
 FEATURES = 4000
 

@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import pytest
 
-from demo.process import SidecarProcess, sidecar
 from sidecar.serve.routes import PATHS
 from tests.plugins.serving import (
     Start,
@@ -29,6 +28,7 @@ from tests.plugins.serving import (
     value,
 )
 from tests.serve.test_http_writes import columns
+from tools.process import SidecarProcess, sidecar
 
 
 @pytest.fixture(scope="module")

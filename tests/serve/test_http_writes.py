@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from demo.process import SidecarProcess
 from tests.plugins.serving import (
     JSON,
     MSGPACK,
@@ -27,6 +26,7 @@ from tests.plugins.serving import (
     value,
     wait_until,
 )
+from tools.process import SidecarProcess
 
 
 def columns(**changes: Any) -> dict[str, Any]:

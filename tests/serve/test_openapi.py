@@ -9,7 +9,6 @@ from typing import Any
 
 from aiohttp import web
 
-from demo.process import SidecarProcess, started
 from sidecar.http.connections import Bounds
 from sidecar.serve.app import Application
 from sidecar.serve.ingest.http import HTTP
@@ -18,6 +17,7 @@ from sidecar.serve.options import Options
 from tests.paths import DATA
 from tests.plugins.golden import Golden
 from tests.plugins.serving import Start, fraud_config, get, samples, value
+from tools.process import SidecarProcess, started
 
 CONFIG = DATA / "schemathesis.toml"
 EXAMPLES = 15

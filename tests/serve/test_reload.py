@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.process import SidecarProcess
 from sidecar.reference import save
 from tests.plugins.serving import Start, event, fraud_config, fraud_profile, post, wait_until
+from tools.process import SidecarProcess
 
 MODEL = "models:\n  - name: fraud\n    reference: fraud.profile.json\n"
 LABELS = "    labels: {}\n"

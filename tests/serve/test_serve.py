@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demo.process import SidecarProcess
 from sidecar import __version__
 from sidecar.reference import save
 from tests.plugins.programs import model_sidecar
@@ -33,6 +32,7 @@ from tests.plugins.serving import (
     value,
     wait_until,
 )
+from tools.process import SidecarProcess
 
 
 def test_numpy_starts_no_thread_of_its_own(tmp_path: Path) -> None:

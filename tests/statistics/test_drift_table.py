@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from demo.process import started
 from sidecar.reference import save
 from sidecar.statistics.drift_table import STATISTICS, Statistic
 from tests.plugins.serving import event, fraud_config, fraud_profile, get, post, samples, value
 from tests.statistics.hellinger import HELLINGER
+from tools.process import started
 
 PROGRAM = [sys.executable, "-m", "tests.statistics.hellinger"]
 EVENTS = 400

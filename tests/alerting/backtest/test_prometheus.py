@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import yaml
 
-from demo.process import end
 from sidecar.alerting.backtest.counters import Layout, counted
 from sidecar.alerting.backtest.drifts import Drifts, DriftSeries
 from sidecar.alerting.backtest.openmetrics import backfill
@@ -26,6 +25,7 @@ from sidecar.alerting.backtest.study import Study, keys_of, run
 from sidecar.alerting.rules import names, product
 from tests.alerting.rules.promtool import call, groups
 from tests.plugins.programs import program
+from tools.process import end
 
 from .support import afternoon, history, plan, prometheus_major
 

@@ -17,11 +17,11 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from demo.process import end, started
 from tests.helm.rendering import of_kind, rendered
 from tests.kubernetes.inject.pods import annotated, applied, pod, sidecar_of
 from tests.kubernetes.inject.reviews import answer_of, review_of
 from tests.plugins.programs import model_sidecar
+from tools.process import end, started
 
 HOST = "watch-injector.models.svc"
 JSON = {"Content-Type": "application/json"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.process import started
 from tests.kubernetes.inject.pods import patched, pod, sidecar_of
+from tools.process import started
 
 SIDECAR, APPLICATION = 65532, 10001
 

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demo.process import SidecarProcess, sidecar
 from tests.plugins.serving import (
     Start,
     changes,
@@ -27,6 +26,7 @@ from tests.plugins.serving import (
     value,
     wait_until,
 )
+from tools.process import SidecarProcess, sidecar
 
 EVENT = json.dumps(event()).encode()
 SMUGGLED = b"POST /monitor HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(EVENT), EVENT)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from demo.process import SidecarProcess
 from tests.plugins.serving import JSON, MSGPACK, NDJSON, Start, changes, event, post, samples
+from tools.process import SidecarProcess
 
 
 class Bad(NamedTuple):

@@ -18,10 +18,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from demo.process import SidecarProcess, sidecar
 from demo.send import get
 from sidecar.serve.ingest import unix
 from sidecar.serve.ingest.datagram import DATAGRAM_BYTES
+from tools.process import SidecarProcess, sidecar
 
 EVENT = {"features": {"a": 1.0, "b": "x"}, "prediction": "ok", "latency_ms": 3.0}
 

@@ -1,4 +1,4 @@
-"""Start a sidecar as a process of its own, for the demo, the benchmarks and the tests."""
+"""Start a sidecar, or another program of this project, as a process of its own."""
 
 import re
 import subprocess
