@@ -10,6 +10,21 @@ import msgspec
 from sidecar.base.configfile import ByteSize, ConfigError, convert_yaml, read_text, shown
 from sidecar.base.duration import Duration
 
+WINDOWS = (Duration("5m"), Duration("1h"), Duration("24h"))
+"""Windows of the sidecar and of the recording rules, the shortest first."""
+
+JUDGED_WINDOW = Duration("1h")
+"""The window by which drift has a level and alerts fire."""
+
+# Limits of alerts: of the conditions in the sidecar, and of the rules, whose settings may change them.
+P95_LIMIT_SECONDS = 0.1
+P99_LIMIT_SECONDS = 0.5
+ERROR_RATIO_LIMIT = 0.05
+MIN_PREDICTIONS = 100
+"""Predictions in the window below which no alert on errors or latency fires."""
+ACCURACY_LIMIT = 0.8
+"""Share of labels that are the class predicted; the alert fires where it is less by more than chance explains."""
+
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
@@ -69,11 +84,15 @@ class LatencyConfig(_Struct, frozen=True):
         *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15),
         *(0.2, 0.3, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0),
     )
-    slos: tuple[Slo, ...] = (Slo(target=0.95, seconds=0.1), Slo(target=0.99, seconds=0.5))
+    slos: tuple[Slo, ...] = (
+        Slo(target=0.95, seconds=P95_LIMIT_SECONDS),
+        Slo(target=0.99, seconds=P99_LIMIT_SECONDS),
+    )
 
     def bounds(self) -> tuple[float, ...]:
-        """Return the bounds of the histogram: the buckets, 0.1 and 0.5, and those of the objectives."""
-        return tuple(sorted({*self.buckets, 0.1, 0.5, *(slo.seconds for slo in self.slos)}))
+        """Return the bounds of the histogram: the buckets, the limits of the alerts, and those of the objectives."""
+        limits = (P95_LIMIT_SECONDS, P99_LIMIT_SECONDS)
+        return tuple(sorted({*self.buckets, *limits, *(slo.seconds for slo in self.slos)}))
 
 
 class Learn(_Struct, frozen=True):
@@ -108,9 +127,6 @@ class LabelsConfig(_Struct, frozen=True):
     min_labels: int = 100
 
 
-WINDOWS = (Duration("5m"), Duration("1h"), Duration("24h"))
-
-
 class ModelConfig(_Struct, frozen=True):
     """One model: its name and reference, and how it is watched."""
 
@@ -124,8 +140,8 @@ class ModelConfig(_Struct, frozen=True):
     labels: LabelsConfig | None = None
 
     def drift_window(self) -> Duration:
-        """Return the window that levels are judged on: the configured one, or 1h where there is one, or the first."""
-        wanted = self.drift.window or Duration("1h")
+        """Return the window that levels are judged on: the configured one, or JUDGED_WINDOW, or else the first."""
+        wanted = self.drift.window or JUDGED_WINDOW
         return next((window for window in self.windows if window == wanted), self.windows[0])
 
 

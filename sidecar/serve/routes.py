@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+import msgspec
 from aiohttp import web
 
 from sidecar import __version__
-from sidecar.alerting.conditions import reporting_alerts
+from sidecar.alerting.conditions import Held, reporting_alerts
 from sidecar.base.cooperative import at_once, in_slices
 from sidecar.exposition.negotiation import exposition
 from sidecar.http.jsontext import written
@@ -15,9 +16,13 @@ from sidecar.http.openapi import PATH as DESCRIPTION
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import LoadState, StorageState
 from sidecar.reports.collector import Collector
-from sidecar.reports.json_report import NotThere, Report, latency_report, quality_report, reporting_drift, utc_text
+from sidecar.reports.drift_report import reporting_drift
+from sidecar.reports.latency_report import latency_report
+from sidecar.reports.quality_report import quality_report
+from sidecar.reports.report import NotThere, Report, utc_text
 from sidecar.serve.alertmanager import AlertmanagerError, held_alerts
 from sidecar.serve.page import Page
+from sidecar.serve.schemas import Error, Health, LastLoad, TransportCounts
 
 PATHS = (
     "/",
@@ -94,22 +99,21 @@ class Web:
         query = request.query
         limit = query.get("limit")
         if limit is not None and not (limit.isascii() and limit.isdecimal() and len(limit) < 10):
-            return _answer(lambda: {"error": f"limit: {limit!r} is not a whole number"}, status=400)
+            return _answer(lambda: Error(error=f"limit: {limit!r} is not a whole number"), status=400)
         async with self._turn:
-            steps = reporting_drift(
-                self._monitor,
-                now=self._clock(),
-                model=query.get("model"),
-                feature=query.get("feature"),
-                window=query.get("window"),
-                match=query.get("match"),
-                limit=None if limit is None else int(limit),
-            )
             try:
-                report = await in_slices(steps)
+                steps = reporting_drift(
+                    self._monitor,
+                    now=self._clock(),
+                    model=query.get("model"),
+                    feature=query.get("feature"),
+                    window=query.get("window"),
+                    match=query.get("match"),
+                    limit=None if limit is None else int(limit),
+                )
             except NotThere as error:
                 return _not_there(error)
-            return _json(await in_slices(written(report)))
+            return _json(await in_slices(written(await in_slices(steps))))
 
     async def latency(self, request: web.Request) -> web.Response:
         """Answer with latency and errors."""
@@ -126,35 +130,36 @@ class Web:
             report = await in_slices(reporting_alerts(self._monitor, now=self._clock()))
         if self._alertmanager_url is not None:
             try:
-                held = await held_alerts(self._alertmanager_url, self._monitor.models)
-                report["alertmanager"] = {"alerts": held, "error": None}
+                alerts = await held_alerts(self._alertmanager_url, self._monitor.models)
+                held = Held(alerts=alerts, error=None)
             except AlertmanagerError as error:
-                report["alertmanager"] = {"alerts": None, "error": str(error)}
+                held = Held(alerts=None, error=str(error))
+            report = msgspec.structs.replace(report, alertmanager=held)
         return _json(await in_slices(written(report)))
 
     async def health(self, request: web.Request) -> web.Response:
         """Answer that the process is alive, with what it took in and lost since the start, and how it last loaded."""
         monitor, load = self._monitor, self._load
         monitor.flush(now=self._clock())
-        report = {
-            "status": "ok",
-            "version": __version__,
-            "uptime_seconds": round(self._clock() - self._started, 3),
-            "models": {name: "learning" if m.learner else "monitoring" for name, m in monitor.models.items()},
-            "ingest": {
-                transport: {
-                    "events": events,
-                    "rejected": _by_reason(monitor.rejected, transport),
-                    "dropped": _by_reason(monitor.dropped, transport),
-                }
+        report = Health(
+            status="ok",
+            version=__version__,
+            uptime_seconds=round(self._clock() - self._started, 3),
+            models={name: "learning" if m.learner else "monitoring" for name, m in monitor.models.items()},
+            ingest={
+                transport: TransportCounts(
+                    events=events,
+                    rejected=_by_reason(monitor.rejected, transport),
+                    dropped=_by_reason(monitor.dropped, transport),
+                )
                 for transport, events in monitor.events.items()
             },
-            "unknown_features": {name: m.unknown for name, m in monitor.models.items()},
-            "last_load": {
-                "successful": load.successful,
-                "last_success": utc_text(datetime.fromtimestamp(load.last_success_timestamp_seconds, UTC)),
-            },
-        }
+            unknown_features={name: m.unknown for name, m in monitor.models.items()},
+            last_load=LastLoad(
+                successful=load.successful,
+                last_success=utc_text(datetime.fromtimestamp(load.last_success_timestamp_seconds, UTC)),
+            ),
+        )
         return _json(await in_slices(written(report)))
 
     async def healthy(self, request: web.Request) -> web.Response:
@@ -217,7 +222,7 @@ def _answer(report: Callable[[], Report], *, status: int = 200) -> web.Response:
 
 
 def _not_there(error: NotThere) -> web.Response:
-    return _json(at_once(written({"error": str(error)})), status=404)
+    return _json(at_once(written(Error(error=str(error)))), status=404)
 
 
 def _json(body: bytes, *, status: int = 200) -> web.Response:

@@ -1,6 +1,7 @@
 """Levels: how far drift has gone, in the words that alerts and people use."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +9,10 @@ from numpy.typing import NDArray
 from sidecar.config import Thresholds
 from sidecar.statistics.bins import Floats
 
-LEVELS = ("none", "moderate", "significant", "critical")
-UNKNOWN = "unknown"
-"""Said where a window holds fewer than `min_samples`: neither drift nor none."""
+Level = Literal["unknown", "none", "moderate", "significant", "critical"]
+LEVELS: tuple[Level, ...] = ("none", "moderate", "significant", "critical")
+UNKNOWN: Level = "unknown"
+"""The level where a window holds fewer than `min_samples`: neither drift nor none."""
 
 
 def level_steps(thresholds: Sequence[Thresholds]) -> Floats:
@@ -37,6 +39,6 @@ def level_indices(
     return np.asarray(np.where(samples >= min_samples, significant, -1))
 
 
-def level_name(index: int) -> str:
+def level_name(index: int) -> Level:
     """Return the word for an index of `level_indices`."""
     return UNKNOWN if index < 0 else LEVELS[index]

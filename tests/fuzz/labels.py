@@ -16,7 +16,7 @@ from sidecar.config import Config, LabelsConfig, Learn, ModelConfig
 from sidecar.events.batch import Form, TooManyEvents, Unreadable
 from sidecar.monitor.label_join import Labels
 from sidecar.monitor.monitor import Monitor
-from sidecar.reports.json_report import quality_report
+from sidecar.reports.quality_report import quality_report
 from tests.fuzz.bodies import LIMITS, START, TRANSPORT, changes, counted
 from tests.fuzz.scraped import read_back
 

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -21,7 +22,7 @@ from sidecar.monitor.status import LoadState
 from sidecar.reference import Profile, build
 from sidecar.reference.profile import season_counts
 from sidecar.reports.collector import Collector
-from sidecar.reports.json_report import reporting_drift
+from sidecar.reports.drift_report import reporting_drift
 from sidecar.statistics import drift
 from sidecar.statistics.buffers import StateError
 from sidecar.statistics.levels import LEVELS
@@ -243,7 +244,7 @@ def test_an_hour_without_rows_is_compared_with_the_whole_and_counts_for_one_row(
 
 
 def _drift(monitor: Monitor, *, now: float = 60.0, feature: str | None = None) -> dict[str, Any]:
-    report: dict[str, Any] = at_once(reporting_drift(monitor, now=now, feature=feature))
+    report: dict[str, Any] = msgspec.to_builtins(at_once(reporting_drift(monitor, now=now, feature=feature)))
     found: dict[str, Any] = report["models"]["shop"]
     return found
 

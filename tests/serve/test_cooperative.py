@@ -38,6 +38,28 @@ def test_a_document_in_steps_is_the_one_that_is_written_at_once(document: Any) -
     assert at_once(jsontext.written(document)) == whole
 
 
+class Node(msgspec.Struct):
+    """Anything, and perhaps something more."""
+
+    first: Any
+    second: Any = msgspec.UNSET
+
+
+def with_structs(document: Any) -> Any:
+    """Put structs in the place of objects."""
+    if isinstance(document, dict):
+        values = [with_structs(value) for value in document.values()]
+        return Node(*values[:2]) if values else Node([])
+    return [with_structs(item) for item in document] if isinstance(document, list) else document
+
+
+@given(documents)
+def test_structs_are_written_as_msgspec_writes_them(document: Any) -> None:
+    document = [with_structs(document), Node(1)]
+    whole = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    assert at_once(jsontext.written(document)) == whole
+
+
 async def test_others_have_their_turn_between_slices_and_the_result_is_the_same() -> None:
     turns: list[int] = []
 

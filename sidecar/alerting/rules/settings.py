@@ -1,8 +1,8 @@
 """Every value of the rules that a site may want to change, with its default.
 
-Windows, thresholds, durations, severities, actions and links are written here and nowhere else. A YAML file
-with the same keys changes any of them; an unknown key or a value that cannot work is refused with one
-sentence.
+What the sidecar judges by too, such as windows and thresholds, has the defaults of `sidecar.config`. Durations,
+severities, actions and links are written here and nowhere else. A YAML file with the same keys changes any of them; an
+unknown key or a value that cannot work is refused with one sentence.
 """
 
 from itertools import pairwise
@@ -16,6 +16,20 @@ from sidecar.alerting.rules.duration import Duration
 from sidecar.alerting.rules.policy import ALERTS, Policy, PolicyChange, Severity
 from sidecar.base.configfile import convert_yaml, read_text
 from sidecar.base.duration import milliseconds
+from sidecar.config import (
+    ACCURACY_LIMIT,
+    ERROR_RATIO_LIMIT,
+    JUDGED_WINDOW,
+    MIN_PREDICTIONS,
+    P95_LIMIT_SECONDS,
+    P99_LIMIT_SECONDS,
+    WINDOWS,
+    DriftConfig,
+    LabelsConfig,
+    LatencyConfig,
+)
+
+_DRIFT = DriftConfig()
 
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
@@ -42,10 +56,10 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Thresholds(_Section, frozen=True):
     """Give the PSI at which each level of drift begins."""
 
-    moderate: Positive = 0.1
-    significant: Positive = 0.2
-    critical: Positive = 0.25
-    rollback: Positive = 0.5
+    moderate: Positive = _DRIFT.thresholds.moderate
+    significant: Positive = _DRIFT.thresholds.significant
+    critical: Positive = _DRIFT.thresholds.critical
+    rollback: Positive = _DRIFT.thresholds.rollback
 
     def __post_init__(self) -> None:
         if not self.moderate < self.significant < self.critical < self.rollback:
@@ -60,11 +74,11 @@ class Drift(_Section, frozen=True):
     their length.
     """
 
-    windows: Annotated[tuple[Duration, ...], Meta(min_length=1)] = ("5m", "1h", "24h")
-    alert_window: Duration = "1h"
+    windows: Annotated[tuple[Duration, ...], Meta(min_length=1)] = tuple(window.text for window in WINDOWS)
+    alert_window: Duration = JUDGED_WINDOW.text
     interval: Duration = "1m"
     slices: Annotated[int, Meta(ge=1, le=10)] = 10
-    min_samples: Count = 200
+    min_samples: Count = _DRIFT.min_samples
     top_bins: Count = 3
     thresholds: Thresholds = Thresholds()
 
@@ -80,12 +94,12 @@ class Drift(_Section, frozen=True):
 class Service(_Section, frozen=True):
     """Say when latency and errors, as they are right now, are too bad."""
 
-    window: Duration = "5m"
+    window: Duration = WINDOWS[0].text
     interval: Duration = "30s"
-    min_predictions: Count = 100
-    p95_seconds: Positive = 0.1
-    p99_seconds: Positive = 0.5
-    error_ratio: Share = 0.05
+    min_predictions: Count = MIN_PREDICTIONS
+    p95_seconds: Positive = P95_LIMIT_SECONDS
+    p99_seconds: Positive = P99_LIMIT_SECONDS
+    error_ratio: Share = ERROR_RATIO_LIMIT
 
 
 class LatencyObjective(_Section, frozen=True):
@@ -112,13 +126,12 @@ class Burn(_Section, frozen=True):
 class Objectives(_Section, frozen=True):
     """State the service level objectives and how fast their budgets may burn."""
 
-    latency: tuple[LatencyObjective, ...] = (
-        LatencyObjective(target=0.95, seconds=0.1),
-        LatencyObjective(target=0.99, seconds=0.5),
+    latency: tuple[LatencyObjective, ...] = tuple(
+        LatencyObjective(target=slo.target, seconds=slo.seconds) for slo in LatencyConfig().slos
     )
     success: Share = 0.99
     interval: Duration = "1m"
-    min_predictions: Count = 100
+    min_predictions: Count = MIN_PREDICTIONS
     burn: Annotated[tuple[Burn, ...], Meta(min_length=1)] = (
         Burn(factor=14.4, long="1h", short="5m", severity="critical", for_="2m"),
         Burn(factor=6.0, long="6h", short="30m", severity="critical", for_="15m"),
@@ -148,10 +161,10 @@ class Objectives(_Section, frozen=True):
 class Quality(_Section, frozen=True):
     """Say over which window labels are looked at, and how often predictions are to be right."""
 
-    window: Duration = "1h"
+    window: Duration = JUDGED_WINDOW.text
     interval: Duration = "1m"
-    min_labels: Count = 100
-    accuracy: Share = 0.8
+    min_labels: Count = LabelsConfig().min_labels
+    accuracy: Share = ACCURACY_LIMIT
 
 
 class Health(_Section, frozen=True):
