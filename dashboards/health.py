@@ -199,14 +199,17 @@ def _cost(settings: Settings) -> Section:
         steps=look.limit(0.7, 0.9),
     )
     connections = About(
-        title="Connections refused",
+        title="Connections and requests refused",
         description="Connections a second that were refused, or closed to make room for others, because a listener had "
-        "as many as it may keep (--web.max-connections).",
+        "as many as it may keep (--web.max-connections); and requests a second that were refused, whatever they ask "
+        "for, by reason.",
         unit="short",
         steps=look.limit(1e-9),
     )
     refusals = pick(sidecar_metrics.CONNECTIONS_REFUSED.name, SIDECARS)
     refused = f"sum by (namespace, instance, listener) (rate({refusals}{_RATE}))"
+    requests = pick(sidecar_metrics.REQUESTS_REFUSED.name, SIDECARS)
+    refused_requests = f"sum by (namespace, instance, listener, reason) (rate({requests}{_RATE}))"
     per_replica = [
         (duration, f"max {_BY_REPLICA} (scrape_duration_seconds{{{SIDECARS}}})"),
         (series, f"max {_BY_REPLICA} (scrape_samples_post_metric_relabeling{{{SIDECARS}}})"),
@@ -224,6 +227,15 @@ def _cost(settings: Settings) -> Section:
                 )
             ],
             [Placed(panel=lines(about, Query(expr, "{{instance}}")), width=6) for about, expr in per_replica],
-            [Placed(panel=lines(connections, Query(refused, "{{instance}}: {{listener}}")), width=24)],
+            [
+                Placed(
+                    panel=lines(
+                        connections,
+                        Query(refused, "{{instance}}: {{listener}}"),
+                        Query(refused_requests, "{{instance}}: {{listener}}, {{reason}}"),
+                    ),
+                    width=24,
+                )
+            ],
         ],
     )

@@ -118,6 +118,15 @@ def _add_web_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="allow POST /-/reload on the ingest address; SIGHUP always works",
     )
+    parser.add_argument(
+        "--web.allowed-hosts",
+        dest="allowed_hosts",
+        metavar="NAMES",
+        type=_host_names,
+        default=(),
+        help="names, separated by commas, that requests to the ingest address may have in Host "
+        "beside IP addresses, localhost and the name in the address",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -147,6 +156,7 @@ def options(args: argparse.Namespace) -> "Options":
         enable_lifecycle=args.enable_lifecycle,
         alertmanager_url=args.alertmanager_url,
         web_config_file=args.web_config_file,
+        allowed_hosts=args.allowed_hosts,
         unix_stream=args.unix_stream,
         unix_datagram=args.unix_datagram,
         unix_group=args.unix_group,
@@ -180,6 +190,14 @@ def _url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise argparse.ArgumentTypeError(f"{text!r} is not a URL such as http://alertmanager:9093")
     return text
+
+
+def _host_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
+            raise argparse.ArgumentTypeError(f"{name!r} is not a host name such as sidecar.internal, without a port")
+    return names
 
 
 def _path(text: str) -> str:

@@ -30,6 +30,13 @@ CONNECTIONS_REFUSED = Metric(
     ("listener",),
     "Connections refused, or closed to make room for others, because the listener had as many as it may keep.",
 )
+REQUESTS_REFUSED = Metric(
+    "model_sidecar_requests_refused_total",
+    "counter",
+    ("listener", "reason"),
+    "Requests refused whatever they ask for: of web pages of other origins, for a foreign host name, or too many at "
+    "once.",
+)
 UNKNOWN_FEATURES = Metric(
     "model_sidecar_unknown_features_total",
     "counter",
@@ -96,6 +103,7 @@ FAMILIES: tuple[Metric, ...] = (
     LABELS_RECEIVED,
     LABELS_REJECTED,
     CONNECTIONS_REFUSED,
+    REQUESTS_REFUSED,
     UNKNOWN_FEATURES,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,

@@ -41,12 +41,14 @@ class Collector:
         storage: StorageState | None = None,
         *,
         refused_connections: Mapping[str, int] | None = None,
+        refused_requests: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
-        """`refused_connections` is counted by listener."""
+        """`refused_connections` is counted by listener, `refused_requests` by listener and reason."""
         self._monitor = monitor
         self._load = load
         self._storage = storage
         self._refused_connections = {} if refused_connections is None else refused_connections
+        self._refused_requests = {} if refused_requests is None else refused_requests
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         self._constant: dict[str, Constant] = {}
@@ -139,6 +141,8 @@ class Collector:
         )
         refused = {(listener,): count for listener, count in self._refused_connections.items()}
         families[sidecar_metrics.CONNECTIONS_REFUSED].append(written(sidecar_metrics.CONNECTIONS_REFUSED, refused))
+        requests = sidecar_metrics.REQUESTS_REFUSED
+        families[requests].append(written(requests, self._refused_requests))
         families[sidecar_metrics.CONFIG_RELOAD_SUCCESSFUL].append(
             written(sidecar_metrics.CONFIG_RELOAD_SUCCESSFUL, {(): int(self._load.successful)})
         )

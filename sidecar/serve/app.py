@@ -16,6 +16,7 @@ from sidecar.base.log import Log
 from sidecar.base.systemd import notify
 from sidecar.base.watch import Watch
 from sidecar.http.connections import allow_open_files
+from sidecar.http.refused_requests import RefusedRequests
 from sidecar.http.tls_listener import shorten_client_error_logs
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import LoadState, StorageState
@@ -53,7 +54,8 @@ class Application:
         storage = None if options.storage_path is None else StorageState()
         self._monitor = self._begin(loaded, storage)
         load_state = LoadState(last_success_timestamp_seconds=time.time())
-        limits, refused_connections = loaded[0].limits, dict[str, int]()
+        limits = loaded[0].limits
+        refused_connections, refused_requests = dict[str, int](), RefusedRequests(self._clock)
         self._ingest = Ingest(self._monitor, limits, self._clock)
         self._label_ingest = Ingest(LabelIntake(self._monitor), limits, self._clock)
         self._reloader = Reloader(
@@ -66,7 +68,13 @@ class Application:
         )
         self._web = Web(
             self._monitor,
-            Collector(self._monitor, load_state, storage, refused_connections=refused_connections),
+            Collector(
+                self._monitor,
+                load_state,
+                storage,
+                refused_connections=refused_connections,
+                refused_requests=refused_requests.counts,
+            ),
             load_state,
             self._clock,
             telemetry_path=options.telemetry_path,
@@ -81,6 +89,7 @@ class Application:
             reload=self._reloader.reload,
             clock=self._clock,
             refused_connections=refused_connections,
+            refused_requests=refused_requests,
         )
         self.listeners = Listeners(options, services)
         self._stopping = asyncio.Event()

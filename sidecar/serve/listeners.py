@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -12,7 +13,9 @@ from aiohttp.typedefs import Middleware
 from sidecar import __version__
 from sidecar.base.log import Log
 from sidecar.http.connections import Connections, ProtocolFactory, bounded_runner
+from sidecar.http.refused_requests import RefusedRequests
 from sidecar.http.tls_listener import Address, Listener
+from sidecar.http.web_pages import AllowedHosts, refuse_web_pages
 from sidecar.http.webconfig import WebConfig
 from sidecar.monitor.monitor import Monitor
 from sidecar.serve.ingest.datagram import TRANSPORT as UNIX_DATAGRAM
@@ -41,6 +44,7 @@ class Services:
     reload: Reload
     clock: Callable[[], float]
     refused_connections: dict[str, int]
+    refused_requests: RefusedRequests
 
 
 class Listeners:
@@ -77,7 +81,9 @@ class Listeners:
         return sites
 
     async def _start_ingest(self, address: Address, stack: AsyncExitStack) -> web.BaseSite:
-        runner, protocol = await self._ingest_runner(HTTP, "ingest", stack)
+        named = [] if address[0] is None else [address[0]]
+        hosts = AllowedHosts([*named, *self._options.allowed_hosts])
+        runner, protocol = await self._ingest_runner(HTTP, "ingest", stack, hosts=hosts)
         site = TcpSite(runner, protocol, address)
         with _naming(address):
             await site.start()
@@ -115,24 +121,30 @@ class Listeners:
         return application
 
     async def _ingest_runner(
-        self, transport: str, listener: str, stack: AsyncExitStack
+        self, transport: str, listener: str, stack: AsyncExitStack, *, hosts: AllowedHosts | None = None
     ) -> tuple[web.AppRunner, ProtocolFactory]:
         """Return aiohttp's side of an ingest listener, and what its connections begin with."""
         services, bounds = self._services, self._options.bounds
         services.events.open(transport)
         services.labels.open(transport)
-        application = self.ingest_application(transport)
+        guard = self._web_page_guard(listener, hosts)
+        application = self.ingest_application(transport, guard)
         runner = await bounded_runner(application, bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS)
         assert runner.server is not None  # the runner is set up
-        front = Front(services.events, transport, runner.server, idle_seconds=bounds.read_timeout_seconds)
+        front = Front(services.events, transport, runner.server, idle_seconds=bounds.read_timeout_seconds, hosts=hosts)
         stack.callback(front.close)
         # Nobody's connection is closed for the sake of others: those who come here are of this machine.
         return runner, self._connections(listener, makes_room=False).guard(front)
 
-    def ingest_application(self, transport: str) -> web.Application:
+    def _web_page_guard(self, listener: str, hosts: AllowedHosts | None) -> Middleware:
+        requests = self._services.refused_requests
+        requests.open(listener, ("cross_site",) if hosts is None else ("cross_site", "host"))
+        return refuse_web_pages(partial(requests.count, listener), hosts=hosts)
+
+    def ingest_application(self, transport: str, *middlewares: Middleware) -> web.Application:
         """Return what applications on this machine are served: everything."""
         services = self._services
-        application = web.Application(client_max_size=services.events.limits.body_bytes)
+        application = web.Application(client_max_size=services.events.limits.body_bytes, middlewares=middlewares)
         application.router.add_routes(
             [
                 web.post("/monitor", services.events.handler(transport)),

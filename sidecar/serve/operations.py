@@ -22,6 +22,8 @@ from sidecar.serve.schemas import SCHEMAS
 _TAG = {"ETag": ("what tells this page from another", STRING)}
 _RETRY_AFTER = {"Retry-After": ("seconds to wait before it is sent again", COUNT)}
 
+_FOREIGN = json("It comes from a web page of another origin, or is for a foreign host name.", of("Error"))
+
 
 def _submit(path: str, summary: str, bodies: Mapping[str, Schema], *, one: str, no_arrow: str) -> Operation:
     """Describe how bodies of many things are taken; `one` is the name of one of them, `no_arrow` when 415 comes."""
@@ -34,6 +36,7 @@ def _submit(path: str, summary: str, bodies: Mapping[str, Schema], *, one: str, 
             200: json(f"Some {one}s were counted, some refused.", of("Refused")),
             202: json(f"Every {one} was counted.", of("Accepted")),
             400: json("The body cannot be read.", of("Error")),
+            403: _FOREIGN,
             408: json("The body did not arrive in time; nothing of it was counted.", of("Error")),
             413: json(f"The body is too large, or has too many {one}s.", of("Error")),
             415: json(no_arrow, of("Error")),
@@ -88,7 +91,10 @@ RELOAD = Operation(
     summary="Load configuration and references again.",
     answers={
         200: text("They are in use."),
-        403: text("Not switched on: --web.enable-lifecycle."),
+        403: Answer(
+            when="Not switched on: --web.enable-lifecycle; or a web page of another origin asks for it.",
+            content={TEXT: STRING, JSON: of("Error")},
+        ),
         500: text("They are bad, for this reason; the old ones stay in use."),
     },
 )

@@ -26,6 +26,7 @@ class Options:
     bounds: Bounds
     auto_reload_seconds: float | None = None
     alertmanager_url: str | None = None
+    allowed_hosts: Sequence[str] = ()
     unix_stream: Path | None = None
     unix_datagram: Path | None = None
     unix_group: str | None = None

@@ -181,7 +181,7 @@ def connected(url: str) -> Iterator[socket.socket]:
 @contextmanager
 def head_sent(url: str, *, content_length: int, encoding: str | None = None) -> Iterator[socket.socket]:
     """Begin a POST to `/monitor`; the server says `100 Continue` when it waits for the body."""
-    lines = ["POST /monitor HTTP/1.1", "Host: x", f"Content-Length: {content_length}", "Expect: 100-continue"]
+    lines = ["POST /monitor HTTP/1.1", "Host: localhost", f"Content-Length: {content_length}", "Expect: 100-continue"]
     if encoding:
         lines.append(f"Content-Encoding: {encoding}")
     with connected(url) as connection:

@@ -46,10 +46,12 @@ PROMETHEUS_3 = (
     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
 
+REFUSED = {("ingest", "cross_site"): 0, ("ingest", "host"): 0}
+
 
 def collector_of(monitor: Monitor, storage: StorageState | None = None) -> Collector:
     load = LoadState(successful=True, last_success_timestamp_seconds=1793577600.25)
-    return Collector(monitor, load, storage, refused_connections={"ingest": 0, "web": 0})
+    return Collector(monitor, load, storage, refused_connections={"ingest": 0, "web": 0}, refused_requests=REFUSED)
 
 
 def fraud_monitor() -> Monitor:

@@ -165,7 +165,7 @@ def test_answers_400_to_a_body_that_is_not_packed_as_it_says(fraud: SidecarProce
 def test_answers_413_to_a_body_whose_announced_length_is_too_much_before_it_is_sent(fraud: SidecarProcess) -> None:
     before = samples(fraud.url)
     with connected(fraud.url) as connection:
-        connection.sendall(b"POST /monitor HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n")
+        connection.sendall(b"POST /monitor HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 65537\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
     assert changes(before, samples(fraud.url)) == {("model_sidecar_events_rejected_total", "too_large"): 1}
 
@@ -215,20 +215,21 @@ def test_counts_a_body_that_was_cut_short_as_unreadable_and_frees_its_place(star
 
 NOT_HTTP = {
     "no HTTP": b"hello\r\n\r\n",
-    "a length that is no number": b"POST /monitor HTTP/1.1\r\nHost: x\r\nContent-Length: some\r\n\r\n",
-    "a negative length": b"POST /monitor HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    "two lengths": b"POST /monitor HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    "a length that is no number": b"POST /monitor HTTP/1.1\r\nHost: [::1]\r\nContent-Length: some\r\n\r\n",
+    "a negative length": b"POST /monitor HTTP/1.1\r\nHost: [::1]\r\nContent-Length: -1\r\n\r\n",
+    "two lengths": b"POST /monitor HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     "a length and chunks": (
-        b"POST /monitor HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        b"POST /monitor HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     ),
     "a chunk size that is no number": (
-        b"POST /monitor HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+        b"POST /monitor HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
     ),
     "an encoding that is not known": (
-        b"POST /monitor HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}"
+        b"POST /monitor HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\nContent-Encoding: br\r\n"
+        b"Content-Length: 2\r\n\r\n{}"
     ),
-    "a path without end": b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a header without end": b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
+    "a path without end": b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: [::1]\r\n\r\n",
+    "a header without end": b"GET / HTTP/1.1\r\nHost: [::1]\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
 }
 
 

@@ -17,6 +17,7 @@ from http import HTTPStatus
 from socket import SO_KEEPALIVE, SOL_SOCKET
 from typing import cast
 
+from sidecar.http.web_pages import AllowedHosts
 from sidecar.serve.ingest.http import JSON, Answer, Ingest
 
 HEAD_BYTES = 4096
@@ -29,6 +30,8 @@ _LENGTH = re.compile(rb"0|[1-9][0-9]{0,11}")
 _FRAMING = frozenset(
     (b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"trailer", b"te", b"http2-settings")
 )
+_WEB_PAGE = frozenset((b"origin", b"sec-fetch-site"))
+"""Fields that browsers send, and programs do not: `web_pages` judges them."""
 _START = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\nContent-Type: {JSON}\r\n".encode() for s in HTTPStatus}
 _CLOSE = b"Connection: close\r\n\r\n"
 
@@ -40,13 +43,14 @@ class Head:
     length: int
     content_type: str
     close: bool
+    host: str
 
 
 def plain_head(text: bytes) -> Head | None:
     """Read the head of a request, up to and with its empty line; None where it is not plain.
 
     >>> plain_head(b"POST /monitor HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 2\\r\\n\\r\\n")
-    Head(length=2, content_type='', close=False)
+    Head(length=2, content_type='', close=False, host='x')
     >>> plain_head(b"POST /monitor HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 2\\r\\nExpect: 100-continue\\r\\n\\r\\n")
     """
     request, *lines = text[:-4].split(b"\r\n")
@@ -58,29 +62,42 @@ def plain_head(text: bytes) -> Head | None:
         if field is None:
             return None
         name = field[1].lower()
-        if name in fields or name in _FRAMING:
+        if name in fields or name in _FRAMING or name in _WEB_PAGE:
             return None
         fields[name] = field[2] or b""
     length = fields.get(b"content-length", b"")
     connection = fields.get(b"connection", b"keep-alive").lower()
     if b"host" not in fields or not _LENGTH.fullmatch(length) or connection not in (b"keep-alive", b"close"):
         return None
-    return Head(int(length), fields.get(b"content-type", b"").decode("ascii"), connection == b"close")
+    return Head(
+        length=int(length),
+        content_type=fields.get(b"content-type", b"").decode("ascii"),
+        close=connection == b"close",
+        host=fields[b"host"].decode("ascii"),
+    )
 
 
 class Front:
     """Make the protocol of each connection that comes by a transport; `hand_over` makes that of the others.
 
-    A connection without a request for `idle_seconds` is closed.
+    A connection without a request for `idle_seconds` is closed. A request for a host that is not one of `hosts`, where
+    given, is handed over: aiohttp's side refuses it.
     """
 
     def __init__(
-        self, ingest: Ingest, transport: str, hand_over: Callable[[], asyncio.Protocol], *, idle_seconds: float
+        self,
+        ingest: Ingest,
+        transport: str,
+        hand_over: Callable[[], asyncio.Protocol],
+        *,
+        idle_seconds: float,
+        hosts: AllowedHosts | None = None,
     ) -> None:
         self.ingest = ingest
         self.transport = transport
         self.hand_over = hand_over
         self.idle_seconds = idle_seconds
+        self._hosts = hosts
         self.connections: set[Connection] = set()
         self._loop = asyncio.get_running_loop()
         self._heads: dict[bytes, Head] = {}
@@ -102,6 +119,8 @@ class Front:
         head = self._heads.get(text)
         if head is None:
             head = plain_head(text)
+            if head is not None and self._hosts is not None and not self._hosts.allow(head.host):
+                head = None
             if head is not None:
                 if len(self._heads) >= _REMEMBERED_HEADS:
                     self._heads.clear()

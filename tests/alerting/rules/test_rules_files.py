@@ -25,6 +25,7 @@ UNREAD = {
     model_metrics.OUT_OF_RANGE,
     sidecar_metrics.CONFIG_RELOAD_TIMESTAMP,
     sidecar_metrics.CONNECTIONS_REFUSED,
+    sidecar_metrics.REQUESTS_REFUSED,
     sidecar_metrics.STORAGE_FAILURES,
     sidecar_metrics.STORAGE_SET_ASIDE,
     sidecar_metrics.STORAGE_RESETS,

@@ -144,7 +144,7 @@ def plain(*fields: str, body: bytes = GOOD, line: str = "POST /monitor HTTP/1.1"
     lines = [line, *fields]
     names = {field.partition(":")[0].lower() for field in fields}
     if "host" not in names:
-        lines.insert(1, "Host: x")
+        lines.insert(1, "Host: localhost")
     if "content-length" not in names and length != "":
         lines.append(f"Content-Length: {length or len(body)}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
@@ -211,8 +211,8 @@ REQUESTS: dict[str, list[bytes]] = {
     "no name": [plain(": b")],
     "a name with a bracket": [plain("A(: b")],
     "a field with nothing in it": [plain("A:")],
-    "no host": [plain().replace(b"Host: x\r\n", b"")],
-    "two hosts": [plain("Host: x", "Host: y")],
+    "no host": [plain().replace(b"Host: localhost\r\n", b"")],
+    "two hosts": [plain("Host: localhost", "Host: y")],
     "no length": [plain(length="", body=b"")],
     "two lengths that agree": [plain(f"Content-Length: {len(GOOD)}", f"Content-Length: {len(GOOD)}")],
     "two lengths": [plain(f"Content-Length: {len(GOOD)}", "Content-Length: 3")],
@@ -310,7 +310,7 @@ def test_most_clients_are_answered_without_aiohttp() -> None:
         "user-agent: node\r\naccept-encoding: gzip, deflate\r\ncontent-length: 2\r\nConnection: keep-alive",
     }
     for name, fields in heads.items():
-        head = plain_head(f"POST /monitor HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n".encode())
+        head = plain_head(f"POST /monitor HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n".encode())
         assert head is not None, name
         assert head.length == 2
 

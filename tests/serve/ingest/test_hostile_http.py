@@ -29,7 +29,7 @@ from tests.plugins.serving import (
 from tools.process import SidecarProcess, sidecar
 
 EVENT = json.dumps(event()).encode()
-SMUGGLED = b"POST /monitor HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(EVENT), EVENT)
+SMUGGLED = b"POST /monitor HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(EVENT), EVENT)
 READ_TIMEOUT = "--web.read-timeout=1s"
 MANY = 10_000
 
@@ -44,7 +44,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SidecarProce
 
 
 def head(*lines: str, method: str = "POST /monitor HTTP/1.1") -> bytes:
-    return "\r\n".join([method, "Host: x", *lines, "", ""]).encode("latin-1")
+    return "\r\n".join([method, "Host: localhost", *lines, "", ""]).encode("latin-1")
 
 
 def with_length(*lines: str, body: bytes = EVENT) -> bytes:
@@ -93,7 +93,7 @@ REFUSED = {
     "a line feed in an extension": chunked(b"%x;a\n%b\r\n0\r\n\r\n" % (len(EVENT), EVENT)),
     "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
     "HTTP/0.9": b"GET /drift\r\n\r\n",
-    "HTTP/9.9": b"POST /monitor HTTP/9.9\r\nHost: x\r\n" + LENGTH.encode() + b"\r\n\r\n" + EVENT,
+    "HTTP/9.9": b"POST /monitor HTTP/9.9\r\nHost: localhost\r\n" + LENGTH.encode() + b"\r\n\r\n" + EVENT,
     "a tab in the first line": head(LENGTH, method="POST\t/monitor HTTP/1.1") + EVENT,
     "a method of ten thousand letters": head(method="A" * 10_000 + " / HTTP/1.1"),
     "a field of a hundred thousand bytes": with_length(LENGTH, "X: " + "a" * 100_000),
@@ -206,7 +206,7 @@ class Dripping(threading.Thread):
 def test_heads_that_drip_are_given_up_while_others_are_served(impatient: SidecarProcess, listener: str) -> None:
     url = impatient.url if listener == "ingest" else impatient.web_urls[0]
     before = samples(impatient.url)
-    dripping = Dripping(url, b"GET / HTTP/1.1\r\nHost: x\r\n", b"X", connections=100)
+    dripping = Dripping(url, b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"X", connections=100)
     dripping.start()
     assert post(impatient.url, event()).status == 202
     assert get(impatient.web_urls[0], "/metrics").status == 200
@@ -241,7 +241,7 @@ def test_a_client_that_takes_no_answers_is_given_up(impatient: SidecarProcess, l
             client = stack.enter_context(closing(socket.socket()))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect((parts.hostname, parts.port))
-            client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 400)
+            client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400)
         wait_until(lambda: open_sockets(impatient) <= idle)
     assert_well(impatient)
 
@@ -325,13 +325,13 @@ def test_room_is_made_by_closing_whom_nothing_is_owed_and_who_asked_longest_ago(
     url = process.web_urls[0]
     with connected(url) as asks, connected(url) as idles, connected(url) as slow:
         for client, times in ((asks, 1), (slow, 400)):
-            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * times)
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * times)
             assert client.recv(20).startswith(b"HTTP/1.1 200")
         # `slow` was sent more than it has taken, and is owed the rest: the two others go first.
         with connected(url) as one, connected(url) as two:
             assert idles.recv(1) == b""
             for client in (one, two):
-                client.sendall(b"GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+                client.sendall(b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert client.recv(20).startswith(b"HTTP/1.1 200")
             while asks.recv(65_536):
                 pass
