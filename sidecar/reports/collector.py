@@ -25,6 +25,7 @@ from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import LoadState, StorageState
 from sidecar.reports.label_samples import quality_families, tally_families
 from sidecar.reports.line_prefixes import Constant, ConstantReference
+from sidecar.reports.model_labels import model_labels
 from sidecar.statistics.bins import Floats
 
 Uncomputed = tuple[ConstantReference, Steps[DriftReading], Steps[Floats]]
@@ -124,8 +125,8 @@ class Collector:
                 _reference_families(families, constant.reference)
                 _season_families(families, constant.reference, wall=self._monitor.wall(now))
             if model.labels is not None:
-                tally_families(families, name, model.labels)
-                quality_families(families, name, model.labels, now=now)
+                tally_families(families, model_labels(model), model.labels)
+                quality_families(families, model_labels(model), model.labels, now=now)
         return families, uncomputed
 
     def _sidecar_families(self, families: Families) -> None:
@@ -173,10 +174,13 @@ def _storage_families(families: Families, storage: StorageState) -> None:
 
 
 def _traffic_families(families: Families, model: Model, constant: Constant) -> None:
-    traffic, name = model.traffic, (model.name,)
-    families[model_metrics.PREDICTIONS].append(written(model_metrics.PREDICTIONS, {name: traffic.events}))
-    families[model_metrics.PREDICTION_ERRORS].append(written(model_metrics.PREDICTION_ERRORS, {name: traffic.errors}))
-    families[sidecar_metrics.UNKNOWN_FEATURES].append(written(sidecar_metrics.UNKNOWN_FEATURES, {name: model.unknown}))
+    traffic, labels = model.traffic, model_labels(model)
+    for metric, value in (
+        (model_metrics.PREDICTIONS, traffic.events),
+        (model_metrics.PREDICTION_ERRORS, traffic.errors),
+        (sidecar_metrics.UNKNOWN_FEATURES, model.unknown),
+    ):
+        families[metric].append(sample(metric, labels, value))
     cumulative = traffic.histogram()
     ends = [(constant.latency_sum, number(traffic.latency_sum)), (constant.latency_count, str(cumulative[-1]))]
     families[model_metrics.LATENCY] += [
@@ -197,10 +201,10 @@ def _reference_families(families: Families, constant: ConstantReference) -> None
 
 
 def _season_families(families: Families, constant: ConstantReference, *, wall: datetime) -> None:
-    model, profile = constant.comparison.schema.model, constant.comparison.profile
+    profile = constant.comparison.profile
     if profile.season is None:
         return
-    labels, rows = (model, profile.fingerprint), profile.season_rows[profile.season.slot(wall)]
+    labels, rows = constant.labels, profile.season_rows[profile.season.slot(wall)]
     families[model_metrics.REFERENCE_SEASON_SAMPLES].append(
         sample(model_metrics.REFERENCE_SEASON_SAMPLES, labels, rows)
     )

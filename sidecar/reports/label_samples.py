@@ -9,7 +9,7 @@ from sidecar.monitor.label_join import Labels
 from sidecar.statistics.quality import CALIBRATION_BINS
 
 
-def tally_families(families: Families, model: str, labels: Labels) -> None:
+def tally_families(families: Families, model: tuple[str, ...], labels: Labels) -> None:
     """Add the counters of labels. Outcomes are there for every pair of classes, of others where there were any."""
     tally, waiting = labels.ever(), labels.pending.waiting
     for metric, value in (
@@ -24,15 +24,15 @@ def tally_families(families: Families, model: str, labels: Labels) -> None:
         (label_metrics.ABSOLUTE_ERROR, float(tally.absolute)),
         (label_metrics.SQUARED_ERROR, float(tally.squared)),
     ):
-        families[metric].append(sample(metric, (model,), value))
+        families[metric].append(sample(metric, model, value))
     for reason, value in zip(catalogue.UNLABELLED_REASONS, (labels.expired, labels.evicted), strict=True):
-        labelled_by = (model, reason)
+        labelled_by = (*model, reason)
         families[label_metrics.LABEL_PREDICTIONS_UNLABELLED].append(
             sample(label_metrics.LABEL_PREDICTIONS_UNLABELLED, labelled_by, value)
         )
     names = dict(enumerate(labels.classes)) | {len(tally.outcomes) - 1: OTHER_CLASS}
     families[label_metrics.LABEL_OUTCOMES] += [
-        sample(label_metrics.LABEL_OUTCOMES, (model, names[p], names[a]), value)
+        sample(label_metrics.LABEL_OUTCOMES, (*model, names[p], names[a]), value)
         for p, row in enumerate(tally.outcomes.tolist())
         for a, value in enumerate(row)
         if value or OTHER_CLASS not in (names.get(p, OTHER_CLASS), names.get(a, OTHER_CLASS))
@@ -43,7 +43,7 @@ def tally_families(families: Families, model: str, labels: Labels) -> None:
         (label_metrics.CALIBRATION_PROBABILITY, tally.probability.tolist()),
     ):
         families[metric] += [
-            sample(metric, (model, name, text), value)
+            sample(metric, (*model, name, text), value)
             for (name, text), value in zip(_CALIBRATION_BINS, values, strict=True)
         ]
 
@@ -54,23 +54,23 @@ _CALIBRATION_BINS = [
 ]
 
 
-def quality_families(families: Families, model: str, labels: Labels, *, now: float) -> None:
+def quality_families(families: Families, model: tuple[str, ...], labels: Labels, *, now: float) -> None:
     """Add how right predictions were over the windows; what cannot be told is absent."""
     reading, classes = labels.read(now=now), labels.classes
     for w, window in enumerate(labels.windows):
         families[label_metrics.WINDOW_LABELS].append(
-            sample(label_metrics.WINDOW_LABELS, (model, window.text), int(reading.labels[w]))
+            sample(label_metrics.WINDOW_LABELS, (*model, window.text), int(reading.labels[w]))
         )
         for metric, statistic in _QUALITY.items():
             value = float(getattr(reading, statistic)[w])
             if not math.isnan(value):
-                families[metric].append(sample(metric, (model, window.text), value))
+                families[metric].append(sample(metric, (*model, window.text), value))
         for metric, values in (
             (label_metrics.PRECISION, reading.precision[w]),
             (label_metrics.RECALL, reading.recall[w]),
         ):
             families[metric] += [
-                sample(metric, (model, name, window.text), value)
+                sample(metric, (*model, name, window.text), value)
                 for name, value in zip(classes, values.tolist(), strict=True)
                 if not math.isnan(value)
             ]

@@ -8,18 +8,23 @@ from dataclasses import dataclass
 
 from sidecar.base.cooperative import Steps
 from sidecar.exposition import model_metrics
-from sidecar.exposition.metric import Metric
+from sidecar.exposition.metric import MODEL, Metric
 from sidecar.exposition.samples import Samples, Written, prefixes, written
 from sidecar.exposition.text import number, prefix
 from sidecar.monitor.comparison import Comparison
 from sidecar.monitor.model import Model
+from sidecar.reports.model_labels import model_labels
 
 
 @dataclass(frozen=True, slots=True)
 class ConstantReference:
-    """What is written of the reference that live events are compared with; `expected` is empty without a season."""
+    """What is written of the reference that live events are compared with; `expected` is empty without a season.
+
+    `labels` are those of the model and of the reference.
+    """
 
     comparison: Comparison
+    labels: tuple[str, ...]
     observations: Sequence[bytes]
     expected: Sequence[bytes]
     ratios: Written
@@ -43,16 +48,16 @@ class Constant:
     @classmethod
     def of(cls, model: Model) -> Steps["Constant"]:
         """Write what is the same until the model has another reference, other buckets or another version."""
-        name, latency, bounds = model.name, model_metrics.LATENCY.name, model.traffic.bounds
+        labels, latency, bounds = model_labels(model), model_metrics.LATENCY.name, model.traffic.bounds
         marks = [*map(number, map(float, bounds)), "+Inf"]
         version, comparison = model.config.version, model.comparison
         return cls(
             bounds=bounds,
             version=version,
-            latency=[prefix(f"{latency}_bucket", ("model", "le"), (name, mark)).encode() for mark in marks],
-            latency_sum=prefix(f"{latency}_sum", ("model",), (name,)).encode(),
-            latency_count=prefix(f"{latency}_count", ("model",), (name,)).encode(),
-            reference=None if comparison is None else (yield from _reference(name, version, comparison)),
+            latency=[prefix(f"{latency}_bucket", (*MODEL, "le"), (*labels, mark)).encode() for mark in marks],
+            latency_sum=prefix(f"{latency}_sum", MODEL, labels).encode(),
+            latency_count=prefix(f"{latency}_count", MODEL, labels).encode(),
+            reference=None if comparison is None else (yield from _reference(labels, version, comparison)),
         )
 
     def describes(self, model: Model) -> bool:
@@ -62,9 +67,9 @@ class Constant:
         return same and comparison is model.comparison
 
 
-def _reference(model: str, version: str, comparison: Comparison) -> Steps[ConstantReference]:
+def _reference(model: tuple[str, ...], version: str, comparison: Comparison) -> Steps[ConstantReference]:
     profile = comparison.profile
-    reference = (model, profile.fingerprint)
+    reference = (*model, profile.fingerprint)
     features = [(f.role, f.name) for f in comparison.features]
     observations = yield from prefixes(model_metrics.BIN_OBSERVATIONS, _bins(reference, comparison))
     expected: Sequence[bytes] = ()
@@ -77,13 +82,14 @@ def _reference(model: str, version: str, comparison: Comparison) -> Steps[Consta
         yield
     windowed = {}
     for metric in (*model_metrics.DRIFT.values(), model_metrics.WINDOW_SAMPLES):
-        by_window = ((model, *feature, window.text) for window in comparison.windows for feature in features)
+        by_window = ((*model, *feature, window.text) for window in comparison.windows for feature in features)
         windowed[metric] = yield from prefixes(metric, by_window)
     factors = yield from prefixes(model_metrics.SIGNIFICANCE_FACTOR, ((*reference, *feature) for feature in features))
-    numeric = ((model, key.role, key.name) for key in comparison.schema.numeric)
+    numeric = ((*model, key.role, key.name) for key in comparison.schema.numeric)
     out_of_range = yield from prefixes(model_metrics.OUT_OF_RANGE, numeric)
     return ConstantReference(
         comparison=comparison,
+        labels=reference,
         observations=observations,
         expected=expected,
         ratios=Written(ratios),
@@ -101,7 +107,7 @@ def _reference(model: str, version: str, comparison: Comparison) -> Steps[Consta
     )
 
 
-def _bins(reference: tuple[str, str], comparison: Comparison) -> Iterator[tuple[str, ...]]:
+def _bins(reference: tuple[str, ...], comparison: Comparison) -> Iterator[tuple[str, ...]]:
     """Return the labels of every bin, after those of the reference."""
     for feature, bins in zip(comparison.features, comparison.bins, strict=True):
         for name, range_text in zip(bins.names, bins.ranges, strict=True):
