@@ -14,12 +14,13 @@ Decimal = Literal[".", ","]
 
 Kind = Literal["number", "text", "boolean", "time", "nested", "empty", "mixed"]
 
-Way = Literal["number", "text", "boolean", "whole", "value", "time"]
+Way = Literal["number", "text", "boolean", "whole", "value", "class", "time"]
 """How to read a column: `number` gives float64 with NaN for missing and infinite values, `time` the same in seconds of
 Unix time, the others text with NULL.
 
-`boolean` gives `true` and `false`; `value` any kind as text, numbers as `category_text` writes them; `whole` is for
-columns of CSV in which every number is written like `3.0`, as programs do that have no missing integers.
+`boolean` gives `true` and `false`; `value` any kind as text, numbers as `category_text` writes them, but for CSV, whose
+text stays as it is; `class` numbers of CSV, too, as `category_text` writes them; `whole` is for columns of CSV in which
+every number is written like `3.0`, as programs do that have no missing integers.
 """
 
 _INTEGERS = ("tinyint", "smallint", "integer", "bigint", "hugeint")
@@ -143,6 +144,11 @@ def fits(form: Form, type_name: str, v: str, way: Way, writing: Writing) -> str:
     }[form]
 
 
+def number_of(form: Form, v: str, writing: Writing) -> str:
+    """Return SQL for the number that a value is; NULL if it is none."""
+    return _csv_number(v, writing) if form == "csv" else f"TRY_CAST({v} AS DOUBLE)"
+
+
 def text_of(form: Form, v: str) -> str:
     """Return SQL for the text of a value."""
     return {"csv": v, "json": f"({v} ->> '$')", "parquet": f"CAST({v} AS VARCHAR)"}[form]
@@ -189,7 +195,7 @@ def read(form: Form, type_name: str, v: str, way: Way, writing: Writing) -> str:
     """Return SQL that reads a cleaned column in one way."""
     text = text_of(form, v)
     if way == "number":
-        number = _csv_number(v, writing) if form == "csv" else f"TRY_CAST({v} AS DOUBLE)"
+        number = number_of(form, v, writing)
         return f"CASE WHEN isfinite({number}) THEN {number} ELSE 'nan'::DOUBLE END"
     if way == "time":
         times = v if form == "parquet" and type_name not in _TEXTS else _time_of_text(text, writing)
@@ -198,6 +204,8 @@ def read(form: Form, type_name: str, v: str, way: Way, writing: Writing) -> str:
         return f"replace(CAST({v} AS VARCHAR), ' ', 'T')"
     if way == "boolean":
         return f"lower({text})"
+    if way == "class":
+        return _shortest(number_of(form, v, writing))
     if way == "whole" and form == "csv":
         return rf"regexp_replace({v}, '[{writing.decimal}]0$', '')"
     if way in ("value", "whole") and form == "json":

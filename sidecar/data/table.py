@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from sidecar.data.files import DataError, DataFile, find, inspect, one_sentence
-from sidecar.data.kinds import Form, Tally, Way, Writing, cleaned, counts, fits, judged, read, text_of
+from sidecar.data.kinds import Form, Tally, Way, Writing, cleaned, counts, fits, judged, number_of, read, text_of
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -93,6 +93,21 @@ class Table:
                 first = 1 + _TALLY_FIELDS * i
                 totals[name] += Tally(*values[first : first + _TALLY_FIELDS])
         return totals
+
+    def few_whole_numbers(self, column: str, most: int) -> bool:
+        """Tell whether a column of numbers holds whole ones alone, and at most so many different ones."""
+        found: set[float] = set()
+        for file in self.files:
+            with _reading(file.path):
+                sql, parameters, _ = self._query(file, [column])
+                number = number_of(file.form, "v0", self.writing)
+                finding = (
+                    f"SELECT DISTINCT n FROM (SELECT {number} AS n FROM ({sql})) WHERE isfinite(n) LIMIT {most + 1}"
+                )
+                found.update(n for (n,) in self._execute(finding, parameters))
+            if len(found) > most or not all(n.is_integer() for n in found):
+                return False
+        return bool(found)
 
     def misfits(self, column: str, *ways: Way) -> tuple[int, str | None]:
         """Count the values that can be read in none of these ways, and return the first of them in order of text.

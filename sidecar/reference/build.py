@@ -1,7 +1,7 @@
 """Build a profile from columns of values in memory."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sidecar.config import FIRST_CLASSES
 from sidecar.reference.counting.counts import Wanted
 from sidecar.reference.counting.rows import Column, Counting, block_rows, spec_of
 from sidecar.reference.profile import Profile, ProfileError, Role
-from sidecar.statistics.bins import Floats, category_text
+from sidecar.statistics.bins import Coded, Floats, category_text
 
 BINS = 10
 CATEGORIES = 50
 WINDOW_ROWS = 1000
+
+MOST_CLASSES = FIRST_CLASSES
+"""Different whole numbers up to which a prediction is taken for a class."""
 
 
 def build(
@@ -26,6 +30,7 @@ def build(
     prediction: str | None = None,
     probability: str | None = None,
     categorical: Iterable[str] = (),
+    numeric: Iterable[str] = (),
     bins: int = BINS,
     categories: int = CATEGORIES,
     window_rows: int = WINDOW_ROWS,
@@ -37,8 +42,9 @@ def build(
     """Build a reference profile from columns: a mapping of names to one-dimensional arrays, or a data frame.
 
     `features` are the inputs, by default every column that is not the `prediction` or the `probability`.
-    Columns of numbers are numeric unless listed in `categorical`; text and booleans are categorical; None, NaN and
-    the infinities are missing. Rows should be in the order they happened: `window_rows`, the rows that a typical window
+    Columns of numbers are numeric unless listed in `categorical`; text and booleans are categorical. A prediction of at
+    most MOST_CLASSES different whole numbers is categorical unless it is listed in `numeric`. None, NaN and infinities
+    are missing. Rows should be in the order they happened: `window_rows`, the rows that a typical window
     will hold, cuts them into blocks for the design effect.
 
     Raises ProfileError for a column that mixes text and numbers or holds something else, an unknown name, or no rows.
@@ -51,11 +57,11 @@ def build(
         raise ProfileError(f"two columns are named {twice!r}")
     by_name = dict(zip(names, labels, strict=True))
     wanted = select(names, features=features, prediction=prediction, probability=probability)
-    as_text = frozenset(categorical)
-    unknown = sorted(as_text - set(names))
-    if unknown:
-        raise ProfileError(f"no column named {unknown[0]!r}; there are: {', '.join(names)}")
+    as_text, as_numbers = frozenset(categorical), frozenset(numeric)
+    check_kinds(names, categorical=as_text, numeric=as_numbers)
     columns = {c.column: to_column(c.column, data[by_name[c.column]], categorical=c.column in as_text) for c in wanted}
+    if prediction is not None and prediction not in as_numbers:
+        columns[prediction] = _classes(columns[prediction])
     lengths = {len(column) for column in columns.values()}
     if len(lengths) > 1:
         raise ProfileError(f"columns differ in length: {min(lengths)} and {max(lengths)} rows")
@@ -78,6 +84,25 @@ def check_options(*, bins: int, categories: int, window_rows: int, sample_rows: 
     for option, value, smallest in least:
         if value < smallest:
             raise ProfileError(f"{option} is {value}, not at least {smallest}")
+
+
+def check_kinds(names: Sequence[str], *, categorical: Set[str], numeric: Set[str]) -> None:
+    """Refuse columns that are not there, or are to be of two kinds; raises ProfileError."""
+    for name in sorted(categorical | numeric):
+        if name not in names:
+            raise ProfileError(f"no column named {name!r}; there are: {', '.join(names)}")
+        if name in categorical and name in numeric:
+            raise ProfileError(f"column {name!r} is named as categorical and as numeric")
+
+
+def _classes(column: Column) -> Column:
+    """Return a column of few different whole numbers as their texts; any other as it is."""
+    if isinstance(column, list | Coded):
+        return column
+    distinct = np.unique(column[~np.isnan(column)])
+    if not 1 <= distinct.size <= MOST_CLASSES or not (distinct == np.trunc(distinct)).all():
+        return column
+    return [None if value != value else category_text(value) for value in column.tolist()]
 
 
 def select(

@@ -122,6 +122,7 @@ _WORDS: dict[Way | None, str] = {
     "boolean": "booleans",
     "whole": "categories written like 3.0",
     "value": "categories",
+    "class": "classes",
 }
 
 

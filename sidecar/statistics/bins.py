@@ -151,14 +151,27 @@ def _comparing_is_faster(shape: tuple[int, ...], edges: int) -> bool:
     return 150 + 0.02 * edges * features * rows < features * (75 + rows)
 
 
+_TRUTHS = {"1": "true", "true": "1", "0": "false", "false": "0"}
+
+
 class CategoricalBins:
-    """Bins of a categorical feature: one for each of `categories`, then `other`, then `missing`."""
+    """Bins of a categorical feature: one for each of `categories`, then `other`, then `missing`.
+
+    Where the categories are `0` and `1`, or one of them, `false` and `true` are the same; and the other way round.
+
+    >>> CategoricalBins(["0", "1"]).index([1, 1.0, True, "1", "true", False]).tolist()
+    [1, 1, 1, 1, 1, 0]
+    """
 
     def __init__(self, categories: Sequence[str]) -> None:
         self.categories = tuple(categories)
         self._other = len(self.categories)
         self._table: dict[Category, int] = {name: i for i, name in enumerate(self.categories)}
         self._table[None] = self._other + 1
+        if {"0", "1"}.issuperset(self.categories) or {"false", "true"}.issuperset(self.categories):
+            for i, name in enumerate(self.categories):
+                self._table[_TRUTHS[name]] = i
+                self._table[name in ("1", "true")] = i  # which is equal to the number
 
     @property
     def size(self) -> int:
@@ -175,6 +188,13 @@ class CategoricalBins:
         for i in np.flatnonzero(found == _UNLISTED):
             found[i] = self._unlisted(values[i])
         return found
+
+    def category(self, value: Category) -> str | None:
+        """Return the listed category that a value is, or its own text where none is; None for what is missing."""
+        if value is None or value != value:
+            return None
+        at = int(self.index((value,))[0])
+        return self.categories[at] if at < self._other else category_text(value)
 
     def _unlisted(self, value: Category) -> int:
         if isinstance(value, str):

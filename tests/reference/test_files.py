@@ -160,14 +160,14 @@ def test_what_has_no_bins_is_left_out_with_a_notice_where_it_is_not_named(tmp_pa
     assert [f.name for f in files.build([path], notice=told.append).features] == ["x"]
     assert told == [
         "a column without a name is left out",
-        "column 't' is left out: it holds times",
+        "column 't' is left out: it holds times; say --timestamp t for a design effect by windows of the clock",
         "column 'l' is left out: it holds lists, objects or bytes",
     ]
 
 
 def test_a_column_beyond_its_commonest_categories_is_told(tmp_path: Path) -> None:
     told: list[str] = []
-    path = csv(tmp_path, "x\n" + "".join(f"id{i}\n" for i in range(100)))
+    path = csv(tmp_path, "x\n" + "".join(f"id{i % 100}\n" for i in range(1000)))
     files.build([path], categories=10, notice=told.append)
     assert told == ["'x': 90% of the rows are of categories beyond the 10 commonest"]
 

@@ -4,7 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sidecar.cli.reference.data import add_bin_options, add_column_options, add_timestamp_format_option
+from sidecar.cli.reference.data import (
+    add_bin_options,
+    add_choice_options,
+    add_column_options,
+    add_timestamp_format_option,
+)
 from sidecar.cli.reference.write import write
 from sidecar.cli.terminal import progress_bar, tell
 from sidecar.reference import Profile, ProfileError
@@ -21,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", nargs="+", help="file, directory or pattern such as 'data/*.parquet'")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="the profile (default: standard output)")
     add_column_options(parser)
+    add_choice_options(parser)
     add_bin_options(parser)
     parser.add_argument(
         "--timestamp", metavar="COL", help="column of the time, for a design effect by windows of the clock"
@@ -71,6 +77,8 @@ def _built(args: argparse.Namespace) -> Profile:
             prediction=args.prediction,
             probability=args.probability,
             categorical=args.categorical,
+            numeric=args.numeric,
+            identifier=args.identifier,
             null=args.null,
             decimal=args.decimal,
             bins=args.bins,
@@ -89,9 +97,10 @@ def _built(args: argparse.Namespace) -> Profile:
 def _counted(args: argparse.Namespace) -> Profile:
     from sidecar.reference import files
 
-    fixed = ("categorical", "bins", "categories", "window_rows", "sample_rows")
+    fixed = ("categorical", "numeric", "identifier", "bins", "categories", "window_rows", "sample_rows")
     chooser = argparse.ArgumentParser()
     add_column_options(chooser)
+    add_choice_options(chooser)
     add_bin_options(chooser)
     odd = next((name for name in fixed if getattr(args, name) != chooser.get_default(name)), None)
     if odd is not None:

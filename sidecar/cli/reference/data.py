@@ -50,6 +50,18 @@ def add_column_options(parser: argparse.ArgumentParser, *, kinds: bool = True) -
     )
 
 
+def add_choice_options(parser: argparse.ArgumentParser) -> None:
+    """Declare which columns are of another kind than their values suggest, or no features."""
+    parser.add_argument(
+        "--numeric",
+        metavar="A,B",
+        type=names,
+        default=[],
+        help="columns that are numbers, such as a prediction of few whole ones, which would be taken for classes",
+    )
+    parser.add_argument("--id", dest="identifier", metavar="COL", help="column that tells rows apart: no feature")
+
+
 def add_timestamp_format_option(parser: argparse.ArgumentParser) -> None:
     """Declare how times are written."""
     parser.add_argument(

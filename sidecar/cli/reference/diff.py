@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.cli.reference.data import add_bin_options, add_column_options
+from sidecar.cli.reference.data import add_bin_options, add_choice_options, add_column_options
 from sidecar.cli.reference.show import header
 from sidecar.cli.terminal import console, number, printable, progress_bar, tell
 from sidecar.config import DriftConfig
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="the reference: a profile or data")
     parser.add_argument("b", metavar="B", help="what is compared with it: a profile or data")
     add_column_options(parser)
+    add_choice_options(parser)
     add_bin_options(parser)
     settings = DriftConfig()
     parser.add_argument(
@@ -78,7 +79,10 @@ def _both(args: argparse.Namespace) -> tuple[Profile, Profile]:
     from sidecar.reference import files
 
     columns = {name: getattr(args, name) for name in ("features", "prediction", "probability", "null", "decimal")}
-    choice = {name: getattr(args, name) for name in ("categorical", "bins", "categories", "window_rows", "sample_rows")}
+    choice = {
+        name: getattr(args, name)
+        for name in ("categorical", "numeric", "identifier", "bins", "categories", "window_rows", "sample_rows")
+    }
     with progress_bar() as progress:
         if a is None and b is None:
             a = files.build([args.a], **columns, **choice, progress=progress, notice=tell)

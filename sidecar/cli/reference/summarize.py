@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from sidecar.cli.reference.data import add_column_options, add_sample_options
+from sidecar.cli.reference.data import add_choice_options, add_column_options, add_sample_options
 from sidecar.cli.reference.write import to_file
 from sidecar.cli.terminal import progress_bar, tell
 
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", nargs="+", help="file, directory or pattern such as 'data/*.parquet'")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the summary")
     add_column_options(parser)
+    add_choice_options(parser)
     add_sample_options(parser)
 
 
@@ -33,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
             prediction=args.prediction,
             probability=args.probability,
             categorical=args.categorical,
+            numeric=args.numeric,
+            identifier=args.identifier,
             null=args.null,
             decimal=args.decimal,
             window_rows=args.window_rows,

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_column_options(parser)
     parser.add_argument("--latency-ms", metavar="COL", help="column of the latency in milliseconds")
     parser.add_argument("--error", metavar="COL", help="column that is true where the prediction failed")
+    parser.add_argument("--id", metavar="COL", help="column of the id that labels name a prediction by")
     parser.add_argument("--rate", metavar="N", type=_rate, help="events a second (default: as fast as it goes)")
     parser.add_argument("--batch", metavar="N", type=_count, default=500, help="events a body (default: %(default)s)")
     parser.add_argument(
@@ -45,7 +46,7 @@ def _replay(args: argparse.Namespace) -> int:
             rows = Rows(
                 args.data,
                 features=args.features,
-                others={key: getattr(args, key) for key in ("prediction", "probability", "latency_ms", "error")},
+                others={key: getattr(args, key) for key in ("prediction", "probability", "latency_ms", "error", "id")},
                 categorical=args.categorical,
                 writing=writing(args),
                 limit=args.limit,

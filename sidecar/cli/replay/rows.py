@@ -72,7 +72,11 @@ class Rows:
         self.rows = self._table.rows if limit is None else min(limit, self._table.rows)
 
     def _way(self, name: str, tally: Tally) -> Way:
-        as_text = name in self._categorical or (tally.kind == "time" and name in self._features)
+        as_text = (
+            name in self._categorical
+            or name == self._others.get("id")
+            or (tally.kind == "time" and name in self._features)
+        )
         return way_of(self._table, name, tally, categorical=as_text)
 
     def _check_outputs(self, tallies: Mapping[str, Tally]) -> None:

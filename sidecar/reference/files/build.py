@@ -5,6 +5,8 @@ and to count. Only the sample is held in memory. Where it holds all rows they ar
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -12,11 +14,12 @@ from sidecar.data.files import DataError
 from sidecar.data.kinds import Decimal, Way, Writing
 from sidecar.data.table import Progress, Table, silent
 from sidecar.reference.build import BINS, CATEGORIES, WINDOW_ROWS, check_options
-from sidecar.reference.counting.counts import FeatureSpec, assemble
+from sidecar.reference.counting.counts import FeatureSpec, Wanted, assemble
 from sidecar.reference.counting.rows import Column, Counting, block_rows, spec_of
 from sidecar.reference.counting.times import WINDOW_SECONDS, Clock, Notice
-from sidecar.reference.files.column_choice import choose, choose_as, tell_of_numerals
+from sidecar.reference.files.column_choice import Choice, choose, choose_as
 from sidecar.reference.files.columns import Sample, to_columns
+from sidecar.reference.files.observations import tell_of_numerals, without_identifiers
 from sidecar.reference.profile import CategoricalProfile, Profile, ProfileError
 from sidecar.reference.summary import Summary
 from sidecar.reference.summary import summarize as summary_of
@@ -34,7 +37,9 @@ def build(
     features: Sequence[str] | None = None,
     prediction: str | None = None,
     probability: str | None = None,
+    identifier: str | None = None,
     categorical: Iterable[str] = (),
+    numeric: Iterable[str] = (),
     null: Sequence[str] = (),
     decimal: Decimal = ".",
     bins: int = BINS,
@@ -54,8 +59,9 @@ def build(
 ) -> Profile:
     """Build a reference profile from files, directories or patterns; see `sidecar.reference.build` for the rest.
 
-    `null` are texts that mean missing, beside the empty field of CSV. With more than `sample_rows` rows, bins are
-    chosen from that many of them, taken evenly from the whole; counts are always of all rows.
+    `null` are texts that mean missing, beside the empty field of CSV; `identifier` is a column that is no feature. With
+    more than `sample_rows` rows, bins are chosen from that many of them, taken evenly from the whole; counts are always
+    of all rows.
 
     With `timestamp`, a column of times, the blocks for the design effect are stretches of the clock of
     `window_seconds`, rather than `window_rows` rows in the order of the files. With a `season` too, rows are counted by
@@ -65,30 +71,14 @@ def build(
     """
     check_options(bins=bins, categories=categories, window_rows=window_rows, sample_rows=sample_rows)
     clock = Clock.of(timestamp, window_seconds, season)
-    try:
+    choice = Choice(features, prediction, probability, identifier, frozenset(categorical), frozenset(numeric))
+    with _profile_errors():
         table = Table(data, Writing(tuple(null), decimal, timestamp_format))
-        wanted, ways = choose(
-            table,
-            features=features,
-            prediction=prediction,
-            probability=probability,
-            categorical=frozenset(categorical),
-            progress=progress,
-            notice=notice,
-            clock=clock,
-        )
-        sample = Sample(table.rows, sample_rows)
-        for columns in _read(table, ways, "choosing bins", progress):
-            sample.add(columns)
-        sampled = sample.columns()
-        tell_of_numerals(table, sampled, ways, notice)
-        specs = [spec_of(w, sampled[w.column], bins=bins, categories=categories) for w in wanted]
+        sampled = _sample(table, choice, clock, sample_rows, "choosing bins", progress, notice)
+        specs = [spec_of(w, sampled.columns[w.column], bins=bins, categories=categories) for w in sampled.wanted]
         counting = _counting(specs, block_rows(window_rows, table.rows), clock)
-        second = 1.0 if clock is None else clock.unit(ways[clock.column], [sampled])
-        for columns in [sampled] if sample.complete else _read(table, ways, "counting", progress):
-            counting.add(columns, None if clock is None else clock.times(columns) / second)
-    except DataError as error:
-        raise ProfileError(str(error)) from error
+        second = 1.0 if clock is None else clock.unit(sampled.ways[clock.column], [sampled.columns])
+        _count(counting, table, sampled, clock, second, progress)
     counted = counting.counted()
     if clock is not None:
         clock.require_cycles(counting.span)
@@ -101,11 +91,7 @@ def build(
         source=table.name if source is None else source,
         created=created,
     )
-    for feature in profile.features:
-        if isinstance(feature, CategoricalProfile) and feature.categories:
-            share = feature.other / profile.rows
-            if share > _OTHER_SHARE:
-                notice(f"{feature.name!r}: {share:.0%} of the rows are of categories beyond the {categories} commonest")
+    _tell_of_rare_categories(profile, categories, notice)
     return profile
 
 
@@ -115,7 +101,9 @@ def summarize(
     features: Sequence[str] | None = None,
     prediction: str | None = None,
     probability: str | None = None,
+    identifier: str | None = None,
     categorical: Iterable[str] = (),
+    numeric: Iterable[str] = (),
     null: Sequence[str] = (),
     decimal: Decimal = ".",
     window_rows: int = WINDOW_ROWS,
@@ -125,30 +113,16 @@ def summarize(
 ) -> Summary:
     """Summarize a part of the data, so that bins can be agreed on; see `build` for the rest."""
     check_options(bins=1, categories=0, window_rows=window_rows, sample_rows=sample_rows)
-    try:
+    choice = Choice(features, prediction, probability, identifier, frozenset(categorical), frozenset(numeric))
+    with _profile_errors():
         table = Table(data, Writing(tuple(null), decimal))
-        wanted, ways = choose(
-            table,
-            features=features,
-            prediction=prediction,
-            probability=probability,
-            categorical=frozenset(categorical),
-            progress=progress,
-            notice=notice,
-        )
-        sample = Sample(table.rows, sample_rows)
-        for columns in _read(table, ways, "choosing points", progress):
-            sample.add(columns)
-        sampled = sample.columns()
-        tell_of_numerals(table, sampled, ways, notice)
-    except DataError as error:
-        raise ProfileError(str(error)) from error
+        found = _sample(table, choice, None, sample_rows, "choosing points", progress, notice)
     scale = table.rows / min(table.rows, sample_rows)
     return Summary(
         source=table.name,
         rows=table.rows,
         window_rows=window_rows,
-        columns=[summary_of(w, sampled[w.column], ways[w.column], scale=scale) for w in wanted],
+        columns=[summary_of(w, found.columns[w.column], found.ways[w.column], scale=scale) for w in found.wanted],
     )
 
 
@@ -179,7 +153,7 @@ def count(
     the reference. Raises ProfileError, also for a feature that the data lacks.
     """
     clock = Clock.of(timestamp, window_seconds, season)
-    try:
+    with _profile_errors():
         table = Table(data, Writing(tuple(null), decimal, timestamp_format))
         specs, ways = choose_as(
             reference,
@@ -197,8 +171,6 @@ def count(
             second = clock.unit(way, _read(table, {clock.column: way}, "reading times", progress))
         for columns in _read(table, ways, "counting", progress):
             counting.add(columns, None if clock is None else clock.times(columns) / second)
-    except DataError as error:
-        raise ProfileError(str(error)) from error
     counted = counting.counted()
     if clock is not None:
         clock.tell(counted, counting.span, notice)
@@ -210,6 +182,67 @@ def count(
         source=table.name if source is None else source,
         created=created,
     )
+
+
+@contextmanager
+def _profile_errors() -> Iterator[None]:
+    """Raise what is wrong with data as ProfileError."""
+    try:
+        yield
+    except DataError as error:
+        raise ProfileError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampled:
+    """The columns that are used, the way in which each is read, and a sample of their rows, `complete` if it is all."""
+
+    wanted: list[Wanted]
+    ways: dict[str, Way]
+    columns: dict[str, Column]
+    complete: bool
+
+
+def _sample(
+    table: Table,
+    choice: Choice,
+    clock: Clock | None,
+    rows: int,
+    what: str,
+    progress: Progress,
+    notice: Notice,
+) -> _Sampled:
+    """Choose columns and sample them; identifiers are left out, as only the values tell them from features."""
+    wanted, ways = choose(table, choice, progress=progress, notice=notice, clock=clock)
+    sample = Sample(table.rows, rows)
+    for columns in _read(table, ways, what, progress):
+        sample.add(columns)
+    sampled = sample.columns()
+    wanted = without_identifiers(wanted, sampled, choice, notice)
+    if not wanted:
+        raise ProfileError(f"no column of {table.name} can be a feature")
+    used = {w.column for w in wanted} | ({clock.column} if clock is not None else set())
+    ways = {name: way for name, way in ways.items() if name in used}
+    sampled = {name: sampled[name] for name in ways}
+    tell_of_numerals(table, sampled, ways, notice)
+    return _Sampled(wanted, ways, sampled, sample.complete)
+
+
+def _count(
+    counting: Counting, table: Table, sampled: _Sampled, clock: Clock | None, second: float, progress: Progress
+) -> None:
+    """Count all rows: those of the sample where it is complete, else those of the files."""
+    batches = [sampled.columns] if sampled.complete else _read(table, sampled.ways, "counting", progress)
+    for columns in batches:
+        counting.add(columns, None if clock is None else clock.times(columns) / second)
+
+
+def _tell_of_rare_categories(profile: Profile, categories: int, notice: Notice) -> None:
+    for feature in profile.features:
+        if isinstance(feature, CategoricalProfile) and feature.categories:
+            share = feature.other / profile.rows
+            if share > _OTHER_SHARE:
+                notice(f"{feature.name!r}: {share:.0%} of the rows are of categories beyond the {categories} commonest")
 
 
 def _counting(specs: list[FeatureSpec], window_rows: int, clock: Clock | None) -> Counting:

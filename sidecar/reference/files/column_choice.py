@@ -1,63 +1,90 @@
 """Which columns of data files are counted, and in which way each is read, by what it holds."""
 
+import re
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+from dataclasses import dataclass
 
 from sidecar.data.kinds import Tally, Way
 from sidecar.data.numerals import advice, writing_of
 from sidecar.data.table import Progress, Table
-from sidecar.events.batch import UNFIT_NAME
-from sidecar.reference.build import mixed, select, select_as
+from sidecar.events.batch import PREDICTION, UNFIT_NAME
+from sidecar.reference.build import MOST_CLASSES, check_kinds, mixed, select, select_as
 from sidecar.reference.counting.counts import FeatureSpec, Wanted
-from sidecar.reference.counting.rows import Column
 from sidecar.reference.counting.times import Clock, Notice
-from sidecar.reference.profile import CategoricalProfile, FeatureProfile, Profile, ProfileError
-from sidecar.statistics.bins import Coded
+from sidecar.reference.profile import FeatureProfile, NumericProfile, Profile, ProfileError
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which columns are what, and which are of another kind than their values suggest.
+
+    `features` are the inputs, by default all that are not named otherwise; `identifier` tells rows apart, and is none.
+    """
+
+    features: Sequence[str] | None = None
+    prediction: str | None = None
+    probability: str | None = None
+    identifier: str | None = None
+    categorical: frozenset[str] = frozenset()
+    numeric: frozenset[str] = frozenset()
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The columns that are kept whatever they hold, or refused."""
+        outputs = {self.prediction, self.probability} - {None}
+        return frozenset((*(self.features or ()), *self.categorical, *self.numeric, *filter(None, outputs)))
 
 
 def choose(
-    table: Table,
-    *,
-    features: Sequence[str] | None,
-    prediction: str | None,
-    probability: str | None,
-    categorical: frozenset[str],
-    progress: Progress,
-    notice: Notice,
-    clock: Clock | None = None,
+    table: Table, choice: Choice, *, progress: Progress, notice: Notice, clock: Clock | None = None
 ) -> tuple[list[Wanted], dict[str, Way]]:
     """Decide which columns are used and how each is read, and count the rows; raises ProfileError and DataError."""
-    named = features is not None
-    for name in sorted(categorical):
-        if name not in table.columns:
-            raise ProfileError(f"no column named {name!r}; there are: {', '.join(table.columns)}")
-    if not named:
-        table.require_same_columns()
-        if "" in table.columns:
-            notice("a column without a name is left out")
-        others = ("", prediction, probability, None if clock is None else clock.column)
-        features = [n for n in table.columns if n not in others]
-    wanted = select(table.columns, features=features, prediction=prediction, probability=probability)
-    for w in wanted:
-        if UNFIT_NAME.search(w.name):
-            raise ProfileError(
-                f"column {w.name!r} cannot be a feature: a name holds no quotes, backslashes or controls"
-            )
+    wanted = _wanted(table, choice, clock, notice)
     tallies = _tally(table, [w.column for w in wanted], clock, progress=progress)
-    kept, ways = [], {}
+    kept: list[Wanted] = []
+    ways: dict[str, Way] = {}
     for w in wanted:
         unusable = _unusable(tallies[w.column])
-        if unusable and w.column not in categorical | {prediction, probability} and not named:
-            notice(f"column {w.column!r} is left out: it holds {unusable}")
+        if unusable and w.column not in choice.named:
+            advice = f"; say --timestamp {w.column} for a design effect by windows of the clock"
+            time = tallies[w.column].kind == "time" and clock is None
+            notice(f"column {w.column!r} is left out: it holds {unusable}{advice if time else ''}")
             continue
-        ways[w.column] = way_of(table, w.column, tallies[w.column], categorical=w.column in categorical)
+        ways[w.column] = _way(table, w, tallies[w.column], choice)
         kept.append(w)
     if not kept:
         raise ProfileError(f"no column of {table.name} can be a feature")
     if clock is not None:
         ways[clock.column] = clock.way(table, tallies)
     return kept, ways
+
+
+def _wanted(table: Table, choice: Choice, clock: Clock | None, notice: Notice) -> list[Wanted]:
+    check_kinds(table.columns, categorical=choice.categorical, numeric=choice.numeric)
+    if choice.identifier is not None and choice.identifier not in table.columns:
+        raise ProfileError(f"no column named {choice.identifier!r}; there are: {', '.join(table.columns)}")
+    features = choice.features
+    if features is None:
+        table.require_same_columns()
+        if "" in table.columns:
+            notice("a column without a name is left out")
+        others = ("", choice.prediction, choice.probability, choice.identifier, None if clock is None else clock.column)
+        features = [n for n in table.columns if n not in others]
+    wanted = select(table.columns, features=features, prediction=choice.prediction, probability=choice.probability)
+    for w in wanted:
+        if UNFIT_NAME.search(w.name):
+            raise ProfileError(
+                f"column {w.column!r} cannot be a feature: a name holds no quotes, backslashes or controls"
+            )
+    return wanted
+
+
+def _way(table: Table, w: Wanted, tally: Tally, choice: Choice) -> Way:
+    if w.column in choice.numeric:
+        return _number(table, w.column, tally, "it is named as numeric")
+    way = way_of(table, w.column, tally, categorical=w.column in choice.categorical)
+    is_class = way == "number" and (w.role, w.name) == PREDICTION
+    return "class" if is_class and table.few_whole_numbers(w.column, MOST_CLASSES) else way
 
 
 def choose_as(
@@ -104,21 +131,6 @@ def _tally(table: Table, columns: Sequence[str], clock: Clock | None, *, progres
     return tallies
 
 
-def tell_of_numerals(table: Table, columns: Mapping[str, Column], ways: Mapping[str, Way], notice: Notice) -> None:
-    """Say which columns of text, or a sample of them, hold numbers in a writing that is not read as one."""
-    for name, texts in columns.items():
-        if ways[name] != "text" or not isinstance(texts, Coded):
-            continue
-        seen = np.bincount(texts.codes[texts.codes >= 0], minlength=len(texts.texts))
-        counts = {text: count for text, count in zip(texts.texts, seen.tolist(), strict=True) if count}
-        if (writing := writing_of(counts)) is not None:
-            advised = advice(writing) if any(file.form == "csv" for file in table.files) else "write them as numbers"
-            notice(
-                f"column {name!r} is taken for text, but holds numbers with {writing}, such as {next(iter(counts))!r}: "
-                f"{advised}, or name it as categorical (--categorical)"
-            )
-
-
 def _hint(example: str | None) -> str:
     """Return what helps where the example of a wrong value is a number in another writing."""
     writing = None if example is None else writing_of({example: 1})
@@ -131,14 +143,23 @@ def _unusable(tally: Tally) -> str | None:
 
 def way_in(table: Table, column: str, tally: Tally, feature: FeatureProfile) -> Way:
     """Decide how to read a column that is counted in the bins of a feature; raises ProfileError for another kind."""
-    if isinstance(feature, CategoricalProfile):
-        return way_of(table, column, tally, categorical=True)
+    if isinstance(feature, NumericProfile):
+        return _number(table, column, tally, f"{feature.name!r} is numeric")
+    if tally.kind == "number" and feature.role == "output" and all(map(_is_class, feature.categories)):
+        return "class"
+    return way_of(table, column, tally, categorical=True)
+
+
+def _number(table: Table, column: str, tally: Tally, why: str) -> Way:
     if tally.kind not in ("number", "empty"):
         _, example = table.misfits(column, "number")
-        raise ProfileError(
-            f"column {column!r} holds values such as {example!r}; {feature.name!r} is numeric{_hint(example)}"
-        )
+        raise ProfileError(f"column {column!r} holds values such as {example!r}; {why}{_hint(example)}")
     return "number"
+
+
+def _is_class(category: str) -> bool:
+    """Tell whether a category is a whole number as `category_text` writes it, or a boolean."""
+    return category in ("true", "false") or bool(re.fullmatch(r"0|-?[1-9]\d*", category))
 
 
 def way_of(table: Table, column: str, tally: Tally, *, categorical: bool) -> Way:

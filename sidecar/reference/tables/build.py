@@ -5,7 +5,7 @@ values, found by counting distinct values in order, so they are those that `buil
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,8 @@ import ibis
 import numpy as np
 from numpy.typing import NDArray
 
-from sidecar.events.batch import UNFIT_NAME
-from sidecar.reference.build import BINS, CATEGORIES, WINDOW_ROWS, check_options, select
+from sidecar.events.batch import PREDICTION, UNFIT_NAME
+from sidecar.reference.build import BINS, CATEGORIES, MOST_CLASSES, WINDOW_ROWS, check_kinds, check_options, select
 from sidecar.reference.counting.counts import Counted, FeatureSpec, Moments, Total, Wanted, assemble, first_bins
 from sidecar.reference.counting.design_effects import design_effects
 from sidecar.reference.counting.rows import block_rows
@@ -34,6 +34,7 @@ def build(
     prediction: str | None = None,
     probability: str | None = None,
     categorical: Iterable[str] = (),
+    numeric: Iterable[str] = (),
     order_by: Sequence[str] = (),
     timestamp: str | None = None,
     window_seconds: float = WINDOW_SECONDS,
@@ -65,10 +66,12 @@ def build(
     wanted = select(list(table.columns), features=features, prediction=prediction, probability=probability)
     if clock is not None:
         clock.check(table.columns, [w.column for w in wanted])
-    for name in (*categorical, *order_by):
+    as_text, as_numbers = frozenset(categorical), frozenset(numeric)
+    check_kinds(table.columns, categorical=as_text, numeric=as_numbers)
+    for name in order_by:
         if name not in table.columns:
             raise ProfileError(f"no column named {name!r}; there are: {', '.join(table.columns)}")
-    reads = _reads(table, wanted, frozenset(categorical), named=named, notice=notice)
+    reads = _reads(table, wanted, categorical=as_text, numeric=as_numbers, named=named, notice=notice)
     sizes = _sizes(table, reads)
     rows = sizes.pop("rows")
     if not rows:
@@ -100,7 +103,13 @@ def _in_order(
 
 
 def _reads(
-    table: ibis.Table, wanted: Sequence[Wanted], categorical: frozenset[str], *, named: bool, notice: Notice
+    table: ibis.Table,
+    wanted: Sequence[Wanted],
+    *,
+    categorical: Set[str],
+    numeric: Set[str],
+    named: bool,
+    notice: Notice,
 ) -> list[Read]:
     found = []
     for w in wanted:
@@ -113,11 +122,10 @@ def _reads(
         if kind.is_boolean():
             text = ibis.cases((column, "true"), (~column, "false"), else_=ibis.null("string"))
             found.append(Read(w, numeric=False, values=text))
+        elif (w.role, w.name) == PREDICTION and w.column not in numeric and _few_whole_numbers(column):
+            found.append(Read(w, numeric=False, values=_finite(column).cast("int64").cast("string")))
         elif kind.is_numeric() and not as_category:
-            values = column.cast("float64")
-            if kind.is_floating():
-                values = ibis.cases((values.abs() <= double(LARGEST), values), else_=ibis.null("float64"))
-            found.append(Read(w, numeric=True, values=values))
+            found.append(Read(w, numeric=True, values=_finite(column)))
         elif kind.is_integer() or kind.is_string() or kind.is_null():
             found.append(Read(w, numeric=False, values=column.cast("string")))
         elif kind.is_numeric():
@@ -134,6 +142,22 @@ def _reads(
     if not found:
         raise ProfileError("no column can be a feature")
     return found
+
+
+def _finite(column: Any) -> Any:
+    """Return a column of numbers as float64, NULL for NaN and the infinities."""
+    values = column.cast("float64")
+    if not column.type().is_floating():
+        return values
+    return ibis.cases((values.abs() <= double(LARGEST), values), else_=ibis.null("float64"))
+
+
+def _few_whole_numbers(column: Any) -> bool:
+    if not column.type().is_numeric():
+        return False
+    distinct = _finite(column).name("n").as_table().filter(ibis._.n.notnull()).distinct()
+    found = distinct.limit(MOST_CLASSES + 1).execute()["n"].to_numpy(dtype=np.float64)
+    return 1 <= found.size <= MOST_CLASSES and bool((found == np.trunc(found)).all())
 
 
 def _sizes(table: ibis.Table, reads: Sequence[Read]) -> dict[str, int]:
