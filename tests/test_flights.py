@@ -18,6 +18,7 @@ from scipy.stats import chi2
 
 from demo.flights import DAY_ROWS, FEATURES, load_flights
 from sidecar.reference import build, save
+from tests import oracle
 from tests.plugins.serving import JSON, MSGPACK, NDJSON, Samples, get, post, samples, value
 from tools.process import SidecarProcess, sidecar
 
@@ -135,16 +136,13 @@ def counted(rows: pd.DataFrame, feature: dict[str, Any]) -> Counts:
 
 def statistics(reference: Counts, live: Counts, feature: dict[str, Any]) -> dict[str, float | None]:
     bins, m, n = len(reference), reference.sum(), live.sum()
-    r = (reference + 0.5) / (m + 0.5 * bins)
-    q = (live + 0.5 * bins * r) / (n + 0.5 * bins)
-    middle = (q + r) / 2
-    there = slice(0, bins - 1)
-    gaps = np.cumsum(live[there]) / live[there].sum() - np.cumsum(reference[there]) / reference[there].sum()
+    r = oracle.reference_shares(reference)
+    q = oracle.live_shares(live, r)
     return {
-        "psi": float(np.sum((q - r) * np.log(q / r))),
-        "kl": float(np.sum(q * np.log(q / r))),
-        "js": float(np.sum(q * np.log2(q / middle)) / 2 + np.sum(r * np.log2(r / middle)) / 2),
-        "ks": float(np.max(np.abs(gaps))) if feature["kind"] == "numeric" else None,
+        "psi": oracle.psi(q, r),
+        "kl": oracle.kl(q, r),
+        "js": oracle.js(q, r),
+        "ks": oracle.ks(live[:-1], reference[:-1]) if feature["kind"] == "numeric" else None,
         "threshold": float(chi2.isf(0.001, bins - 1) * feature["design_effect"] * (1 / n + 1 / m)),
     }
 
@@ -211,7 +209,7 @@ def test_metrics_equal_numpys(watched: Watched, day: str) -> None:
                 if number is not None:
                     found = value(watched.metrics, METRICS[name], **labels, window=window)
                     assert found == pytest.approx(number, abs=1e-9, rel=1e-9), (name, labels)
-        ratios = (reference + 0.5) / (reference.sum() + 0.5 * len(reference))
+        ratios = oracle.reference_shares(reference)
         width = len(live) - (2 if feature["kind"] == "categorical" else 1)
         names = [f"{i:02d}" for i in range(width)] + ["other", "missing"][-(len(live) - width) :]
         for bin_name, count, ratio in zip(names, live, ratios, strict=True):

@@ -22,6 +22,7 @@ from demo.stack import TOKEN, MissingProgram, Stack, monitoring
 from sidecar.alerting.rules.policy import ALERTS
 from sidecar.reference import CategoricalProfile, Profile, build, save
 from sidecar.serve.alertmanager import held_alerts
+from tests import oracle
 from tools.process import SidecarProcess, sidecar
 
 NAMESPACE = "flights-production"
@@ -284,8 +285,6 @@ def psi_by_numpy(events: Sequence[dict[str, Any]], reference: Profile) -> dict[s
             edges = pairwise([-np.inf, *feature.edges, np.inf])
             inside = [((numbers > low) & (numbers <= high)).sum() for low, high in edges]
             live = np.array([*inside, np.isnan(numbers).sum()], dtype=float)
-        known = np.array(feature.bin_counts(), dtype=float)
-        r = (known + 0.5) / (known.sum() + 0.5 * len(known))
-        q = (live + 0.5 * len(known) * r) / (live.sum() + 0.5 * len(known))
-        result[feature.name] = float(((q - r) * np.log(q / r)).sum())
+        r = oracle.reference_shares(feature.bin_counts())
+        result[feature.name] = oracle.psi(oracle.live_shares(live, r), r)
     return result

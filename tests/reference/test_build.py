@@ -16,6 +16,7 @@ from sidecar.reference.counting.rows import Counting
 from sidecar.reference.profile import dump, parse
 from sidecar.statistics import drift
 from sidecar.statistics.bins import CategoricalBins, NumericBins
+from tests import oracle
 
 RNG = np.random.default_rng(7)
 
@@ -179,14 +180,9 @@ def _slow_design_effect(indices: list[int], bins: int, block: int) -> float:
     """Mean PSI of whole blocks against all rows, over what independent rows would give, a bin at a time."""
     rows = len(indices)
     counts = [indices.count(i) for i in range(bins)]
-    shares = [(count + 0.5) / (rows + 0.5 * bins) for count in counts]
-    psis = []
-    for first in range(0, rows - block + 1, block):
-        psi = 0.0
-        for i in range(bins):
-            live = (indices[first : first + block].count(i) + 0.5 * bins * shares[i]) / (block + 0.5 * bins)
-            psi += (live - shares[i]) * math.log(live / shares[i])
-        psis.append(psi)
+    shares = oracle.reference_shares(counts)
+    blocks = [indices[first : first + block] for first in range(0, rows - block + 1, block)]
+    psis = [oracle.psi(oracle.live_shares([b.count(i) for i in range(bins)], shares), shares) for b in blocks]
     occupied = sum(count > 0 for count in counts)
     expected = (occupied - 1) * (1 / block - 1 / rows)
     return max(1.0, sum(psis) / len(psis) / expected)

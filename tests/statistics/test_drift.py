@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sidecar.statistics import drift
 from sidecar.statistics.bins import Floats, Indices
+from tests import oracle
 
 FIRST = np.array([0])
 NEVER = 0.0
@@ -75,20 +76,6 @@ def _segments(starts: Indices, bins: int) -> list[slice]:
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], bins], strict=True)]
 
 
-def _slow_shares(live: list[int], reference: list[int]) -> tuple[list[float], list[float]]:
-    bins, total, samples = len(live), sum(reference), sum(live)
-    r = [(count + 0.5) / (total + 0.5 * bins) for count in reference]
-    q = [(count + 0.5 * bins * share) / (samples + 0.5 * bins) for count, share in zip(live, r, strict=True)]
-    return q, r
-
-
-def _slow_ks(live: list[int], reference: list[int]) -> float:
-    if not sum(live) or not sum(reference):
-        return math.nan
-    shares = [[sum(counts[: i + 1]) / sum(counts) for i in range(len(counts))] for counts in (live, reference)]
-    return max((abs(a - b) for a, b in zip(*shares, strict=True)), default=math.nan)
-
-
 @given(features())
 def test_stacked_features_equal_one_feature_at_a_time(
     case: tuple[NDArray[np.int64], NDArray[np.int64], Indices],
@@ -101,16 +88,20 @@ def test_stacked_features_equal_one_feature_at_a_time(
     js, ks = drift.js_divergence(q, r, starts), drift.ks_statistic(live, reference, starts, present)
     for window in range(len(live)):
         for i, segment in enumerate(_segments(starts, reference.size)):
-            slow_q, slow_r = _slow_shares(live[window, segment].tolist(), reference[segment].tolist())
+            slow_r = oracle.reference_shares(reference[segment])
+            slow_q = oracle.live_shares(live[window, segment], slow_r)
             assert q[window, segment] == pytest.approx(slow_q, rel=1e-12)
             assert r[segment] == pytest.approx(slow_r, rel=1e-12)
             both_ways = scipy.special.rel_entr(slow_q, slow_r) + scipy.special.rel_entr(slow_r, slow_q)
             assert psi[window, i] == pytest.approx(both_ways.sum(), abs=1e-12, rel=1e-9)
+            assert psi[window, i] == pytest.approx(oracle.psi(slow_q, slow_r), abs=1e-12, rel=1e-9)
             assert kl[window, i] == pytest.approx(scipy.stats.entropy(slow_q, slow_r), abs=1e-12, rel=1e-9)
+            assert kl[window, i] == pytest.approx(oracle.kl(slow_q, slow_r), abs=1e-12, rel=1e-9)
             distance = scipy.spatial.distance.jensenshannon(slow_q, slow_r, base=2)
             assert js[window, i] == pytest.approx(np.nan_to_num(distance) ** 2, abs=1e-12)
+            assert js[window, i] == pytest.approx(oracle.js(slow_q, slow_r), abs=1e-12)
             present_live = live[window, segment][:-1].tolist()
-            slow_ks = _slow_ks(present_live, reference[segment][:-1].tolist())
+            slow_ks = oracle.ks(present_live, reference[segment][:-1].tolist())
             assert ks[window, i] == pytest.approx(slow_ks, abs=1e-12, nan_ok=True)
 
 

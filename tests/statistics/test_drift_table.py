@@ -11,6 +11,7 @@ import pytest
 
 from sidecar.reference import save
 from sidecar.statistics.drift_table import STATISTICS, Statistic
+from tests import oracle
 from tests.plugins.serving import event, fraud_config, fraud_profile, get, post, samples, value
 from tests.statistics.hellinger import HELLINGER
 from tools.process import started
@@ -39,10 +40,8 @@ def expected() -> float:
     """Return the distance of `merchant`, of which all events have one value, from the smoothed shares of each side."""
     [merchant] = [feature for feature in fraud_profile().features if feature.name == "merchant"]
     counts = merchant.bin_counts()
-    bins, seen = len(counts), list(merchant.bins().ranges).index("visa")
-    r = [(count + 0.5) / (sum(counts) + 0.5 * bins) for count in counts]
-    live = [EVENTS if i == seen else 0 for i in range(bins)]
-    q = [(c + 0.5 * bins * share) / (EVENTS + 0.5 * bins) for c, share in zip(live, r, strict=True)]
+    r = oracle.reference_shares(counts)
+    q = oracle.live_shares([EVENTS * (name == "visa") for name in merchant.bins().ranges], r)
     return math.sqrt(1 - sum(math.sqrt(a * b) for a, b in zip(q, r, strict=True)))
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from sidecar.reference.seasonal import Seasonal
 from sidecar.statistics.season import SLOT_SECONDS
+from tests import oracle
 
 from .promtool import call
 
@@ -87,11 +88,6 @@ class Replica:
         return self.rates[index] * before + self.later[index] * after
 
 
-def smoothed_reference(counts: Floats) -> Floats:
-    """Return r."""
-    return np.asarray((counts + 0.5) / (counts.sum() + 0.5 * counts.size))
-
-
 def input_series(replicas: Sequence[Replica], *, scrape: int, minutes: int) -> dict[str, str]:
     """Return every series of the fleet as promtool writes them."""
     times = range(0, minutes * 60 + 1, scrape)
@@ -111,7 +107,7 @@ def input_series(replicas: Sequence[Replica], *, scrape: int, minutes: int) -> d
         series[f"model_reference_samples{{{model}}}"] = _constant(counts.sum(), alive)
         series[f'model_reference_info{{{model},source="file",model_version="1"}}'] = _constant(1, alive)
         series[f"model_drift_significance_factor{{{key}}}"] = _constant(SIGNIFICANCE, alive)
-        for index, (name, ratio) in enumerate(zip(BIN_NAMES, smoothed_reference(counts), strict=True)):
+        for index, (name, ratio) in enumerate(zip(BIN_NAMES, oracle.reference_shares(counts), strict=True)):
             labels = f'{key},bin="{name}",range="range {name}"'
             series[f"model_bin_reference_ratio{{{labels}}}"] = _constant(ratio, alive)
             for metric, counter in (
@@ -163,20 +159,16 @@ def true_counts(replicas: Sequence[Replica], *, since: float, until: float) -> F
 
 def statistics(counts: Floats, reference_counts: Floats = REFERENCE_COUNTS) -> dict[str, float]:
     """Return PSI, KL, JS and the threshold of significance by their definitions."""
-    return statistics_against(counts, smoothed_reference(reference_counts), float(reference_counts.sum()))
+    return statistics_against(counts, oracle.reference_shares(reference_counts), float(reference_counts.sum()))
 
 
 def statistics_against(counts: Floats, reference: Floats, rows: float) -> dict[str, float]:
     """Return the same against the shares of a reference with so many rows behind it."""
-    total, bins = float(counts.sum()), counts.size
-    live = (counts + 0.5 * bins * reference) / (total + 0.5 * bins)
-    middle = (live + reference) / 2
+    total, live = float(counts.sum()), oracle.live_shares(counts, reference)
     return {
-        "drift_psi:ratio": float(np.sum((live - reference) * np.log(live / reference))),
-        "drift_kl_divergence:nats": float(np.sum(live * np.log(live / reference))),
-        "drift_js_divergence:bits": float(
-            np.sum(live * np.log2(live / middle) + reference * np.log2(reference / middle)) / 2
-        ),
+        "drift_psi:ratio": oracle.psi(live, reference),
+        "drift_kl_divergence:nats": oracle.kl(live, reference),
+        "drift_js_divergence:bits": oracle.js(live, reference),
         "drift_psi_threshold:ratio": SIGNIFICANCE * (1 / total + 1 / rows),
         "observations:increase": total,
     }
@@ -184,9 +176,8 @@ def statistics_against(counts: Floats, reference: Floats, rows: float) -> dict[s
 
 def contributions(counts: Floats) -> Floats:
     """Return what each bin adds to PSI."""
-    reference, bins = smoothed_reference(REFERENCE_COUNTS), counts.size
-    live = (counts + 0.5 * bins * reference) / (counts.sum() + 0.5 * bins)
-    return np.asarray((live - reference) * np.log(live / reference))
+    reference = oracle.reference_shares(REFERENCE_COUNTS)
+    return oracle.contributions(oracle.live_shares(counts, reference), reference)
 
 
 def _constant(value: float, alive: Sequence[bool]) -> str:

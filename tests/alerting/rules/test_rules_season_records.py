@@ -13,6 +13,7 @@ from sidecar.alerting.rules.settings import Drift
 from sidecar.reference.seasonal import Seasonal
 from sidecar.statistics.drift_table import PSI, other_statistics
 from sidecar.statistics.season import Season
+from tests import oracle
 
 from .fleet import (
     BIN_NAMES,
@@ -22,7 +23,6 @@ from .fleet import (
     recorded_counts,
     recorded_slots,
     season_rows,
-    smoothed_reference,
     statistics,
     statistics_against,
 )
@@ -39,7 +39,7 @@ SLOT_COUNTS: Floats = np.array([NIGHT + hour if hour in {0, 22, 23} else DAY - h
 """Reference rows by hour of the day and bin: few in nights, of another kind, and no two hours the same."""
 WHOLE: Floats = SLOT_COUNTS.sum(axis=0)
 SEASON = Seasonal(
-    Season(cycle="hour-of-day"), SLOT_COUNTS.sum(axis=1), SLOT_COUNTS, smoothed_reference(WHOLE), np.array([0])
+    Season(cycle="hour-of-day"), SLOT_COUNTS.sum(axis=1), SLOT_COUNTS, oracle.reference_shares(WHOLE), np.array([0])
 )
 
 NIGHTLY = tuple(SLOT_COUNTS[0] / 250)
