@@ -11,9 +11,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 15
 
-$(VENV)/.runtime: pyproject.toml
+$(VENV)/.runtime: pyproject.toml client/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable . --editable ./client
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.runtime
@@ -23,14 +23,14 @@ $(VENV)/.demo: $(VENV)/.runtime
 # The libraries to compare with want versions of their own, so they have an environment of their own.
 $(VENV)/bench/.installed: $(VENV)/.runtime
 	$(PYTHON) -m venv $(VENV)/bench
-	$(VENV)/bench/bin/python -m pip install --quiet --editable '.[bench]'
+	$(VENV)/bench/bin/python -m pip install --quiet --editable '.[bench]' --editable ./client
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 
-install: $(VENV)/.runtime  ## Install model-sidecar into .venv
+install: $(VENV)/.runtime  ## Install model-sidecar and its client into .venv
 
 test: $(VENV)/.dev lint  ## Check style, types and layers, and run all tests
 	@tests/install-programs
@@ -46,6 +46,7 @@ lint: $(VENV)/.dev  ## Check style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd client && ../$(BIN)/lint-imports
 
 serve: $(VENV)/.runtime  ## Serve on 127.0.0.1:8000, learning the reference from the first events
 	$(BIN)/model-sidecar serve

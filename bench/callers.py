@@ -9,9 +9,10 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+from model_sidecar_client import Client
+
 from bench.figures import Figures
 from bench.work import connect, running_sidecar
-from sidecar.client import Monitor
 
 FEATURES = {f"feature_{i:03d}": i / 7 for i in range(5)}
 CALLS = 1500
@@ -25,12 +26,12 @@ def main(figures: Figures) -> None:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "datagram"
         with running_sidecar(5, options=[f"--ingest.unix-datagram={path}"]) as process:
-            monitor = Monitor(process.url)
+            client = Client(process.url)
             connection = connect(process.url)
             sending = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             sending.connect(str(path))
             ways: dict[str, tuple[str, Callable[[], object]]] = {
-                "log": ("sidecar.client, log()", lambda: monitor.log(FEATURES, latency_ms=12.5)),
+                "log": ("model_sidecar_client, log()", lambda: client.log(FEATURES, latency_ms=12.5)),
                 "datagram": ("a datagram", lambda: sending.send(_encoded())),
                 "http_client": ("http.client, connection kept", lambda: _post(connection)),
             }
@@ -39,7 +40,7 @@ def main(figures: Figures) -> None:
                 median, high = _taken(call)
                 figures[f"callers.{key}.median_us"], figures[f"callers.{key}.p99_us"] = median, high
                 print(f"  {text:<36}{median:>9.1f}{high:>9.1f}", flush=True)
-            monitor.close()
+            client.close()
             connection.close()
             sending.close()
 

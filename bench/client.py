@@ -1,4 +1,4 @@
-"""The client: what `Monitor.log` costs the caller, with the sidecar up, slow, hung and stopped."""
+"""The client: what `Client.log` costs the caller, with the sidecar up, slow, hung and stopped."""
 
 import logging
 import multiprocessing
@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from model_sidecar_client import Client
+
 from bench.figures import Figures
 from bench.measure import resident_mebibytes
-from sidecar.client import Monitor
 from tools.process import sidecar
 
 CALLS = 100_000
@@ -40,7 +41,7 @@ def main(figures: Figures) -> None:
     All of it is done in rounds. Times are the median of the rounds, as in the other benchmarks, and growth the most.
     """
     logging.disable()
-    print("client: what Monitor.log takes of the caller, µs, 5 features; flat out most events are dropped, and counted")
+    print("client: what Client.log takes of the caller, µs, 5 features; flat out most events are dropped, and counted")
     print(f"{'':<38}{'median':>9}{'p99.9':>9}{'most':>10}{'grown MiB':>11}")
     taken: dict[tuple[str, str], list[Taken]] = {}
     for _ in range(ROUNDS):
@@ -68,16 +69,16 @@ def _measure(scheme: str, folder: Path) -> Iterator[Row]:
     path = folder / "socket"
     options = {"http": [], "unix": [f"--ingest.unix-stream={path}"], "unixgram": [f"--ingest.unix-datagram={path}"]}
     with sidecar(folder, options=options[scheme]) as process:
-        monitor = Monitor(process.url if scheme == "http" else f"{scheme}://{path}")
+        client = Client(process.url if scheme == "http" else f"{scheme}://{path}")
         pid = process.process.pid
-        yield from _rows(f"{scheme}.up", monitor.log)
+        yield from _rows(f"{scheme}.up", client.log)
         with stuttering(pid):
-            yield from _rows(f"{scheme}.slow", monitor.log)
+            yield from _rows(f"{scheme}.slow", client.log)
         os.kill(pid, signal.SIGSTOP)
-        yield from _rows(f"{scheme}.hung", monitor.log)
+        yield from _rows(f"{scheme}.hung", client.log)
         os.kill(pid, signal.SIGCONT)
-    yield from _rows(f"{scheme}.stopped", monitor.log)
-    monitor.close(timeout=0.1)
+    yield from _rows(f"{scheme}.stopped", client.log)
+    client.close(timeout=0.1)
 
 
 @contextmanager

@@ -4,8 +4,9 @@ import threading
 import time
 from abc import ABC, abstractmethod
 
+from model_sidecar_client import Client
+
 from bench.work import Body, connect, posting, values
-from sidecar.client import Monitor
 
 TICK_SECONDS = 0.01
 ROWS = 1000
@@ -66,23 +67,23 @@ class Logged(Source):
         super().__init__(rate)
         names = [f"feature_{i:03d}" for i in range(features)]
         self._rows = [dict(zip(names, row, strict=True)) for row in values(ROWS, features).tolist()]
-        self._monitor = Monitor(target, flush_seconds=0.2)
+        self._client = Client(target, flush_seconds=0.2)
 
     def send(self) -> None:
         """Log one event."""
-        self._monitor.log(self._rows[self.sent % ROWS], prediction=0.5, latency_ms=12.5)
+        self._client.log(self._rows[self.sent % ROWS], prediction=0.5, latency_ms=12.5)
         self.sent += 1
 
     def stop(self) -> None:
         """Stop, and wait until the client has sent what it holds."""
         super().stop()
-        self._monitor.flush(LAST_FLUSH_SECONDS)
-        self._monitor.close()
+        self._client.flush(LAST_FLUSH_SECONDS)
+        self._client.close()
 
     @property
     def dropped(self) -> int:
         """Events that the client gave up."""
-        return sum(self._monitor.stats().dropped.values())
+        return sum(self._client.stats().dropped.values())
 
 
 class Posted(Source):

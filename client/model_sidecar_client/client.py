@@ -1,4 +1,6 @@
-"""Monitor: a bounded queue that the application appends to, and a thread that empties it."""
+"""Client: a bounded queue that the application appends to, and a thread that empties it."""
+
+from __future__ import annotations
 
 import logging
 import threading
@@ -7,29 +9,28 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from sidecar.client.counts import Counts, Stats
-from sidecar.client.event import Event, Label
-from sidecar.client.measurement import CURRENT, Measurement
-from sidecar.client.pace import Pace
-from sidecar.client.process import close_with_multiprocessing, watch
-from sidecar.client.queued import Queue, mark, take, waiting
-from sidecar.client.sender import Sender
-from sidecar.client.transport import default_target, transport
+from model_sidecar_client.counts import Counts, Stats
+from model_sidecar_client.event import Event, Label
+from model_sidecar_client.measurement import CURRENT, Measurement
+from model_sidecar_client.pace import Pace
+from model_sidecar_client.process import close_with_multiprocessing, watch
+from model_sidecar_client.queued import Queue, mark, take, waiting
+from model_sidecar_client.sender import Sender
+from model_sidecar_client.transport import default_target, transport
 
 EXIT_SECONDS = 2.0
 """How long the end of the process may be held up to send what is queued."""
 
 _REPORT_SECONDS = 60.0
 
-P = ParamSpec("P")
-T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
-log = logging.getLogger("sidecar.client")
+log = logging.getLogger("model_sidecar_client")
 
 
-class Monitor:
+class Client:
     """Log prediction events to a sidecar, from any thread, without waiting for it.
 
     `target` is `http://HOST:PORT`, `unix:///PATH` of a stream socket, `unixgram:///PATH` of a datagram socket or
@@ -139,25 +140,25 @@ class Monitor:
         self._measures = True
         return Measurement(self, self._put, most_events=self.queue_events)
 
-    def timed(self, function: Callable[P, T]) -> Callable[P, T]:
+    def timed(self, function: F) -> F:
         """Measure every call of a function, or of a coroutine function until it returns."""
         from inspect import iscoroutinefunction
 
         if iscoroutinefunction(function):
 
             @wraps(function)
-            async def measured_coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
+            async def measured_coroutine(*args: Any, **kwargs: Any) -> Any:
                 with self.measure():
                     return await function(*args, **kwargs)
 
-            return cast("Callable[P, T]", measured_coroutine)
+            return cast("F", measured_coroutine)
 
         @wraps(function)
-        def measured(*args: P.args, **kwargs: P.kwargs) -> T:
+        def measured(*args: Any, **kwargs: Any) -> Any:
             with self.measure():
                 return function(*args, **kwargs)
 
-        return measured
+        return cast("F", measured)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Send what has been logged so far; returns whether that was done, or given up, within `timeout` seconds."""
@@ -196,7 +197,7 @@ class Monitor:
     def stats(self) -> Stats:
         """Return how many events and labels were accepted, rejected, dropped and are queued, in this process."""
         if self._stopping.is_set():
-            self._drop_rest()  # what somebody was about to append when the monitor closed
+            self._drop_rest()  # what somebody was about to append when the client closed
         with self._sender.moving:
             return self._counts.stats(queued=waiting(self._queue) + self._sender.in_hand)
 

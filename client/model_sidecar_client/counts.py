@@ -2,12 +2,11 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """Numbers of events and labels of this process; `dropped` is by reason, and they sum up to what was logged.
 
     `accepted` were counted by the sidecar, or taken by its datagram socket, which answers nothing.

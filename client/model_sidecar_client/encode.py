@@ -3,12 +3,14 @@
 A column is encoded by a call of its own, so that an application with other threads gets the interpreter in between.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
-from sidecar.client import messagepack
-from sidecar.client.event import Event, Label
+from model_sidecar_client import messagepack
+from model_sidecar_client.event import Event, Label
 
 _PLAIN = frozenset((float, int, str, bool, type(None)))
 
@@ -22,7 +24,7 @@ class Body(NamedTuple):
     path: str = "/monitor"
 
 
-_Write = Callable[[Sequence[Any], str | None], Body]
+_Write = Callable[[Sequence[Any], Optional[str]], Body]
 
 
 class Unfit(Exception):
@@ -58,7 +60,7 @@ def _written(events: Sequence[Any], write: _Write, model: str | None) -> Body | 
 
 
 def _columns(events: Sequence[Event], model: str | None) -> Body:
-    rows, predictions, probabilities, latencies, errors, ids = zip(*events, strict=True)
+    rows, predictions, probabilities, latencies, errors, ids = zip(*events)
     names: dict[Any, Any] = {}
     for row in rows:
         names.update(row)

@@ -1,8 +1,8 @@
 """An event and a label on their way: plain tuples, because making anything else costs the caller more."""
 
-from typing import Any
+from typing import Any, Optional
 
-Event = tuple[dict[Any, Any] | None, Any, Any, Any, bool, Any]
+Event = tuple[Optional[dict[Any, Any]], Any, Any, Any, bool, Any]
 """Features, prediction, probability, latency in milliseconds, error, id. Features are None in a bare error only."""
 
 Label = tuple[Any, Any]

@@ -4,6 +4,8 @@ The sidecar has no event for a latency alone: without features it would count ev
 logged in the block wait for its end, and where there are none, only a failure is one.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 
-from sidecar.client.event import Event
+from model_sidecar_client.event import Event
 
 
 class Measurement:
@@ -30,7 +32,7 @@ class Measurement:
         self._outer: Measurement | None = None
         self._token: Token[Measurement | None] | None = None
 
-    def __enter__(self) -> "Measurement":
+    def __enter__(self) -> Measurement:
         """Begin to measure."""
         self._outer = CURRENT.get()
         self._token = CURRENT.set(self)
@@ -91,5 +93,5 @@ class Measurement:
         return self._outer is not None and self._outer.hold(owner, event)
 
 
-CURRENT: ContextVar[Measurement | None] = ContextVar("sidecar.client.measurement", default=None)
+CURRENT: ContextVar[Measurement | None] = ContextVar("model_sidecar_client.measurement", default=None)
 """The innermost block that is being measured."""

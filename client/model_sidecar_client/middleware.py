@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sidecar.client.measurement import Measurement
-from sidecar.client.monitor import Monitor
+from model_sidecar_client.client import Client
+from model_sidecar_client.measurement import Measurement
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
@@ -22,9 +22,9 @@ _FIRST_ERROR_STATUS = 500
 class MonitorASGI:
     """Measure requests to `routes`, patterns of paths such as `/predict` and `/models/*`; by default all."""
 
-    def __init__(self, app: _ASGI, monitor: Monitor, *, routes: Collection[str] = ("*",)) -> None:
+    def __init__(self, app: _ASGI, client: Client, *, routes: Collection[str] = ("*",)) -> None:
         self._app = app
-        self._monitor = monitor
+        self._client = client
         self._routes = tuple(routes)
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
@@ -32,7 +32,7 @@ class MonitorASGI:
         if scope["type"] != "http" or not _chosen(scope["path"], self._routes):
             await self._app(scope, receive, send)
             return
-        with self._monitor.measure() as measurement:
+        with self._client.measure() as measurement:
 
             async def watched(message: _Message) -> None:
                 if message["type"] == "http.response.start" and message["status"] >= _FIRST_ERROR_STATUS:
@@ -47,16 +47,16 @@ class MonitorASGI:
 class MonitorWSGI:
     """Measure requests to `routes`, patterns of paths such as `/predict` and `/models/*`; by default all."""
 
-    def __init__(self, app: _WSGI, monitor: Monitor, *, routes: Collection[str] = ("*",)) -> None:
+    def __init__(self, app: _WSGI, client: Client, *, routes: Collection[str] = ("*",)) -> None:
         self._app = app
-        self._monitor = monitor
+        self._client = client
         self._routes = tuple(routes)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request."""
         if not _chosen(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), self._routes):
             return self._app(environ, start_response)
-        measurement = self._monitor.measure()
+        measurement = self._client.measure()
 
         def watched(status: str, *arguments: Any) -> Any:
             if status[:3].isdecimal() and int(status[:3]) >= _FIRST_ERROR_STATUS:

@@ -1,12 +1,15 @@
 """The queue: events and labels, and between them the marks of those who wait until all before was sent."""
 
+from __future__ import annotations
+
 import threading
 from collections import deque
 from contextlib import suppress
+from typing import Union
 
-from sidecar.client.event import Event, Label
+from model_sidecar_client.event import Event, Label
 
-Queue = deque[Event | Label | threading.Event]
+Queue = deque[Union[Event, Label, threading.Event]]
 
 
 def mark(queue: Queue) -> threading.Event:

@@ -1,14 +1,16 @@
 """What is tried again, what is given up, and how it is counted."""
 
+from __future__ import annotations
+
 import logging
 import threading
 import time
 from collections.abc import Sequence
 
-from sidecar.client.counts import Counts
-from sidecar.client.encode import Body, bodies
-from sidecar.client.event import Event, Label
-from sidecar.client.transport import Overloaded, TooLarge, Transport, TransportError, Unanswered, Unreachable
+from model_sidecar_client.counts import Counts
+from model_sidecar_client.encode import Body, bodies
+from model_sidecar_client.event import Event, Label
+from model_sidecar_client.transport import Overloaded, TooLarge, Transport, TransportError, Unanswered, Unreachable
 
 GIVE_UP_SECONDS = 30.0
 """How long a body is sent again and again before its events are dropped."""
@@ -17,7 +19,7 @@ _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 
 
-log = logging.getLogger("sidecar.client")
+log = logging.getLogger("model_sidecar_client")
 
 
 class Sender:

@@ -8,6 +8,8 @@ TransportError
  +-- Unanswered    it arrived and may have been counted: not to be sent again
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import socket
@@ -15,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from sidecar.client.encode import Body
+from model_sidecar_client.encode import Body
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
@@ -120,7 +122,7 @@ class Http:
         try:
             response = connection.getresponse()
             content = response.read()
-        except TimeoutError as error:
+        except socket.timeout as error:
             self.close()
             raise Unanswered(str(error)) from error
         except (OSError, HTTPException) as error:
@@ -139,7 +141,7 @@ class Http:
             with suppress(OSError):
                 os.close(connection.sock.detach())
 
-    def _connect(self) -> "HTTPConnection":
+    def _connect(self) -> HTTPConnection:
         if self._connection is None:
             from http.client import HTTPConnection, HTTPSConnection
 
@@ -157,7 +159,7 @@ class Http:
         return self._connection
 
 
-def _answer(response: "HTTPResponse", content: bytes, events: int) -> Answer:
+def _answer(response: HTTPResponse, content: bytes, events: int) -> Answer:
     if response.status == 503:
         after = response.headers.get("Retry-After", "")
         seconds = float(after) if after.isdecimal() else 1.0
@@ -197,7 +199,7 @@ class Datagrams:
         except OSError as error:
             if error.errno == errno.EMSGSIZE:
                 raise TooLarge from error
-            if not isinstance(error, TimeoutError):
+            if not isinstance(error, socket.timeout):
                 self.close()
             raise _unreachable(error) from error
         return Answer(len(body.events), 0)

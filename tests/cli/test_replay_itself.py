@@ -14,11 +14,11 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_sidecar_client import encode
 
 from sidecar.base.duration import Duration
 from sidecar.cli.replay.rows import Rows
 from sidecar.cli.replay.send import body_of
-from sidecar.client import encode
 from sidecar.config import DriftConfig
 from sidecar.events.batch import Form
 from sidecar.events.columns import batch_of_events

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.client import Monitor, Stats
+from model_sidecar_client import Client, Stats
+
 from tests.plugins.serving import samples
 from tools.process import SidecarProcess, sidecar
 
@@ -43,10 +44,10 @@ def total(stats: Stats) -> int:
 
 
 @contextmanager
-def monitoring(target: str, *, batch_events: int = 500, queue_events: int = 10_000) -> Iterator[Monitor]:
-    """Make a monitor that is closed with the block, however little of it can be sent."""
-    monitor = Monitor(target, batch_events=batch_events, queue_events=queue_events, timeout_seconds=0.5)
+def client_to(target: str, *, batch_events: int = 500, queue_events: int = 10_000) -> Iterator[Client]:
+    """Make a client that is closed with the block, however little of it can be sent."""
+    client = Client(target, batch_events=batch_events, queue_events=queue_events, timeout_seconds=0.5)
     try:
-        yield monitor
+        yield client
     finally:
-        monitor.close(timeout=0.1)
+        client.close(timeout=0.1)

@@ -5,39 +5,39 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from model_sidecar_client import Client
 
-from sidecar.client import Monitor
-from tests.client.support import EVENT, TRANSPORTS, Listening, counted, listening, monitoring, total
+from tests.client.support import EVENT, TRANSPORTS, Listening, client_to, counted, listening, total
 from tests.plugins.serving import fraud_config, samples, value, wait_until
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_events_arrive(up: Listening, transport: str) -> None:
     before = counted(up.process.url, transport)
-    with monitoring(up.targets[transport]) as monitor:
+    with client_to(up.targets[transport]) as client:
         for i in range(1234):
-            monitor.log(EVENT, "ok", 0.5, latency_ms=i % 50)
-        assert monitor.flush()
-        assert monitor.stats().accepted == total(monitor.stats()) == 1234
+            client.log(EVENT, "ok", 0.5, latency_ms=i % 50)
+        assert client.flush()
+        assert client.stats().accepted == total(client.stats()) == 1234
     wait_until(lambda: counted(up.process.url, transport) == before + 1234)
 
 
 def test_a_few_events_are_sent_in_time_without_a_flush(up: Listening) -> None:
     before = counted(up.process.url, "http")
-    monitor = Monitor(up.targets["http"], flush_seconds=0.05)
-    monitor.log(EVENT)
+    client = Client(up.targets["http"], flush_seconds=0.05)
+    client.log(EVENT)
     wait_until(lambda: counted(up.process.url, "http") == before + 1)
-    monitor.close()
+    client.close()
 
 
 def test_values_outputs_latency_and_errors_are_those_that_were_logged(tmp_path: Path) -> None:
     with listening(tmp_path, config=fraud_config(tmp_path)) as running:
         for transport in TRANSPORTS:
-            monitor = Monitor(running.targets[transport], model="fraud")
-            monitor.log({"amount": 5.0, "merchant": "visa"}, "fraud", 0.9, latency_ms=20)
-            monitor.log({"amount": None}, "legitimate", 0.1, latency_ms=40, error=True)
-            monitor.log(None, latency_ms=60, error=True)
-            monitor.close()
+            client = Client(running.targets[transport], model="fraud")
+            client.log({"amount": 5.0, "merchant": "visa"}, "fraud", 0.9, latency_ms=20)
+            client.log({"amount": None}, "legitimate", 0.1, latency_ms=40, error=True)
+            client.log(None, latency_ms=60, error=True)
+            client.close()
         wait_until(lambda: counted(running.process.url, "unix_datagram") == 3)
         found = samples(running.process.url)
         assert value(found, "model_predictions_total", model="fraud") == 9
@@ -51,31 +51,31 @@ def test_values_outputs_latency_and_errors_are_those_that_were_logged(tmp_path: 
 
 @pytest.mark.parametrize("transport", ["http", "unix_stream"])
 def test_what_the_sidecar_refuses_is_counted(up: Listening, transport: str) -> None:
-    with monitoring(up.targets[transport]) as monitor:
-        monitor.log(EVENT, latency_ms=-1)
-        monitor.log(EVENT)
-        assert monitor.flush()
-        assert (monitor.stats().accepted, monitor.stats().rejected) == (1, 1)
+    with client_to(up.targets[transport]) as client:
+        client.log(EVENT, latency_ms=-1)
+        client.log(EVENT)
+        assert client.flush()
+        assert (client.stats().accepted, client.stats().rejected) == (1, 1)
 
 
 def test_what_no_event_can_be_is_dropped_and_costs_the_others_nothing(up: Listening) -> None:
-    with monitoring(up.targets["http"]) as monitor:
+    with client_to(up.targets["http"]) as client:
         odd: list[Any] = [7, "text", [("a",)], {1: 2.0}, {"a": object()}, {"a": "\ud800"}, {"a": [1]}, {"a": b"x"}]
         for features in odd:
-            monitor.log(features)
-            monitor.log(EVENT)
-        monitor.log(None)
-        assert monitor.flush()
-        assert monitor.stats().dropped == {"invalid": len(odd), "no_features": 1}
-        assert monitor.stats().accepted == len(odd)
+            client.log(features)
+            client.log(EVENT)
+        client.log(None)
+        assert client.flush()
+        assert client.stats().dropped == {"invalid": len(odd), "no_features": 1}
+        assert client.stats().accepted == len(odd)
 
 
 def test_later_changes_of_the_callers_features_are_not_seen(tmp_path: Path) -> None:
-    with listening(tmp_path, config=fraud_config(tmp_path)) as running, monitoring(running.targets["http"]) as monitor:
+    with listening(tmp_path, config=fraud_config(tmp_path)) as running, client_to(running.targets["http"]) as client:
         features: dict[str, Any] = {"amount": 5.0, "merchant": "visa"}
-        monitor.log(features)
+        client.log(features)
         features["merchant"] = "amex"
-        assert monitor.flush()
+        assert client.flush()
         assert value(samples(running.process.url), "model_bin_observations_total", range="visa") == 1
 
 
@@ -100,12 +100,12 @@ ANYTHING = st.recursive(
 
 @given(st.lists(st.tuples(ANYTHING, ANYTHING, ANYTHING, ANYTHING, ANYTHING), max_size=8))
 def test_nothing_that_is_logged_raises_and_everything_is_accounted_for(up: Listening, calls: list[Any]) -> None:
-    with monitoring(up.targets["http"]) as monitor:
+    with client_to(up.targets["http"]) as client:
         for arguments in calls:
-            monitor.log(*arguments)
-        monitor.log(EVENT)
-        assert monitor.flush()
-        stats = monitor.stats()
+            client.log(*arguments)
+        client.log(EVENT)
+        assert client.flush()
+        stats = client.stats()
         assert total(stats) == len(calls) + 1
         assert stats.queued == 0
         assert stats.dropped.keys() <= {"invalid", "no_features"}
@@ -114,22 +114,22 @@ def test_nothing_that_is_logged_raises_and_everything_is_accounted_for(up: Liste
 
 def test_one_that_is_larger_than_a_datagram_is_dropped_and_batches_are_split(up: Listening) -> None:
     before = counted(up.process.url, "unix_datagram")
-    with monitoring(up.targets["unix_datagram"]) as monitor:
+    with client_to(up.targets["unix_datagram"]) as client:
         for i in range(500):
-            monitor.log({"merchant": str(i) + "x" * 900})
-        monitor.log({"merchant": "x" * 140_000})
-        assert monitor.flush()
-        assert monitor.stats().dropped == {"too_large": 1}
-        assert monitor.stats().accepted == 500
+            client.log({"merchant": str(i) + "x" * 900})
+        client.log({"merchant": "x" * 140_000})
+        assert client.flush()
+        assert client.stats().dropped == {"too_large": 1}
+        assert client.stats().accepted == 500
     wait_until(lambda: counted(up.process.url, "unix_datagram") == before + 500)
 
 
 @pytest.mark.parametrize(
     "target", ["", "ftp://x", "localhost:8000", "unix://host/path", "unix://", "http://", "http://x:0", "http://x:y"]
 )
-def test_a_target_that_cannot_be_is_told_when_the_monitor_is_made(target: str) -> None:
+def test_a_target_that_cannot_be_is_told_when_the_client_is_made(target: str) -> None:
     with pytest.raises(ValueError, match=r"target|Port"):
-        Monitor(target)
+        Client(target)
 
 
 @pytest.mark.parametrize("transport", ["unix_stream", "unix_datagram"])
@@ -141,24 +141,24 @@ def test_the_target_comes_from_the_environment(
     monkeypatch.setenv("MODEL_SIDECAR_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("MODEL_SIDECAR_SOCKET", target if with_scheme else target.partition("://")[2])
     before = counted(up.process.url, transport)
-    with closing(Monitor()) as monitor:
+    with closing(Client()) as client:
         for _ in range(700):
-            monitor.log(EVENT)
-        assert monitor.flush()
-        assert monitor.stats().accepted == 700
+            client.log(EVENT)
+        assert client.flush()
+        assert client.stats().accepted == 700
     wait_until(lambda: counted(up.process.url, transport) == before + 700)
 
 
 def test_a_path_may_come_to_be_a_socket_of_the_other_kind(tmp_path: Path) -> None:
     stream, datagram, path = tmp_path / "stream", tmp_path / "datagram", tmp_path / "either"
-    with listening(tmp_path) as running, monitoring(str(path)) as monitor:
+    with listening(tmp_path) as running, client_to(str(path)) as client:
         for kind in (datagram, stream, datagram):
             path.unlink(missing_ok=True)
             path.symlink_to(kind)
-            monitor._sender.close()
+            client._sender.close()
             for i in range(500):
-                monitor.log({"merchant": str(i) + "x" * 900})  # more than a datagram takes
-            assert monitor.flush()
-        assert monitor.stats().accepted == total(monitor.stats()) == 1500
+                client.log({"merchant": str(i) + "x" * 900})  # more than a datagram takes
+            assert client.flush()
+        assert client.stats().accepted == total(client.stats()) == 1500
         wait_until(lambda: counted(running.process.url, "unix_datagram") == 1000)
         assert counted(running.process.url, "unix_stream") == 500

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from model_sidecar_client.encode import Body, Unfit, bodies, plain_value
+from model_sidecar_client.event import Event
 
-from sidecar.client.encode import Body, Unfit, bodies, plain_value
-from sidecar.client.event import Event
 from sidecar.config import Config, Learn, ModelConfig
 from sidecar.events.batch import Form
 from sidecar.monitor.monitor import Monitor

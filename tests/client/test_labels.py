@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from model_sidecar_client import Client
+from model_sidecar_client.encode import bodies
 
-from sidecar.client import Monitor
-from sidecar.client.encode import bodies
-from tests.client.support import EVENT, TRANSPORTS, Listening, listening, monitoring, total
+from tests.client.support import EVENT, TRANSPORTS, Listening, client_to, listening, total
 from tests.plugins.serving import fraud_config, samples, value, wait_until
 
 
@@ -30,35 +30,35 @@ def labels_counted(of: Listening) -> float:
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_labels_arrive_after_the_predictions_they_are_of(up: Listening, transport: str) -> None:
     before = labels_counted(up)
-    with monitoring(up.targets[transport], batch_events=100) as monitor:
+    with client_to(up.targets[transport], batch_events=100) as client:
         for i in range(750):
-            monitor.log(EVENT, "fraud", 0.75, id=f"{transport} {i}")
-            monitor.label(f"{transport} {i}", "fraud")
-        assert monitor.flush()
-        assert monitor.stats().accepted == total(monitor.stats()) == 1500
+            client.log(EVENT, "fraud", 0.75, id=f"{transport} {i}")
+            client.label(f"{transport} {i}", "fraud")
+        assert client.flush()
+        assert client.stats().accepted == total(client.stats()) == 1500
     wait_until(lambda: labels_counted(up) == before + 750)
 
 
 def test_ids_and_labels_of_any_kind_mean_the_same_on_both_sides(up: Listening) -> None:
     before = labels_counted(up)
     ids = [uuid.UUID(int=5), 7, np.int64(8), "ü", -1]
-    with monitoring(up.targets["http"]) as monitor:
+    with client_to(up.targets["http"]) as client:
         for id_ in ids:
-            monitor.log(EVENT, "true", 0.5, id=id_)
-        monitor.log(EVENT, "true")
+            client.log(EVENT, "true", 0.5, id=id_)
+        client.log(EVENT, "true")
         for id_, label in zip([str(ids[0]), "7", 8, "ü", -1], [True, np.bool_(True), "true", 1, "no"], strict=True):
-            monitor.label(id_, label)
-        assert monitor.flush()
+            client.label(id_, label)
+        assert client.flush()
     assert labels_counted(up) - before == 5
     found = samples(up.process.url)
     assert value(found, "model_label_outcomes_total", model="fraud", predicted="true", actual="true") == 3
 
 
 def test_refused_labels_count_as_rejected(up: Listening) -> None:
-    with monitoring(up.targets["http"]) as monitor:
-        monitor.label("never seen", "fraud")
-        assert monitor.flush()
-        assert (monitor.stats().accepted, monitor.stats().rejected) == (0, 1)
+    with client_to(up.targets["http"]) as client:
+        client.label("never seen", "fraud")
+        assert client.flush()
+        assert (client.stats().accepted, client.stats().rejected) == (0, 1)
 
 
 class Malicious:
@@ -71,22 +71,22 @@ class Malicious:
     [(None, "x"), ("x", None), (Malicious(), "x"), ("x", Malicious()), ("x", float("nan")), ("\ud800", "x")],
 )
 def test_a_label_that_cannot_be_sent_costs_the_others_nothing(up: Listening, id_: Any, label: Any) -> None:
-    with monitoring(up.targets["http"], batch_events=10) as monitor:
-        monitor.log(EVENT, "fraud", id=f"good {id_!r:.20} {label!r:.20}")
-        monitor.label(id_, label)
-        monitor.label(f"good {id_!r:.20} {label!r:.20}", "fraud")
-        assert monitor.flush()
-        assert monitor.stats().dropped == {"invalid": 1}
-        assert total(monitor.stats()) == 3
+    with client_to(up.targets["http"], batch_events=10) as client:
+        client.log(EVENT, "fraud", id=f"good {id_!r:.20} {label!r:.20}")
+        client.label(id_, label)
+        client.label(f"good {id_!r:.20} {label!r:.20}", "fraud")
+        assert client.flush()
+        assert client.stats().dropped == {"invalid": 1}
+        assert total(client.stats()) == 3
 
 
 def test_labels_share_the_queue_and_its_bound() -> None:
-    with monitoring("unixgram:///nowhere", queue_events=3, batch_events=3) as monitor:
+    with client_to("unixgram:///nowhere", queue_events=3, batch_events=3) as client:
         for i in range(10):
-            monitor.label(i, "x")
-        assert total(monitor.stats()) == 10
-        assert monitor.stats().dropped["queue_full"] >= 1
-    closed = Monitor("unixgram:///nowhere")
+            client.label(i, "x")
+        assert total(client.stats()) == 10
+        assert client.stats().dropped["queue_full"] >= 1
+    closed = Client("unixgram:///nowhere")
     closed.close()
     closed.label("x", "y")
     assert closed.stats().dropped == {"closed": 1}
@@ -94,20 +94,20 @@ def test_labels_share_the_queue_and_its_bound() -> None:
 
 def test_an_id_goes_along_with_a_measured_event(up: Listening) -> None:
     before = labels_counted(up)
-    with monitoring(up.targets["unix_stream"]) as monitor:
-        with monitor.measure():
-            monitor.log(EVENT, "fraud", id="measured")
-        monitor.label("measured", "fraud")
-        assert monitor.flush()
+    with client_to(up.targets["unix_stream"]) as client:
+        with client.measure():
+            client.log(EVENT, "fraud", id="measured")
+        client.label("measured", "fraud")
+        assert client.flush()
     assert labels_counted(up) == before + 1
 
 
 def test_a_body_of_labels_too_large_for_a_datagram_is_split(up: Listening) -> None:
-    with monitoring(up.targets["unix_datagram"], batch_events=10_000) as monitor:
+    with client_to(up.targets["unix_datagram"], batch_events=10_000) as client:
         for i in range(4000):
-            monitor.label("x" * 60 + str(i), "x")
-        assert monitor.flush()
-        assert monitor.stats().accepted == 4000
+            client.label("x" * 60 + str(i), "x")
+        assert client.flush()
+        assert client.stats().accepted == 4000
 
 
 def test_events_without_ids_are_written_as_before_and_labels_name_the_model() -> None:

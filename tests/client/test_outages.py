@@ -8,61 +8,61 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_sidecar_client import Client
 
-from sidecar.client import Monitor
-from tests.client.support import EVENT, TRANSPORTS, counted, listening, monitoring, total
+from tests.client.support import EVENT, TRANSPORTS, client_to, counted, listening, total
 from tests.plugins.serving import wait_until
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_while_the_sidecar_hangs_the_queue_is_bounded_and_later_events_arrive(tmp_path: Path, transport: str) -> None:
-    with listening(tmp_path) as running, monitoring(running.targets[transport], queue_events=1000) as monitor:
-        monitor.log(EVENT)
-        assert monitor.flush()
+    with listening(tmp_path) as running, client_to(running.targets[transport], queue_events=1000) as client:
+        client.log(EVENT)
+        assert client.flush()
         os.kill(running.process.process.pid, signal.SIGSTOP)
         try:
             for _ in range(20_000):
-                monitor.log(EVENT)
-            stats = monitor.stats()
-            assert len(monitor._queue) <= 1000
+                client.log(EVENT)
+            stats = client.stats()
+            assert len(client._queue) <= 1000
             assert total(stats) == 20_001
             assert stats.dropped["queue_full"] >= 1
         finally:
             os.kill(running.process.process.pid, signal.SIGCONT)
-        assert monitor.flush(30)
-        before = monitor.stats().accepted
-        monitor.log(EVENT)
-        assert monitor.flush(30)
-        assert monitor.stats().accepted == before + 1
-        assert total(monitor.stats()) == 20_002
-        wait_until(lambda: counted(running.process.url, transport) >= monitor.stats().accepted)
+        assert client.flush(30)
+        before = client.stats().accepted
+        client.log(EVENT)
+        assert client.flush(30)
+        assert client.stats().accepted == before + 1
+        assert total(client.stats()) == 20_002
+        wait_until(lambda: counted(running.process.url, transport) >= client.stats().accepted)
 
 
 LOG_TWO_MILLION = """
 import json, logging, sys
 from pathlib import Path
-from sidecar.client import Monitor
+from model_sidecar_client import Client
 logging.disable()
 
 def highest_kibibytes():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
-monitor = Monitor(sys.argv[1], timeout_seconds=0.5)
-monitor.log({"amount": 1.0})
-assert monitor.flush()
+client = Client(sys.argv[1], timeout_seconds=0.5)
+client.log({"amount": 1.0})
+assert client.flush()
 print("ready", flush=True)
 
 input()
 before = highest_kibibytes()
 for i in range(2_000_000):
-    monitor.log({"amount": i / 7, "merchant": "visa"}, latency_ms=i / 9)
-print(json.dumps([(highest_kibibytes() - before) / 1024, sum(monitor.stats().dropped.values())]), flush=True)
+    client.log({"amount": i / 7, "merchant": "visa"}, latency_ms=i / 9)
+print(json.dumps([(highest_kibibytes() - before) / 1024, sum(client.stats().dropped.values())]), flush=True)
 
 input()
-monitor.flush(30)
-stats = monitor.stats()
+client.flush(30)
+stats = client.stats()
 print(json.dumps([stats.accepted, sum(stats.dropped.values()), stats.queued]), flush=True)
-monitor.close()
+client.close()
 """
 
 
@@ -96,25 +96,25 @@ def test_memory_is_bounded_while_the_sidecar_hangs(tmp_path: Path) -> None:
 def test_events_flow_again_when_the_sidecar_was_restarted(tmp_path: Path, transport: str) -> None:
     with listening(tmp_path) as running:
         address = running.process.url.removeprefix("http://")
-        monitor = Monitor(running.targets[transport])
-        monitor.log(EVENT)
-        assert monitor.flush()
-    with closing(monitor):
-        monitor.log(EVENT)
-        assert not monitor.flush(0.2)
-        assert monitor.stats().queued == 1
+        client = Client(running.targets[transport])
+        client.log(EVENT)
+        assert client.flush()
+    with closing(client):
+        client.log(EVENT)
+        assert not client.flush(0.2)
+        assert client.stats().queued == 1
         with listening(tmp_path, address=address) as running:
-            assert monitor.flush(30)
+            assert client.flush(30)
             wait_until(lambda: counted(running.process.url, transport) == 1)
-        assert monitor.stats().accepted == total(monitor.stats()) == 2
+        assert client.stats().accepted == total(client.stats()) == 2
 
 
 def test_what_cannot_be_sent_by_the_end_is_dropped_and_counted(tmp_path: Path) -> None:
-    monitor = Monitor(f"unix://{tmp_path / 'nobody'}")
+    client = Client(f"unix://{tmp_path / 'nobody'}")
     for _ in range(700):
-        monitor.log(EVENT)
-    monitor.close(timeout=0.1)
-    monitor.log(EVENT)
-    assert monitor.stats().dropped == {"closed": 701}
-    assert monitor.stats().queued == 0
-    assert not monitor._thread or not monitor._thread.is_alive()
+        client.log(EVENT)
+    client.close(timeout=0.1)
+    client.log(EVENT)
+    assert client.stats().dropped == {"closed": 701}
+    assert client.stats().queued == 0
+    assert not client._thread or not client._thread.is_alive()

@@ -1,8 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from sidecar.client.pace import Pace
+from model_sidecar_client.pace import Pace
 
 BATCH, FLUSH = 500, 1.0
 

@@ -20,10 +20,10 @@ def run(program: str, *arguments: str) -> str:
 
 LOG_AND_END = """
 import sys
-from sidecar.client import Monitor
-monitor = Monitor(sys.argv[1], flush_seconds=60)
+from model_sidecar_client import Client
+client = Client(sys.argv[1], flush_seconds=60)
 for _ in range(700):
-    monitor.log({"amount": 1.0})
+    client.log({"amount": 1.0})
 """
 
 
@@ -36,12 +36,12 @@ def test_the_end_of_the_process_sends_what_is_queued(up: Listening, transport: s
 
 LOG_IN_PROCESSES = """
 import multiprocessing, sys
-from sidecar.client import Monitor
-monitor = Monitor(sys.argv[1], flush_seconds=60)
+from model_sidecar_client import Client
+client = Client(sys.argv[1], flush_seconds=60)
 
 def work(number):
     for _ in range(100):
-        monitor.log({"amount": 1.0})
+        client.log({"amount": 1.0})
 
 context = multiprocessing.get_context("fork")
 workers = [context.Process(target=work, args=(i,)) for i in range(2)]
@@ -60,28 +60,28 @@ def test_the_end_of_a_multiprocessing_worker_sends_what_is_queued(up: Listening)
 
 FORK = """
 import json, logging, os, sys
-from sidecar.client import Monitor
+from model_sidecar_client import Client
 logging.disable()
 
 target, workers, events = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-monitor = Monitor(target)
+client = Client(target)
 for _ in range(300):
-    monitor.log({"amount": -1.0})  # the parent's: they are sent once, by the parent
+    client.log({"amount": -1.0})  # the parent's: they are sent once, by the parent
 children = []
 for _ in range(workers):
     reader, writer = os.pipe()
     if not os.fork():
         for i in range(events):
-            monitor.log({"amount": float(i), "merchant": "visa"}, latency_ms=1.0)
-        monitor.close(60)
-        stats = monitor.stats()
+            client.log({"amount": float(i), "merchant": "visa"}, latency_ms=1.0)
+        client.close(60)
+        stats = client.stats()
         os.write(writer, json.dumps([stats.accepted, sum(stats.dropped.values()), stats.queued]).encode())
         os._exit(0)
     os.close(writer)
     children.append(reader)
 results = [json.loads(os.read(reader, 1000)) for reader in children]
-monitor.close(60)
-print(json.dumps([results, monitor.stats().accepted]))
+client.close(60)
+print(json.dumps([results, client.stats().accepted]))
 """
 
 
@@ -99,27 +99,27 @@ def test_forked_workers_account_for_every_event(tmp_path: Path, transport: str) 
 
 FORK_IN_AN_ANSWER = """
 import gc, os, signal, sys, time
-from sidecar.client import Monitor
+from model_sidecar_client import Client
 
 def calls():
-    frame, names = sys._current_frames()[monitor._thread.ident], []
+    frame, names = sys._current_frames()[client._thread.ident], []
     while frame:
         names.append((os.path.basename(frame.f_code.co_filename), frame.f_code.co_name))
         frame = frame.f_back
     return names
 
 os.register_at_fork(after_in_child=lambda: signal.alarm(5))  # ends a child that hangs
-monitor = Monitor(sys.argv[1], timeout_seconds=30)
-monitor.log({"amount": 1.0})
-monitor.flush(0)
+client = Client(sys.argv[1], timeout_seconds=30)
+client.log({"amount": 1.0})
+client.flush(0)
 while not {("socket.py", "readinto"), ("client.py", "read")} <= set(calls()):
     time.sleep(0.01)
 if not (child := os.fork()):
     gc.collect()
     os._exit(0)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-monitor.flush(30)
-print(monitor.stats().accepted)
+client.flush(30)
+print(client.stats().accepted)
 """
 
 
@@ -140,22 +140,20 @@ def test_a_child_that_is_forked_in_the_middle_of_an_answer_does_not_wait_for_it(
 PURE = """
 import sys
 before = set(sys.modules)
-import sidecar.client
-print(*(name.partition(".")[0] for name in set(sys.modules) - before - {"sidecar"} if not name.startswith("sidecar.")))
-print(*(name for name in sys.modules if name.startswith("sidecar.") and not name.startswith("sidecar.client")))
+import model_sidecar_client
+print(*{name.partition(".")[0] for name in set(sys.modules) - before})
 """
 
 
 def test_importing_it_imports_the_standard_library_alone() -> None:
-    others, ours = run(PURE).splitlines()
-    assert set(others.split()) <= sys.stdlib_module_names
-    assert ours == ""
+    modules = set(run(PURE).split())
+    assert modules - sys.stdlib_module_names == {"model_sidecar_client"}
 
 
 def test_logging_imports_the_standard_library_alone(up: Listening) -> None:
     before = counted(up.process.url, "http")
     first = "import sys\nat_first = set(sys.modules)\n"
-    last = "monitor.close()\nprint(*(name.partition('.')[0] for name in set(sys.modules) - at_first))\n"
+    last = "client.close()\nprint(*(name.partition('.')[0] for name in set(sys.modules) - at_first))\n"
     modules = set(run(first + LOG_AND_END + last, up.targets["http"]).split())
-    assert modules - sys.stdlib_module_names == {"sidecar"}
+    assert modules - sys.stdlib_module_names == {"model_sidecar_client"}
     assert counted(up.process.url, "http") == before + 700

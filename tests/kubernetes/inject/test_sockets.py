@@ -12,7 +12,7 @@ from tools.process import started
 
 SIDECAR, APPLICATION = 65532, 10001
 
-LOG = "from sidecar.client import Monitor; m = Monitor(); m.log({'a': 1.0}); m.close(); print(m.stats().accepted)"
+LOG = "from model_sidecar_client import Client; m = Client(); m.log({'a': 1.0}); m.close(); print(m.stats().accepted)"
 
 
 @pytest.fixture(params=[None, 2000], ids=["no fsGroup", "fsGroup"])
