@@ -138,7 +138,7 @@ def rows_of_columns(columns: dict[str, Any], passed_over: Set[str], *, ids: bool
     lengths += [(f"$.columns.{name}", len(column)) for name, column in other_lists.items()]
     nulls = dict.fromkeys(passed_over & (features or {}).keys())
     if not lengths and features:
-        lengths = [(name, len(features[name])) for name in nulls if isinstance(features[name], list)][:1]
+        lengths = [(name, rows) for name in nulls if (rows := _rows_in(features[name])) is not None][:1]
     for i in range(_one_length(lengths)):
         row: dict[str, Any] = {name: column[i] for name, column in other_lists.items()}
         if features is not None:
@@ -146,6 +146,13 @@ def rows_of_columns(columns: dict[str, Any], passed_over: Set[str], *, ids: bool
         if row.get("error") is None:
             row.pop("error", None)
         yield row
+
+
+def _rows_in(column: Any) -> int | None:
+    """Return how many rows a list or a buffer of float64 has, None of anything else."""
+    if isinstance(column, bytes) and len(column) % _FLOAT64.itemsize == 0:
+        return len(column) // _FLOAT64.itemsize
+    return len(column) if isinstance(column, list) else None
 
 
 def _values(path: str, column: Any) -> list[Any]:

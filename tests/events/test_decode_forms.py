@@ -199,3 +199,9 @@ def test_coded_columns_are_learned_from() -> None:
         content = content_of(decoder.decode(packed({"columns": columns}), MSGPACK))["fraud"]
         assert content.columns[MERCHANT] == ["amex", "visa", None]
         assert content.columns[PREDICTION] == ["ok", "ok", "ok"]
+
+
+@pytest.mark.parametrize("column", [packed_floats(1.0, 2.0), [1.0, 2.0]], ids=["buffer", "list"])
+def test_columns_of_nothing_but_unlisted_features_are_as_many_events_as_they_have_rows(column: Any) -> None:
+    decoded = decoder_of().decode(packed({"columns": {"features": {"unlisted": column}}, "model": "fraud"}), MSGPACK)
+    assert (decoded.accepted, decoded.refusals.total) == (2, 0)
