@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from sidecar.events.arrow import packed_columns
 from sidecar.events.batch import PREDICTION, Form, Key, Schema, TooManyEvents, Unreadable
 from sidecar.events.decode import Decoder
-from tests.plugins.serving import post, samples, value
+from tests.plugins.serving import post, samples, value, wait_until
 from tools.process import SidecarProcess, sidecar
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
@@ -167,11 +168,17 @@ def test_a_column_of_the_wrong_type_is_refused_by_its_path() -> None:
 
 
 def test_more_rows_than_a_body_may_have_are_refused_before_they_are_read() -> None:
-    with pytest.raises(TooManyEvents):
+    with pytest.raises(TooManyEvents, match=r"^the body holds more than 2 events$"):
         decoder(events=2).decode(stream(batch()), Form.ARROW)
-    empty = pa.record_batch([pa.nulls(10**6)], names=["amount"])  # takes no bytes
-    with pytest.raises(TooManyEvents):
-        decoder().decode(stream(empty), Form.ARROW)
+    assert decoder(events=3).decode(stream(batch()), Form.ARROW).accepted == 3
+    empty = stream(pa.record_batch([pa.nulls(10**6)], names=["amount"]))  # takes no bytes
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooManyEvents, match=r"^the body holds more than 100 events$"):
+            decoder().decode(empty, Form.ARROW)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("compression", ["lz4", "zstd"])
@@ -191,12 +198,15 @@ def test_a_broken_stream_is_events_or_our_own_error(at: int, byte: int, length: 
     broken = bytearray(GOOD)
     broken[at] = byte
     with suppress(Unreadable, TooManyEvents):
-        decoder().decode(bytes(broken[:length]), Form.ARROW)
+        decoded = decoder().decode(bytes(broken[:length]), Form.ARROW)
+        assert decoded.accepted + decoded.refusals.total <= 100
+        counted = 0 if decoded.batch is None else decoded.batch.events
+        assert counted == decoded.accepted
 
 
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_our_own_error(content: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match=r"^no Arrow stream: ."):
         packed_columns(content, events=10)
 
 
@@ -228,9 +238,7 @@ def test_a_sidecar_takes_streams_over_http_and_datagrams_and_learns_from_them(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
         sending.connect(str(folder / "d"))
         sending.send(stream(batch()))
-    while not (taken := value(samples(process.url), "model_sidecar_events_total", transport="unix_datagram")):
-        pass
-    assert taken == 3
+    wait_until(lambda: value(samples(process.url), "model_sidecar_events_total", transport="unix_datagram") == 3)
 
 
 def test_without_pyarrow_the_answer_says_which_extra_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +248,8 @@ def test_without_pyarrow_the_answer_says_which_extra_it_needs(tmp_path: Path, mo
         reply = post(running.url, GOOD, MEDIA_TYPE)
         assert reply.status == 415
         assert reply.json() == {"error": "Arrow streams need the extra `arrow`: pip install 'model-sidecar[arrow]'"}
-        assert value(samples(running.url), "model_sidecar_events_rejected_total", reason="unreadable", transport="http")
+        refused = {"reason": "unreadable", "transport": "http"}
+        assert value(samples(running.url), "model_sidecar_events_rejected_total", **refused) == 1
 
 
 def test_pandas_is_not_loaded_for_a_stream(tmp_path: Path) -> None:
