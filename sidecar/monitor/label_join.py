@@ -14,7 +14,7 @@ from sidecar.config import FIRST_CLASSES, OTHER_CLASS, LabelsConfig
 from sidecar.events.batch import UNFIT_NAME, Identified, Identifier
 from sidecar.monitor.pending_predictions import Pending, PendingState, Said, Saying, digest, digests
 from sidecar.statistics import quality
-from sidecar.statistics.bins import Category, Floats, category_text
+from sidecar.statistics.bins import CategoricalBins, Category, Floats, category_text
 from sidecar.statistics.buffers import StateError
 from sidecar.statistics.quality import CALIBRATION_BINS
 from sidecar.statistics.window import Sums, SumsState, Windows, WindowsState
@@ -102,7 +102,7 @@ class Labels:
         self._texts: dict[Category, Saying] = {}  # of classes that are told apart, as they need not be looked at again
         for name in (*config.classes, *(() if config.positive is None else (config.positive,))):
             self._class(name)
-        self._numbers_are_classes = bool(config.classes) or config.positive is not None
+        self._bins: CategoricalBins | None = None
         self._positive = None if config.positive is None else digest(config.positive)
         self._since = now
         lengths = [window.seconds for window in windows]
@@ -113,6 +113,16 @@ class Labels:
     def classes(self) -> tuple[str, ...]:
         """The classes that are told apart, so far."""
         return tuple(self._classes)
+
+    def take_classes(self, bins: CategoricalBins | None) -> None:
+        """Take numbers and booleans for the classes of a reference, where the configuration lists none.
+
+        `bins` are those of its prediction; None where that is a number or unknown.
+        """
+        self._bins = None if self.config.classes else bins
+        self._texts.clear()
+        if self.config.positive is not None:
+            self._positive = digest(self._name(self.config.positive))
 
     def keep(self, identified: Identified, *, now: float) -> None:
         """Keep predictions until their labels come."""
@@ -167,7 +177,7 @@ class Labels:
         else:
             assert label is not None  # the wire has no such label
             probability = self.pending.probability(number)
-            self._compare(predicted, probability, *self._class(category_text(label)), indices, sums)
+            self._compare(predicted, probability, *self._class(self._name(label)), indices, sums)
         indices.append(_LABELS)
         self.pending.settle(number)
         return None
@@ -202,13 +212,17 @@ class Labels:
         if prediction is None or prediction != prediction:
             return Saying(Said.NOTHING, 0, 0, 0.0)
         number = isinstance(prediction, int | float) and not isinstance(prediction, bool)
-        if number and not self._numbers_are_classes:
+        if number and self._bins is None and not self.config.classes and self.config.positive is None:
             return Saying(Said.NUMBER, 0, 0, float(prediction))
-        index, exactly = self._class(category_text(prediction))
+        index, exactly = self._class(self._name(prediction))
         saying = Saying(Said.CLASS, index, exactly, 0.0)
         if isinstance(prediction, str) and index < self._most_classes:
             self._texts[prediction] = saying
         return saying
+
+    def _name(self, value: str | bool | int | float) -> str:
+        known = None if self._bins is None else self._bins.category(value)
+        return category_text(value) if known is None else known
 
     def _class(self, name: str) -> tuple[int, int]:
         """Return the index of a class, and the digest that tells it from all that share the index.

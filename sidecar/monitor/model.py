@@ -15,7 +15,7 @@ from sidecar.monitor.comparison import Comparison, ComparisonState
 from sidecar.monitor.label_join import Labels, LabelsState
 from sidecar.monitor.traffic import Traffic, TrafficState
 from sidecar.reference.learn import Learner, LearnerState
-from sidecar.reference.profile import Profile
+from sidecar.reference.profile import CategoricalProfile, Profile
 from sidecar.statistics.buffers import StateError
 
 
@@ -95,6 +95,7 @@ class Model:
             if self.labels is not None:
                 discarded["labels"] = reason
             self.labels = Labels(config.labels, config.windows, now=now) if config.labels else None
+            self._take_classes()
         if profile is None and before.reference is None and before.learn == config.learn:
             profile = self.comparison.profile if self.comparison else None
             if profile is None:
@@ -162,6 +163,13 @@ class Model:
             config = self.config
             self.learner = None
             self.comparison = Comparison(config.name, profile, config.drift, config.windows, now=now)
+        self._take_classes()
+
+    def _take_classes(self) -> None:
+        """Have labels compared by the classes of the reference."""
+        if self.labels is not None:
+            prediction = self.comparison.profile.output("prediction") if self.comparison else None
+            self.labels.take_classes(prediction.bins() if isinstance(prediction, CategoricalProfile) else None)
 
 
 def rows_from(batch: Batch, first: int) -> Batch:

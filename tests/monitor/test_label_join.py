@@ -13,7 +13,7 @@ from sidecar.base.duration import Duration
 from sidecar.config import FIRST_CLASSES, LabelsConfig
 from sidecar.events.batch import Identified, Identifier
 from sidecar.monitor.label_join import Labels, QualityReading
-from sidecar.statistics.bins import Category, category_text
+from sidecar.statistics.bins import CategoricalBins, Category, category_text
 from sidecar.statistics.quality import CALIBRATION_BINS
 
 HOUR = (Duration("1h"),)
@@ -304,3 +304,31 @@ def test_a_class_that_no_label_can_name_is_compared_exactly_and_shown_as_other(n
     reading = read(labels, [(name, name, 0.5), (name, "", 0.5), (name, "x", 0.5)])
     assert labels.classes == ("x",)
     assert reading.accuracy[0] == pytest.approx((2 if name == "" else 1) / 3)
+
+
+@pytest.mark.parametrize("listed", [["0", "1"], ["false", "true"]])
+def test_numbers_and_booleans_are_the_classes_of_the_reference(listed: list[str]) -> None:
+    labels = labels_of()
+    labels.take_classes(CategoricalBins(listed))
+    ways: list[tuple[Category, Category, float | None]] = [
+        (said, actual, None) for said in (1, 1.0, True, "1", "true") for actual in (1, 1.0, True, "1", "true")
+    ]
+    reading = read(labels, [*ways, (0, "1", None), (False, 0.0, None)])
+    assert labels.classes == (listed[1], listed[0])
+    assert reading.accuracy[0] == pytest.approx(26 / 27)
+    assert reading.recall[0].tolist() == [pytest.approx(25 / 26), 1]
+    assert np.isnan(reading.mean_absolute_error[0])
+
+
+def test_classes_of_the_configuration_come_before_those_of_the_reference() -> None:
+    labels = labels_of(classes=("0", "1"))
+    labels.take_classes(CategoricalBins(["false", "true"]))
+    read(labels, [(1, 1, None), (0, 0, None)])
+    assert labels.classes == ("0", "1")
+
+
+def test_the_positive_class_is_that_of_the_reference_however_it_is_written() -> None:
+    labels = labels_of(positive="1")
+    labels.take_classes(CategoricalBins(["false", "true"]))
+    reading = read(labels, [(True, True, 1.0), (False, False, 0.0)])
+    assert reading.brier_score[0] == 0

@@ -173,6 +173,30 @@ def test_of_an_id_the_first_prediction_counts_whatever_bodies_they_come_in(*, co
     assert (int(tally.labels), int(tally.correct)) == (2, 2)
 
 
+@pytest.mark.parametrize("form", [Form.NDJSON, Form.MSGPACK])
+def test_a_class_of_0_and_1_may_be_written_as_number_boolean_or_text(form: Form) -> None:
+    profile = build({"amount": [1.0, 2.0], "label": [0, 1]}, prediction="label", created=START)
+    monitor = _monitor((replace(FRAUD, labels=LabelsConfig(min_labels=1)), profile))
+    said = [1, 1.0, True, "1", 0, "0", False]
+    if form is Form.NDJSON:
+        events = [_event(id=i, prediction=value) for i, value in enumerate(said)]
+        body = b"\n".join(map(msgspec.json.encode, events))
+    else:
+        columns = {"features": {"amount": [1.0] * 7}, "prediction": said, "id": list(range(7))}
+        body = msgspec.msgpack.encode({"columns": columns})
+    assert monitor.submit(body, form, transport="http", now=0.0).accepted == 7
+    monitor.flush(now=1.0)
+    model = monitor.models["fraud"]
+    assert model.comparison is not None
+    assert model.comparison.observations()[-4:].tolist() == [3, 4, 0, 0]
+    actual = [True, "1", 1, 1.0, "0", False, 0]
+    labels = [{"id": i, "label": label} for i, label in enumerate(actual)]
+    assert monitor.submit_labels(msgspec.json.encode(labels), Form.JSON, transport="http", now=1.0).accepted == 7
+    assert model.labels is not None
+    reading = model.labels.read(now=1.0)
+    assert (model.labels.classes, reading.accuracy[0]) == (("1", "0"), 1.0)
+
+
 # Learning.
 
 

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from sidecar.cli.terminal import tell
+from sidecar.cli.terminal import printable, tell
 from sidecar.reference import Profile, ProfileError, save
+from sidecar.reference.fitness import shortcomings
 from sidecar.reference.profile import dump
 
 
@@ -17,6 +18,8 @@ def write(profile: Profile, output: Path | None) -> None:
         to_file(output, lambda path: save(profile, path))
     to = "" if output is None else f"{output}: "
     by_season = "" if profile.season is None else f" by {profile.season}"
+    for sentence in shortcomings(profile):
+        tell(printable(sentence))
     tell(f"{to}{len(profile.features)} features of {profile.rows} rows{by_season}, reference {profile.fingerprint}")
 
 
