@@ -141,27 +141,6 @@ def _bins() -> Section:
 
 
 def _over_time(settings: Settings) -> Section:
-    steps = look.psi_steps(settings.drift.thresholds)
-    psi = About(
-        title="PSI, with the smallest that means anything",
-        description="PSI over the window; above the dashed line chance does not explain it. The shortest window "
-        "shows first that drift has begun or ended. Thin dashed lines: where levels begin.",
-        steps=steps,
-        decimals=3,
-        runbooks=links.runbook(settings.links, *(f"{level}DataDrift" for level in links.DRIFT_ALERTS)),
-    )
-    first = settings.drift.windows[0]
-    missing = About(
-        title="Missing and unseen",
-        description="The share of events without a value, live and in the reference, and the share of values never "
-        "seen before: categories that the reference does not list, or numbers outside of its smallest and largest.",
-        unit="percentunit",
-        decimals=2,
-    )
-    absent, other = 'bin="missing"', 'bin="other"'
-    listed = f"sum by ({_KEY}) ({pick(names.live_ratio(WINDOW), ONE_FEATURE, other)})"
-    outside = f"sum by ({_KEY}) (rate({pick(model_metrics.OUT_OF_RANGE.name, _RAW)}[$__rate_interval]))"
-    counted = f"sum by ({_KEY}) (rate({pick(model_metrics.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
     top = About(
         title="Bins that add most to PSI",
         description=f"The {settings.drift.top_bins} bins that added most at each moment.",
@@ -173,51 +152,65 @@ def _over_time(settings: Settings) -> Section:
         "PSI.",
         steps=look.at_least(settings.drift.min_samples),
     )
+    top_bins = Query(pick(names.top_contribution(WINDOW), ONE_FEATURE), "{{range}}")
+    events = Query(pick(names.observations(WINDOW), ONE_FEATURE), "events against {{reference}}")
     return Section(
         title="Over time",
         lines=[
             [
-                Placed(
-                    width=12,
-                    panel=lines(
-                        psi,
-                        Query(pick(names.psi(WINDOW), ONE_FEATURE), "PSI of {{reference}}"),
-                        Query(pick(names.psi_threshold(WINDOW), ONE_FEATURE), "smallest of {{reference}}"),
-                        Query(pick(names.psi(first), ONE_FEATURE), f"PSI over {first} of {{{{reference}}}}"),
-                        show_limits=True,
-                        colours=(look.LIVE, look.LIMIT, look.REFERENCE),
-                        dashed=("B",),
-                    ),
-                ),
+                Placed(width=12, panel=_psi_over_time(settings)),
                 Placed(width=12, panel=_other_statistics()),
             ],
             [
-                Placed(
-                    width=8,
-                    panel=lines(
-                        missing,
-                        Query(pick(names.live_ratio(WINDOW), ONE_FEATURE, absent), "missing, live"),
-                        Query(pick(names.reference_ratio(WINDOW), ONE_FEATURE, absent), "missing, reference"),
-                        Query(f"{listed}\nor\n{outside} / ({counted} > 0)", "unseen values of {{feature}}"),
-                        colours=(look.LIVE, look.REFERENCE, look.LIMIT),
-                        dashed=("B",),
-                        most=1,
-                    ),
-                ),
-                Placed(
-                    width=8,
-                    panel=lines(top, Query(pick(names.top_contribution(WINDOW), ONE_FEATURE), "{{range}}"), least=None),
-                ),
-                Placed(
-                    width=8,
-                    panel=lines(
-                        samples,
-                        Query(pick(names.observations(WINDOW), ONE_FEATURE), "events against {{reference}}"),
-                        show_limits=True,
-                    ),
-                ),
+                Placed(width=8, panel=_missing_and_unseen()),
+                Placed(width=8, panel=lines(top, top_bins, least=None)),
+                Placed(width=8, panel=lines(samples, events, show_limits=True)),
             ],
         ],
+    )
+
+
+def _psi_over_time(settings: Settings) -> lines_build.Panel:
+    about = About(
+        title="PSI, with the smallest that means anything",
+        description="PSI over the window; above the dashed line chance does not explain it. The shortest window "
+        "shows first that drift has begun or ended. Thin dashed lines: where levels begin.",
+        steps=look.psi_steps(settings.drift.thresholds),
+        decimals=3,
+        runbooks=links.runbook(settings.links, *(f"{level}DataDrift" for level in links.DRIFT_ALERTS)),
+    )
+    first = settings.drift.windows[0]
+    return lines(
+        about,
+        Query(pick(names.psi(WINDOW), ONE_FEATURE), "PSI of {{reference}}"),
+        Query(pick(names.psi_threshold(WINDOW), ONE_FEATURE), "smallest of {{reference}}"),
+        Query(pick(names.psi(first), ONE_FEATURE), f"PSI over {first} of {{{{reference}}}}"),
+        show_limits=True,
+        colours=(look.LIVE, look.LIMIT, look.REFERENCE),
+        dashed=("B",),
+    )
+
+
+def _missing_and_unseen() -> lines_build.Panel:
+    about = About(
+        title="Missing and unseen",
+        description="The share of events without a value, live and in the reference, and the share of values never "
+        "seen before: categories that the reference does not list, or numbers outside of its smallest and largest.",
+        unit="percentunit",
+        decimals=2,
+    )
+    absent, other = 'bin="missing"', 'bin="other"'
+    listed = f"sum by ({_KEY}) ({pick(names.live_ratio(WINDOW), ONE_FEATURE, other)})"
+    outside = f"sum by ({_KEY}) (rate({pick(model_metrics.OUT_OF_RANGE.name, _RAW)}[$__rate_interval]))"
+    counted = f"sum by ({_KEY}) (rate({pick(model_metrics.BIN_OBSERVATIONS.name, _RAW)}[$__rate_interval]))"
+    return lines(
+        about,
+        Query(pick(names.live_ratio(WINDOW), ONE_FEATURE, absent), "missing, live"),
+        Query(pick(names.reference_ratio(WINDOW), ONE_FEATURE, absent), "missing, reference"),
+        Query(f"{listed}\nor\n{outside} / ({counted} > 0)", "unseen values of {{feature}}"),
+        colours=(look.LIVE, look.REFERENCE, look.LIMIT),
+        dashed=("B",),
+        most=1,
     )
 
 

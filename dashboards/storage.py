@@ -2,7 +2,7 @@
 
 from dashboards import links, look
 from dashboards.board import Section
-from dashboards.panels import About, Placed, lines, states
+from dashboards.panels import About, Link, Placed, lines, states
 from dashboards.promql import SIDECARS, Query, pick
 from sidecar.alerting.rules.settings import Settings
 from sidecar.exposition import sidecar_metrics
@@ -24,6 +24,17 @@ def section(settings: Settings) -> Section:
         ),
         runbooks=runbooks,
     )
+    kept = Query(f"min {_BY_REPLICA} ({_series(sidecar_metrics.STORAGE_HEALTHY)})", "{{instance}}")
+    return Section(
+        title="Files",
+        lines=[
+            [Placed(panel=states(healthy, kept), width=24, height=7)],
+            [*_losses(runbooks), *_checkpoints(runbooks)],
+        ],
+    )
+
+
+def _losses(runbooks: list[Link]) -> list[Placed]:
     failures = About(
         title="Attempts to keep them that failed",
         description="Attempts a second to keep counts in files that failed.",
@@ -39,6 +50,21 @@ def section(settings: Settings) -> Section:
         steps=look.limit(1),
         runbooks=runbooks,
     )
+    failed = f"sum {_BY_REPLICA} (rate({_series(sidecar_metrics.STORAGE_FAILURES)}{_RATE}))"
+    return [
+        Placed(panel=lines(failures, Query(failed, "{{instance}}")), width=6),
+        Placed(
+            panel=lines(
+                lost,
+                Query(f"sum by (reason) ({_series(sidecar_metrics.STORAGE_SET_ASIDE)})", "set aside: {{reason}}"),
+                Query(f"sum by (part) ({_series(sidecar_metrics.STORAGE_RESETS)})", "reset: {{part}}"),
+            ),
+            width=6,
+        ),
+    ]
+
+
+def _checkpoints(runbooks: list[Link]) -> list[Placed]:
     age = About(
         title="Age of the last checkpoint",
         description="How long ago all counts were last written as a whole; what came since is in the journal.",
@@ -51,49 +77,13 @@ def section(settings: Settings) -> Section:
         unit="bytes",
         runbooks=runbooks,
     )
+    since = f"time() - max {_BY_REPLICA} ({_series(sidecar_metrics.STORAGE_CHECKPOINT_TIMESTAMP)})"
+    written = f"max {_BY_REPLICA} ({_series(sidecar_metrics.STORAGE_CHECKPOINT_BYTES)})"
+    return [
+        Placed(panel=lines(age, Query(since, "{{instance}}")), width=6),
+        Placed(panel=lines(size, Query(written, "{{instance}}")), width=6),
+    ]
 
-    def of(metric: Metric) -> str:
-        return pick(metric.name, SIDECARS)
 
-    since = f"time() - max {_BY_REPLICA} ({of(sidecar_metrics.STORAGE_CHECKPOINT_TIMESTAMP)})"
-    return Section(
-        title="Files",
-        lines=[
-            [
-                Placed(
-                    panel=states(
-                        healthy, Query(f"min {_BY_REPLICA} ({of(sidecar_metrics.STORAGE_HEALTHY)})", "{{instance}}")
-                    ),
-                    width=24,
-                    height=7,
-                )
-            ],
-            [
-                Placed(
-                    panel=lines(
-                        failures,
-                        Query(
-                            f"sum {_BY_REPLICA} (rate({of(sidecar_metrics.STORAGE_FAILURES)}{_RATE}))", "{{instance}}"
-                        ),
-                    ),
-                    width=6,
-                ),
-                Placed(
-                    panel=lines(
-                        lost,
-                        Query(f"sum by (reason) ({of(sidecar_metrics.STORAGE_SET_ASIDE)})", "set aside: {{reason}}"),
-                        Query(f"sum by (part) ({of(sidecar_metrics.STORAGE_RESETS)})", "reset: {{part}}"),
-                    ),
-                    width=6,
-                ),
-                Placed(panel=lines(age, Query(since, "{{instance}}")), width=6),
-                Placed(
-                    panel=lines(
-                        size,
-                        Query(f"max {_BY_REPLICA} ({of(sidecar_metrics.STORAGE_CHECKPOINT_BYTES)})", "{{instance}}"),
-                    ),
-                    width=6,
-                ),
-            ],
-        ],
-    )
+def _series(metric: Metric) -> str:
+    return pick(metric.name, SIDECARS)
