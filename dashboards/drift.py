@@ -11,6 +11,7 @@ from sidecar.alerting.rules.settings import Settings
 
 FIRING = f'ALERTS{{alertstate="firing", {MODELS}}}'
 _MODEL = "by (namespace, model)"
+_KEYS = "namespace, model, role, feature"
 _NAMED = "{{namespace}} {{model}} {{feature}}"
 
 
@@ -163,14 +164,6 @@ def _over_time(settings: Settings) -> Section:
 def _which(settings: Settings) -> Section:
     psi = pick(names.psi(WINDOW), FEATURES)
     least = pick(names.psi_threshold(WINDOW), FEATURES)
-    identity = [
-        Column(of="namespace", title="Namespace"),
-        Column(of="model", title="Model"),
-        Column(of="role", title="Role", width=80),
-        Column(of="feature", title="Feature", links=[links.feature_of_row()]),
-    ]
-    keys = "namespace, model, role, feature"
-    steps = look.psi_steps(settings.drift.thresholds)
     beyond = About(
         title="Beyond chance",
         description="Features whose PSI is larger than the smallest that means anything for the events at hand (the "
@@ -180,12 +173,6 @@ def _which(settings: Settings) -> Section:
     )
     crossed = f"{psi} > {least}"
     level = promql.level(FEATURES, settings.drift.thresholds)
-    movers = About(
-        title="Top movers",
-        description="Features whose PSI has risen most above the lowest it was in the time shown. What was high all "
-        "the time is not here.",
-    )
-    rise = f"topk(10, max by ({keys}) ({psi} - min_over_time({psi}[$__range])))"
     return Section(
         title="Which features",
         lines=[
@@ -196,32 +183,44 @@ def _which(settings: Settings) -> Section:
                     panel=rows(
                         beyond,
                         [
-                            *identity,
+                            *_identity(),
                             Column(
                                 of="#A", title="Level", steps=look.LEVEL_STEPS, mappings=look.level_words, width=110
                             ),
                             Column(of="#B", title="PSI", decimals=3),
                             Column(of="#C", title="Times its threshold", decimals=1),
                         ],
-                        Query(f"max by ({keys}) (({level}) and ({crossed}))", form="table"),
-                        Query(f"max by ({keys}) ({crossed})", form="table"),
-                        Query(f"max by ({keys}) (({crossed}) / {least})", form="table"),
+                        Query(f"max by ({_KEYS}) (({level}) and ({crossed}))", form="table"),
+                        Query(f"max by ({_KEYS}) ({crossed})", form="table"),
+                        Query(f"max by ({_KEYS}) (({crossed}) / {least})", form="table"),
                         sort="Times its threshold",
                     ),
                 ),
-                Placed(
-                    width=10,
-                    height=10,
-                    panel=rows(
-                        movers,
-                        [*identity, Column(of="#A", title="Rise of PSI", decimals=3, steps=steps)],
-                        Query(rise, form="table"),
-                        sort="Rise of PSI",
-                    ),
-                ),
+                _movers(settings),
             ]
         ],
     )
+
+
+def _movers(settings: Settings) -> Placed:
+    psi, steps = pick(names.psi(WINDOW), FEATURES), look.psi_steps(settings.drift.thresholds)
+    about = About(
+        title="Top movers",
+        description="Features whose PSI has risen most above the lowest it was in the time shown. What was high all "
+        "the time is not here.",
+    )
+    rise = f"topk(10, max by ({_KEYS}) ({psi} - min_over_time({psi}[$__range])))"
+    columns = [*_identity(), Column(of="#A", title="Rise of PSI", decimals=3, steps=steps)]
+    return Placed(width=10, height=10, panel=rows(about, columns, Query(rise, form="table"), sort="Rise of PSI"))
+
+
+def _identity() -> list[Column]:
+    return [
+        Column(of="namespace", title="Namespace"),
+        Column(of="model", title="Model"),
+        Column(of="role", title="Role", width=80),
+        Column(of="feature", title="Feature", links=[links.feature_of_row()]),
+    ]
 
 
 def _candidate(settings: Settings) -> Section:
@@ -234,18 +233,7 @@ def _candidate(settings: Settings) -> Section:
         runbooks=links.runbook(settings.links, "CandidateDataDrift", "CandidatePredictionDrift"),
         no_value="no candidate, or too few events",
     )
-    serves = About(
-        title="Candidate against stable, errors and latency",
-        description="How much larger the candidate's share of failed predictions is, and how many times as long its "
-        "slowest 5 % of predictions take.",
-        runbooks=links.runbook(settings.links, "CandidateHighErrorRate"),
-        no_value="no candidate, or too few events",
-    )
-    excess = pick(names.candidate_excess_errors(window), MODELS)
-    slower = pick(names.candidate_latency_ratio(window), MODELS)
-    served = pick(names.side_predictions("candidate", window), MODELS)
     steps = look.limit(settings.canary.psi)
-    keys = "namespace, model, role, feature"
     return Section(
         title="Candidate against stable",
         lines=[
@@ -256,44 +244,47 @@ def _candidate(settings: Settings) -> Section:
                     panel=rows(
                         differs,
                         [
-                            Column(of="namespace", title="Namespace"),
-                            Column(of="model", title="Model"),
-                            Column(of="role", title="Role", width=80),
-                            Column(of="feature", title="Feature", links=[links.feature_of_row()]),
+                            *_identity(),
                             Column(of="#A", title="PSI", decimals=3, steps=steps),
                             Column(of="#B", title="Times its threshold", decimals=1),
                         ],
-                        Query(f"max by ({keys}) ({psi})", form="table"),
-                        Query(f"max by ({keys}) ({psi} / {least})", form="table"),
+                        Query(f"max by ({_KEYS}) ({psi})", form="table"),
+                        Query(f"max by ({_KEYS}) ({psi} / {least})", form="table"),
                         sort="Times its threshold",
                     ),
                 ),
-                Placed(
-                    width=10,
-                    height=10,
-                    panel=rows(
-                        serves,
-                        [
-                            Column(of="namespace", title="Namespace"),
-                            Column(of="model", title="Model", links=[links.model_of_row(SERVICE)]),
-                            Column(
-                                of="#A",
-                                title="More failures",
-                                unit="percentunit",
-                                decimals=2,
-                                steps=look.limit(settings.canary.error_ratio),
-                            ),
-                            Column(
-                                of="#B", title="Times p95", decimals=2, steps=look.limit(settings.canary.latency_ratio)
-                            ),
-                            Column(of="#C", title="Predictions of the candidate", unit="short", decimals=1),
-                        ],
-                        Query(f"max {_MODEL} ({excess})", form="table"),
-                        Query(f"max {_MODEL} ({slower})", form="table"),
-                        Query(f"max {_MODEL} ({served})", form="table"),
-                        sort="More failures",
-                    ),
-                ),
+                _candidate_service(settings),
             ]
         ],
     )
+
+
+def _candidate_service(settings: Settings) -> Placed:
+    canary = settings.canary
+    window = canary.window
+    about = About(
+        title="Candidate against stable, errors and latency",
+        description="How much larger the candidate's share of failed predictions is, and how many times as long its "
+        "slowest 5 % of predictions take.",
+        runbooks=links.runbook(settings.links, "CandidateHighErrorRate"),
+        no_value="no candidate, or too few events",
+    )
+    excess = pick(names.candidate_excess_errors(window), MODELS)
+    slower = pick(names.candidate_latency_ratio(window), MODELS)
+    served = pick(names.side_predictions("candidate", window), MODELS)
+    columns = [
+        Column(of="namespace", title="Namespace"),
+        Column(of="model", title="Model", links=[links.model_of_row(SERVICE)]),
+        Column(of="#A", title="More failures", unit="percentunit", decimals=2, steps=look.limit(canary.error_ratio)),
+        Column(of="#B", title="Times p95", decimals=2, steps=look.limit(canary.latency_ratio)),
+        Column(of="#C", title="Predictions of the candidate", unit="short", decimals=1),
+    ]
+    panel = rows(
+        about,
+        columns,
+        Query(f"max {_MODEL} ({excess})", form="table"),
+        Query(f"max {_MODEL} ({slower})", form="table"),
+        Query(f"max {_MODEL} ({served})", form="table"),
+        sort="More failures",
+    )
+    return Placed(width=10, height=10, panel=panel)

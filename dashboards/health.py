@@ -95,6 +95,24 @@ def _ingest(settings: Settings) -> Section:
         unit="eps",
         runbooks=links.runbook(settings.links, "ModelSidecarNoEvents"),
     )
+    return Section(
+        title="Events",
+        lines=[
+            [
+                Placed(
+                    panel=lines(by_transport, Query(_rate(sidecar_metrics.EVENTS, "by (transport)"), "{{transport}}")),
+                    width=12,
+                ),
+                Placed(
+                    panel=lines(by_replica, Query(_rate(sidecar_metrics.EVENTS, _BY_REPLICA), "{{instance}}")), width=12
+                ),
+            ],
+            _not_counted(settings),
+        ],
+    )
+
+
+def _not_counted(settings: Settings) -> list[Placed]:
     refused = About(
         title="Events refused, by reason",
         description="What was refused as invalid, a second. The reply to the sender, and the log, name the field "
@@ -118,49 +136,31 @@ def _ingest(settings: Settings) -> Section:
         steps=look.limit(1e-9),
         runbooks=links.runbook(settings.links, "ModelSidecarUnknownFeatures"),
     )
-
-    def rate(metric: Metric, by: str, selector: str = SIDECARS) -> str:
-        return f"sum {by} (rate({pick(metric.name, selector)}{_RATE}))"
-
     by_reason = "by (transport, reason)"
-    return Section(
-        title="Events",
-        lines=[
-            [
-                Placed(
-                    panel=lines(by_transport, Query(rate(sidecar_metrics.EVENTS, "by (transport)"), "{{transport}}")),
-                    width=12,
+    return [
+        Placed(
+            panel=lines(refused, Query(_rate(sidecar_metrics.EVENTS_REJECTED, by_reason), "{{transport}}: {{reason}}")),
+            width=8,
+        ),
+        Placed(
+            panel=lines(dropped, Query(_rate(sidecar_metrics.EVENTS_DROPPED, by_reason), "{{transport}}: {{reason}}")),
+            width=8,
+        ),
+        Placed(
+            panel=lines(
+                unknown,
+                Query(
+                    _rate(sidecar_metrics.UNKNOWN_FEATURES, "by (namespace, model)", MODELS),
+                    "{{namespace}} {{model}}",
                 ),
-                Placed(
-                    panel=lines(by_replica, Query(rate(sidecar_metrics.EVENTS, _BY_REPLICA), "{{instance}}")), width=12
-                ),
-            ],
-            [
-                Placed(
-                    panel=lines(
-                        refused, Query(rate(sidecar_metrics.EVENTS_REJECTED, by_reason), "{{transport}}: {{reason}}")
-                    ),
-                    width=8,
-                ),
-                Placed(
-                    panel=lines(
-                        dropped, Query(rate(sidecar_metrics.EVENTS_DROPPED, by_reason), "{{transport}}: {{reason}}")
-                    ),
-                    width=8,
-                ),
-                Placed(
-                    panel=lines(
-                        unknown,
-                        Query(
-                            rate(sidecar_metrics.UNKNOWN_FEATURES, "by (namespace, model)", MODELS),
-                            "{{namespace}} {{model}}",
-                        ),
-                    ),
-                    width=8,
-                ),
-            ],
-        ],
-    )
+            ),
+            width=8,
+        ),
+    ]
+
+
+def _rate(metric: Metric, by: str, selector: str = SIDECARS) -> str:
+    return f"sum {by} (rate({pick(metric.name, selector)}{_RATE}))"
 
 
 def _cost(settings: Settings) -> Section:
@@ -198,18 +198,6 @@ def _cost(settings: Settings) -> Section:
         decimals=3,
         steps=look.limit(0.7, 0.9),
     )
-    connections = About(
-        title="Connections and requests refused",
-        description="Connections a second that were refused, or closed to make room for others, because a listener had "
-        "as many as it may keep (--web.max-connections); and requests a second that were refused, whatever they ask "
-        "for, by reason.",
-        unit="short",
-        steps=look.limit(1e-9),
-    )
-    refusals = pick(sidecar_metrics.CONNECTIONS_REFUSED.name, SIDECARS)
-    refused = f"sum by (namespace, instance, listener) (rate({refusals}{_RATE}))"
-    requests = pick(sidecar_metrics.REQUESTS_REFUSED.name, SIDECARS)
-    refused_requests = f"sum by (namespace, instance, listener, reason) (rate({requests}{_RATE}))"
     per_replica = [
         (duration, f"max {_BY_REPLICA} (scrape_duration_seconds{{{SIDECARS}}})"),
         (series, f"max {_BY_REPLICA} (scrape_samples_post_metric_relabeling{{{SIDECARS}}})"),
@@ -227,15 +215,27 @@ def _cost(settings: Settings) -> Section:
                 )
             ],
             [Placed(panel=lines(about, Query(expr, "{{instance}}")), width=6) for about, expr in per_replica],
-            [
-                Placed(
-                    panel=lines(
-                        connections,
-                        Query(refused, "{{instance}}: {{listener}}"),
-                        Query(refused_requests, "{{instance}}: {{listener}}, {{reason}}"),
-                    ),
-                    width=24,
-                )
-            ],
+            [_refused()],
         ],
     )
+
+
+def _refused() -> Placed:
+    connections = About(
+        title="Connections and requests refused",
+        description="Connections a second that were refused, or closed to make room for others, because a listener had "
+        "as many as it may keep (--web.max-connections); and requests a second that were refused, whatever they ask "
+        "for, by reason.",
+        unit="short",
+        steps=look.limit(1e-9),
+    )
+    refusals = pick(sidecar_metrics.CONNECTIONS_REFUSED.name, SIDECARS)
+    refused = f"sum by (namespace, instance, listener) (rate({refusals}{_RATE}))"
+    requests = pick(sidecar_metrics.REQUESTS_REFUSED.name, SIDECARS)
+    refused_requests = f"sum by (namespace, instance, listener, reason) (rate({requests}{_RATE}))"
+    panel = lines(
+        connections,
+        Query(refused, "{{instance}}: {{listener}}"),
+        Query(refused_requests, "{{instance}}: {{listener}}, {{reason}}"),
+    )
+    return Placed(panel=panel, width=24)

@@ -192,13 +192,6 @@ def _receiver() -> Section:
         description="Requests to the Kubernetes API a second, by what came of them.",
         unit="reqps",
     )
-    loaded = About(
-        title="Policies accepted",
-        description="Whether each receiver's last load of its policies succeeded. If not, it goes on with the ones "
-        "before.",
-        steps=look.at_least(1),
-        mappings=lambda: look.words(look.YES_NO, colours=(look.LEVELS["critical"], look.NEUTRAL)),
-    )
     wrong = (
         (metrics.MALFORMED_ALERTS, "malformed alerts"),
         (metrics.TRUNCATED_ALERTS, "alerts left out"),
@@ -231,14 +224,18 @@ def _receiver() -> Section:
                     ),
                 ),
             ],
-            [
-                Placed(
-                    width=24,
-                    height=6,
-                    panel=states(
-                        loaded, Query(f"max by (instance) ({_of(metrics.CONFIG_RELOAD_SUCCESSFUL)})", "{{instance}}")
-                    ),
-                )
-            ],
+            [_policies_accepted()],
         ],
     )
+
+
+def _policies_accepted() -> Placed:
+    about = About(
+        title="Policies accepted",
+        description="Whether each receiver's last load of its policies succeeded. If not, it goes on with the ones "
+        "before.",
+        steps=look.at_least(1),
+        mappings=lambda: look.words(look.YES_NO, colours=(look.LEVELS["critical"], look.NEUTRAL)),
+    )
+    loaded = Query(f"max by (instance) ({_of(metrics.CONFIG_RELOAD_SUCCESSFUL)})", "{{instance}}")
+    return Placed(width=24, height=6, panel=states(about, loaded))

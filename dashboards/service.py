@@ -93,16 +93,6 @@ def _now(settings: Settings) -> Section:
 
 
 def _latency(settings: Settings) -> Section:
-    service = settings.service
-    of_percent = (50, 95, 99)
-    quantiles = About(
-        title="Latency: p50, p95, p99",
-        description=f"Latency of the whole fleet over {service.window}. Dashed: the limits of the alerts on p95 and "
-        "p99. The p50 moves: all predictions are slower. Only the p99 does: some of them, or some replicas.",
-        unit="s",
-        steps=look.limit(service.p95_seconds, service.p99_seconds),
-        runbooks=links.runbook(settings.links, "HighP95Latency", "CriticalP99Latency"),
-    )
     histogram = About(
         title="Latency of predictions",
         description="How many predictions took how long. Two bands: two kinds of requests or of replicas.",
@@ -113,7 +103,7 @@ def _latency(settings: Settings) -> Section:
         description="The slowest replica stands out: look at its node, its version and its traffic. Dashed: the "
         "limit of the alert.",
         unit="s",
-        steps=look.limit(service.p99_seconds),
+        steps=look.limit(settings.service.p99_seconds),
     )
     traffic = About(
         title="Predictions a second",
@@ -124,21 +114,7 @@ def _latency(settings: Settings) -> Section:
         title="Latency",
         lines=[
             [
-                Placed(
-                    width=12,
-                    height=9,
-                    panel=lines(
-                        quantiles,
-                        *(
-                            Query(
-                                pick(names.latency_quantile(p, service.window), MODELS),
-                                f"p{p} {{{{namespace}}}} {{{{model}}}}",
-                            )
-                            for p in of_percent
-                        ),
-                        show_limits=True,
-                    ),
-                ),
+                _quantiles(settings),
                 Placed(
                     width=12,
                     height=9,
@@ -173,6 +149,23 @@ def _latency(settings: Settings) -> Section:
             ],
         ],
     )
+
+
+def _quantiles(settings: Settings) -> Placed:
+    service = settings.service
+    about = About(
+        title="Latency: p50, p95, p99",
+        description=f"Latency of the whole fleet over {service.window}. Dashed: the limits of the alerts on p95 and "
+        "p99. The p50 moves: all predictions are slower. Only the p99 does: some of them, or some replicas.",
+        unit="s",
+        steps=look.limit(service.p95_seconds, service.p99_seconds),
+        runbooks=links.runbook(settings.links, "HighP95Latency", "CriticalP99Latency"),
+    )
+    quantiles = [
+        Query(pick(names.latency_quantile(p, service.window), MODELS), f"p{p} {{{{namespace}}}} {{{{model}}}}")
+        for p in (50, 95, 99)
+    ]
+    return Placed(width=12, height=9, panel=lines(about, *quantiles, show_limits=True))
 
 
 def _errors(settings: Settings) -> Section:
@@ -221,14 +214,6 @@ def _budgets(settings: Settings) -> Section:
     objectives = settings.objectives
     promised = promises(objectives)
     windows = sorted({burn.long for burn in objectives.burn}, key=objectives.windows.index)[:_COMPLIANCE_WINDOWS]
-    text = "; ".join(promise.text for promise in promised)
-    compliance = About(
-        title="Promises kept",
-        description="The share of predictions that kept each objective, over longer and longer windows. Promised: "
-        f"{text}.",
-        unit="percentunit",
-        runbooks=links.runbook(settings.links, "LatencyBudgetBurn", "ErrorBudgetBurn"),
-    )
     left = About(
         title="Error budget left, over the time shown",
         description="Of the predictions that may miss an objective, the share that has not yet done so in the time "
@@ -249,7 +234,6 @@ def _budgets(settings: Settings) -> Section:
         steps=look.limit(1, longest),
         runbooks=links.runbook(settings.links, "LatencyBudgetBurn", "ErrorBudgetBurn"),
     )
-    shares = [Query(f"1 - {pick(names.slo_error_ratio(w), MODELS)}", form="table") for w in windows]
     base = objectives.windows[0]
     burns = [
         Query(
@@ -263,24 +247,7 @@ def _budgets(settings: Settings) -> Section:
         title="Objectives",
         lines=[
             [
-                Placed(
-                    width=14,
-                    panel=rows(
-                        compliance,
-                        [
-                            Column(of="namespace", title="Namespace"),
-                            Column(of="model", title="Model"),
-                            Column(of="slo", title="Objective"),
-                            *(
-                                Column(of=f"#{letter}", title=f"Over {w}", decimals=3)
-                                for letter, w in zip("ABCD", windows, strict=False)
-                            ),
-                        ],
-                        *shares,
-                        sort="Objective",
-                        descending=False,
-                    ),
-                ),
+                _compliance(settings, windows),
                 Placed(
                     width=10,
                     panel=number(
@@ -295,6 +262,25 @@ def _budgets(settings: Settings) -> Section:
             [Placed(width=24, height=10, panel=lines(burning, *burns, show_limits=True))],
         ],
     )
+
+
+def _compliance(settings: Settings, windows: list[str]) -> Placed:
+    text = "; ".join(promise.text for promise in promises(settings.objectives))
+    about = About(
+        title="Promises kept",
+        description="The share of predictions that kept each objective, over longer and longer windows. Promised: "
+        f"{text}.",
+        unit="percentunit",
+        runbooks=links.runbook(settings.links, "LatencyBudgetBurn", "ErrorBudgetBurn"),
+    )
+    shares = [Query(f"1 - {pick(names.slo_error_ratio(w), MODELS)}", form="table") for w in windows]
+    columns = [
+        Column(of="namespace", title="Namespace"),
+        Column(of="model", title="Model"),
+        Column(of="slo", title="Objective"),
+        *(Column(of=f"#{letter}", title=f"Over {w}", decimals=3) for letter, w in zip("ABCD", windows, strict=False)),
+    ]
+    return Placed(width=14, panel=rows(about, columns, *shares, sort="Objective", descending=False))
 
 
 def _budget_left(promise: Promise, base: str) -> str:
