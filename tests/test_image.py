@@ -130,14 +130,25 @@ def link_to_nowhere(root: Path) -> None:
     (root / "sbin").symlink_to("usr/sbin")
 
 
-@pytest.mark.parametrize("spoil", [set_user_id, writable_for_all, shell, pip, link_to_nowhere])
-def test_a_tree_with_something_that_must_not_be_there_fails(spoil: Callable[[Path], None], tmp_path: Path) -> None:
+SPOILED = {
+    set_user_id: "/usr/bin/test has mode -rwsr-xr-x",
+    writable_for_all: "/usr has mode drwxrwxrwx",
+    shell: "/usr/bin/sh is not to be there",
+    pip: "/venv/lib/python3.13/site-packages/pip is not to be there",
+    link_to_nowhere: "/sbin leads nowhere",
+}
+
+
+@pytest.mark.parametrize(("spoil", "problem"), SPOILED.items())
+def test_a_tree_with_something_that_must_not_be_there_fails(
+    spoil: Callable[[Path], None], problem: str, tmp_path: Path
+) -> None:
     (tmp_path / "usr/bin").mkdir(parents=True)
     shutil.copy("/usr/bin/test", tmp_path / "usr/bin/test")
     (tmp_path / "bin").symlink_to("usr/bin")
     tree.check_tree(tmp_path)
     spoil(tmp_path)
-    with pytest.raises(Failed):
+    with pytest.raises(Failed, match=f"^{re.escape(problem)}$"):
         tree.check_tree(tmp_path)
 
 

@@ -203,7 +203,7 @@ def test_of_many_events_those_without_features_are_errors_or_refused(form: Form)
     decoded = decoder.decode(*WAYS[way](events))
     assert decoded.accepted == 599
     assert refused(decoded) == [(300, "$.features", "invalid")]
-    with pytest.raises(TooManyEvents):
+    with pytest.raises(TooManyEvents, match="more than 50 events"):
         decoder_of().decode(*WAYS[way](events))
 
 

@@ -64,7 +64,7 @@ def test_rows_past_the_limit_are_not_made_to_be_refused() -> None:
     body = packed({"columns": columns})
     tracemalloc.start()
     try:
-        with pytest.raises(TooManyEvents):
+        with pytest.raises(TooManyEvents, match="more than 50 events"):
             decoder.decode(body, MSGPACK)
         assert tracemalloc.get_traced_memory()[1] < 40 * 2**20
     finally:

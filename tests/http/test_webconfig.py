@@ -172,7 +172,7 @@ async def test_a_file_that_turned_bad_changes_nothing_and_is_told_once(tmp_path:
     good = (tmp_path / "web.yml").read_text()
     (tmp_path / "web.yml").write_text("tls: 1")
 
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"web\.yml: there is no such key: `tls`$"):
         both.refresh()
     assert not both.refresh()
     assert await both.allows("Bearer opensesame")

@@ -162,9 +162,9 @@ def test_it_goes_on_from_its_state_and_from_no_other() -> None:
     for field in dataclasses.fields(ours):
         np.testing.assert_equal(getattr(ours, field.name), getattr(theirs, field.name))
     assert at_once(comparison.expecting_observations()).tolist() == at_once(other.expecting_observations()).tolist()
-    with pytest.raises(StateError):
+    with pytest.raises(StateError, match="an array has 3600 bytes, not those of shape"):
         other.restore(_comparison(PLAIN).state())
-    with pytest.raises(StateError):
+    with pytest.raises(StateError, match="an array has 9360 bytes, not those of shape"):
         _comparison(PLAIN).restore(comparison.state())
 
 

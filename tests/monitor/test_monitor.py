@@ -77,9 +77,9 @@ def test_every_counter_of_a_transport_begins_at_zero() -> None:
 def test_counters_add_up() -> None:
     monitor = _monitor(events_per_body=10)
     _submit(monitor, [_event(), _event(latency_ms=-1), _event(model="x"), _event(zzz=1), {"features": {"zzz": 1}}])
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match="truncated"):
         monitor.submit(b"{", Form.JSON, transport="http", now=0.0)
-    with pytest.raises(TooManyEvents):
+    with pytest.raises(TooManyEvents, match="more than 10 events"):
         _submit(monitor, [_event()] * 11)
     monitor.drop("http", "overload", 7)
     monitor.flush(now=0.0)

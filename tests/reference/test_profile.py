@@ -239,7 +239,7 @@ def _survives(content: bytes) -> None:
 
 @given(st.binary(max_size=100))
 def test_arbitrary_bytes_are_no_profile(content: bytes) -> None:
-    with pytest.raises(ProfileError):
+    with pytest.raises(ProfileError, match=r"^p\.json: ."):
         parse(content, source="p.json")
 
 
@@ -283,7 +283,7 @@ def test_flipped_bytes_make_a_profile_or_a_refusal(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b'{"rows": 1e400}', b'"\xff"'])
 def test_hostile_content_is_no_profile(content: bytes) -> None:
-    with pytest.raises(ProfileError):
+    with pytest.raises(ProfileError, match=r"^p\.json: ."):
         parse(content, source="p.json")
 
 

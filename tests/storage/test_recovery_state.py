@@ -31,10 +31,12 @@ def test_no_state_file_is_read_for_what_it_is_not(tmp_path: Path) -> None:
         assert refused.value.reason == "damaged"
     for at in (*range(200), *range(200, len(good), step), len(good) - 1):
         flipped = good[:at] + bytes([good[at] ^ (1 << at % 8)]) + good[at + 1 :]
-        with pytest.raises(CheckpointError):
+        with pytest.raises(CheckpointError) as refused:
             decode(flipped)
-    with pytest.raises(CheckpointError):
+        assert refused.value.reason == ("foreign" if at < 16 else "damaged")  # of the 16 bytes that say what it is
+    with pytest.raises(CheckpointError) as refused:
         decode(good + b"\0")
+    assert refused.value.reason == "damaged"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pytest
 from demo.send import get
 from sidecar.serve.ingest import unix
 from sidecar.serve.ingest.datagram import DATAGRAM_BYTES
+from tests.plugins.serving import wait_until
 from tools.process import SidecarProcess, sidecar
 
 EVENT = {"features": {"a": 1.0, "b": "x"}, "prediction": "ok", "latency_ms": 3.0}
@@ -73,13 +73,6 @@ def refused(process: SidecarProcess, reason: str) -> float:
     return metric(process, f'model_sidecar_events_rejected_total{{transport="unix_datagram",reason="{reason}"}}')
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass within 30 s"
-        time.sleep(0.01)
-
-
 def sender(folder: Path) -> socket.socket:
     result = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     result.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * DATAGRAM_BYTES)
@@ -116,7 +109,7 @@ def test_datagrams_of_every_form_are_counted(folder: Path) -> None:
     with listening(folder) as process, sender(folder) as client:
         for content, _ in datagrams:
             client.send(content)
-        eventually(lambda: counted(process, "unix_datagram") == sum(events for _, events in datagrams))
+        wait_until(lambda: counted(process, "unix_datagram") == sum(events for _, events in datagrams))
         assert metric(process, 'model_predictions_total{model="default"}') == sum(n for _, n in datagrams)
 
 
@@ -129,7 +122,7 @@ def test_bad_datagrams_are_refused_one_by_one_and_cost_the_others_nothing(folder
             client.send(good)
         client.send(b'{"features": {"a": "' + b"x" * DATAGRAM_BYTES + b'"}}')
         client.send(good)
-        eventually(lambda: counted(process, "unix_datagram") == len(bad) + 1)
+        wait_until(lambda: counted(process, "unix_datagram") == len(bad) + 1)
         assert refused(process, "unreadable") == 6
         assert refused(process, "invalid") == 1
         assert refused(process, "too_large") == 1
@@ -140,7 +133,7 @@ def test_a_sender_that_waits_loses_nothing(folder: Path) -> None:
     with listening(folder) as process, sender(folder) as client:
         for _ in range(20_000):
             client.send(line)
-        eventually(lambda: counted(process, "unix_datagram") == 20_000)
+        wait_until(lambda: counted(process, "unix_datagram") == 20_000)
 
 
 def test_what_waits_in_the_socket_is_counted_before_stopping(folder: Path) -> None:
@@ -171,7 +164,7 @@ def test_stale_socket_files_are_replaced(folder: Path) -> None:
             stale.bind(str(folder / name))
     with listening(folder) as process, sender(folder) as client:
         client.send(json.dumps(EVENT).encode())
-        eventually(lambda: counted(process, "unix_datagram") == 1)
+        wait_until(lambda: counted(process, "unix_datagram") == 1)
         assert request(folder / "stream", "GET", "/health")[0] == 200
 
 
