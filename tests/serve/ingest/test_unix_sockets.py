@@ -7,7 +7,6 @@ import socket
 import stat
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +16,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from demo.send import get
 from sidecar.serve.ingest import unix
 from sidecar.serve.ingest.datagram import DATAGRAM_BYTES
-from tests.plugins.serving import wait_until
+from tests.plugins.serving import get, samples, value, wait_until
 from tools.process import SidecarProcess, sidecar
 
 EVENT = {"features": {"a": 1.0, "b": "x"}, "prediction": "ok", "latency_ms": 3.0}
@@ -58,19 +56,13 @@ def request(path: Path, method: str, target: str, body: bytes = b"") -> tuple[in
     return reply.status, answer
 
 
-def metric(process: SidecarProcess, name: str) -> float:
-    with urllib.request.urlopen(f"{process.url}/metrics", timeout=30) as reply:
-        lines = reply.read().decode().splitlines()
-    [value] = [line.rsplit(" ", 1)[1] for line in lines if line.startswith(f"{name} ")]
-    return float(value)
-
-
 def counted(process: SidecarProcess, transport: str) -> float:
-    return metric(process, f'model_sidecar_events_total{{transport="{transport}"}}')
+    return value(samples(process.url), "model_sidecar_events_total", transport=transport)
 
 
 def refused(process: SidecarProcess, reason: str) -> float:
-    return metric(process, f'model_sidecar_events_rejected_total{{transport="unix_datagram",reason="{reason}"}}')
+    labels = {"transport": "unix_datagram", "reason": reason}
+    return value(samples(process.url), "model_sidecar_events_rejected_total", **labels)
 
 
 def sender(folder: Path) -> socket.socket:
@@ -110,7 +102,7 @@ def test_datagrams_of_every_form_are_counted(folder: Path) -> None:
         for content, _ in datagrams:
             client.send(content)
         wait_until(lambda: counted(process, "unix_datagram") == sum(events for _, events in datagrams))
-        assert metric(process, 'model_predictions_total{model="default"}') == sum(n for _, n in datagrams)
+        assert value(samples(process.url), "model_predictions_total", model="default") == sum(n for _, n in datagrams)
 
 
 def test_bad_datagrams_are_refused_one_by_one_and_cost_the_others_nothing(folder: Path) -> None:
@@ -230,4 +222,4 @@ def test_replay_sends_to_the_stream(folder: Path) -> None:
         command = [sys.executable, "-m", "sidecar", "replay", str(data), "--to", str(folder / "stream")]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
         assert counted(process, "unix_stream") == 300
-        assert get(f"{process.url}/drift")["models"]["default"]["learning"]["events"] == 300
+        assert get(process.url, "/drift").json()["models"]["default"]["learning"]["events"] == 300
