@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidecar.cli.reference.data import add_column_options, add_timestamp_format_option, writing
-from sidecar.cli.terminal import console, needs_extra, printable, progress_bar, tell
+from sidecar.cli.terminal import console, needs_extra, printable, progress_bar, tell, unwritable
 
 if TYPE_CHECKING:
     from sidecar.alerting.backtest.study import Plan, Study
@@ -86,6 +86,11 @@ def run(args: argparse.Namespace) -> int:
     if tuned and args.most_per_week is None:
         tell(f"--{tuned[0].replace('_', '-')} needs --max-false-alarms-per-week")
         return 2
+    outputs = (args.report, args.values, args.helm_values, args.tuned_reference, args.openmetrics)
+    problem = next((told for path in outputs if path is not None and (told := unwritable(path))), None)
+    if problem is not None:
+        tell(problem)
+        return 1
     with needs_extra():
         return _backtest(args)
 

@@ -1,8 +1,10 @@
 """What commands show people: errors, notices, progress, tables."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,6 +66,17 @@ def progress_bar() -> Iterator[Progress]:
             bar.update(task, completed=done, total=total)
 
         yield show
+
+
+def unwritable(path: Path) -> str | None:
+    """Return why a file cannot be written, None where it can."""
+    if path.is_dir():
+        return f"{path}: it is a directory, not a file"
+    if not path.parent.is_dir():
+        return f"{path}: there is no directory {path.parent}"
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        return f"{path}: it cannot be written"
+    return None
 
 
 def console() -> "Console":

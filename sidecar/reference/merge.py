@@ -45,12 +45,30 @@ def merge(parts: Sequence[Profile], *, names: Sequence[str] | None = None, sourc
         created=_newest(parts),
         rows=sum(part.rows for part in parts),
         window_rows=max(part.window_rows for part in parts),
+        parts=tuple(fingerprint for part in parts for fingerprint in _merged(part)),
         season=first.season,
         season_rows=tuple(sum(rows) for rows in zip(*(part.season_rows for part in parts), strict=True)),
         features=tuple(_feature(parts, i) for i in range(len(first.features))),
     )
     check(profile)
     return profile
+
+
+def require_different(parts: Sequence[Profile], names: Sequence[str]) -> None:
+    """Refuse parts of which two hold the same rows, such as a copy or what was merged before; raises ProfileError."""
+    holders: dict[str, str] = {}
+    for part, name in zip(parts, names, strict=True):
+        for fingerprint in _merged(part):
+            if fingerprint in holders:
+                raise ProfileError(
+                    f"{name} holds the rows of part {fingerprint}, which {holders[fingerprint]} holds too: "
+                    "they would be counted twice"
+                )
+            holders[fingerprint] = name
+
+
+def _merged(part: Profile) -> tuple[str, ...]:
+    return part.parts or (part.fingerprint,)
 
 
 def design_effect(parts: Sequence[Profile], features: Sequence[FeatureProfile], total: Sequence[int]) -> float:

@@ -11,7 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from sidecar.base.configfile import shown
 from sidecar.events.batch import UNFIT_NAME
+from sidecar.statistics import drift
 from sidecar.statistics.bins import CategoricalBins, NumericBins
 from sidecar.statistics.season import Season, SeasonError, zone
 
@@ -89,6 +91,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     created: Annotated[datetime, msgspec.Meta(tz=True)]
     rows: int
     window_rows: int = 0
+    smoothing: str = drift.SMOOTHING
+    """Of the PSI that the design effects were found with. Files from before it was written down had this one."""
+    parts: tuple[str, ...] = ()
+    """Fingerprints of the profiles that were merged into this one."""
     season: Season | None = None
     season_rows: tuple[int, ...] = ()
     features: tuple[FeatureProfile, ...]
@@ -170,6 +176,8 @@ def dump(profile: Profile) -> bytes:
     ordered = {"version": document.pop("version"), "fingerprint": profile.fingerprint} | document
     ordered["created"] = profile.created.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     features = ordered.pop("features")
+    if not profile.parts:
+        del ordered["parts"]
     if profile.season is None:
         del ordered["season"], ordered["season_rows"]
         for feature in features:
@@ -220,6 +228,11 @@ def check(profile: Profile, *, without_rows: bool = False) -> None:
         if not (math.isfinite(feature.design_effect) and feature.design_effect >= 1):
             raise ProfileError(f"{where}: design_effect is {feature.design_effect}, not a number of at least 1")
     _check_season(profile)
+    if profile.smoothing != drift.SMOOTHING:
+        raise ProfileError(
+            f"its design effects are of a PSI smoothed as {shown(profile.smoothing)}, not as {drift.SMOOTHING!r}: "
+            "build it again"
+        )
     if not 1970 <= profile.created.year < 9999:
         raise ProfileError(f"created is {profile.created.isoformat()}, not a time since 1970")
     if profile.rows < 1 and not (without_rows and profile.rows == 0):

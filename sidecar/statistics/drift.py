@@ -32,6 +32,11 @@ def shares(values: NDArray[Any], starts: Indices) -> Floats:
     return np.asarray(values / _per_bin(per_feature(values, starts), starts, values.shape[-1]), dtype=np.float64)
 
 
+SMOOTHING = "jeffreys-to-reference"
+"""How the shares of a PSI are smoothed: `reference_shares` and `live_shares`. Another way gets another name, as design
+effects in saved profiles are of the PSI that they were built with."""
+
+
 def reference_shares(counts: Counts, starts: Indices) -> Floats:
     """Smooth reference counts R: `r_i = (R_i + 0.5) / (M + 0.5 B)` (Jeffreys' prior)."""
     return shares(counts + 0.5, starts)

@@ -183,7 +183,7 @@ def test_names_of_features_are_shown_as_text(tmp_path: Path, capsys: pytest.Capt
         (["--scrape-interval", "5m"], "--scrape-interval is more than half of the window 5m, which would be empty"),
         (["--timestamp", "when"], "no column named 'when'"),
         (["--since", "2031-01-01"], "no row has a time in column 'time_hour' between --since and --until"),
-        (["--until", "2013-01-04", "--report", "/nowhere/x.html"], "/nowhere/x.html: No such file or directory"),
+        (["--until", "2013-01-04", "--report", "/nowhere/x.html"], "/nowhere/x.html: there is no directory /nowhere"),
         (["--features", "speed"], "no feature named 'speed' in the reference"),
     ],
 )

@@ -84,7 +84,7 @@ def test_build_without_a_file_prints_the_profile_alone(run: Run, data: Path, tmp
     [
         ("x,y\n1,a\nNA,b\n", [], "column 'x' mixes 1 numbers with 1 other values such as 'NA'"),
         ("x\n1\n", ["--features", "y"], "no column named 'y'"),
-        ("x\n1\n", ["-o", "gone/x.json"], "gone/x.json: No such file or directory"),
+        ("x\n1\n", ["-o", "gone/x.json"], "gone/x.json: there is no directory gone"),
         ("", [], "the file is empty"),
     ],
 )
@@ -332,3 +332,33 @@ def test_a_season_without_what_it_needs_is_refused(run: Run, january_by_hours: P
         assert sentence in err
     with pytest.raises(SystemExit, match="2"):
         run("build", january_by_hours, "--timestamp", "time_hour", "--season", "hour-of-year")
+
+
+def test_merge_refuses_its_own_output_and_a_copy_of_a_part(run: Run, data: Path, tmp_path: Path) -> None:
+    bins = build_january(run, data, tmp_path)
+    parts = []
+    for name in ("january.parquet", "july.csv"):
+        parts.append(tmp_path / f"{name}.profile.json")
+        assert run("build", data / name, "--features", FEATURES, "--bins-from", bins, "-o", parts[-1])[0] == 0
+    whole = tmp_path / "whole.profile.json"
+    assert run("merge", *parts, "-o", whole)[0] == 0
+    status, _, err = run("merge", *parts, whole, "-o", whole)
+    assert status == 1
+    assert "is the output and one of the parts: name another output" in err
+    status, _, err = run("merge", *parts, whole, "-o", tmp_path / "again.json")
+    assert status == 1
+    assert f"{whole} holds the rows of part {load(parts[0]).fingerprint}, which {parts[0]} holds too" in err
+    copy = tmp_path / "copy.json"
+    copy.write_bytes(parts[0].read_bytes())
+    assert "they would be counted twice" in run("merge", parts[0], copy)[2]
+
+
+@pytest.mark.parametrize("command", ["build", "summarize", "bins", "merge"])
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(
+    run: Run, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, _, err = run(command, tmp_path / "not there.csv", "-o", "gone/x.json")
+    assert (status, err) == (1, "model-sidecar: gone/x.json: there is no directory gone\n")
+    status, _, err = run(command, tmp_path / "not there.csv", "-o", tmp_path)
+    assert (status, err) == (1, f"model-sidecar: {tmp_path}: it is a directory, not a file\n")

@@ -19,8 +19,8 @@ from sidecar.reference import NumericProfile, Profile, ProfileError, load
 from sidecar.reference.counting.counts import FeatureSpec, Wanted
 from sidecar.reference.counting.rows import Counting, block_rows, spec_of
 from sidecar.reference.files import build
-from sidecar.reference.merge import merge
-from sidecar.reference.profile import load_bins
+from sidecar.reference.merge import merge, require_different
+from sidecar.reference.profile import dump, load_bins, parse
 from sidecar.reference.summary import POINTS, Summary, agree, summarize, weighted_edges
 from sidecar.statistics.bins import quantile_edges
 
@@ -223,3 +223,16 @@ def test_bins_are_not_a_reference_and_what_is_wrong_is_said(run: Run, tmp_path: 
         assert status == 1
         assert err.count("\n") == 1
         assert sentence in err
+
+
+def test_a_merged_profile_names_its_parts_also_when_it_is_merged_again() -> None:
+    specs = [spec_of(AMOUNT, np.arange(5.0), bins=3, categories=2), spec_of(MERCHANT, ["a"], bins=3, categories=2)]
+    a, b, c = (profile_of([(float(i), "a")] * (i + 1), specs) for i in range(3))
+    two = merge([a, b])
+    assert two.parts == (a.fingerprint, b.fingerprint)
+    assert merge([two, c]).parts == (a.fingerprint, b.fingerprint, c.fingerprint)
+    assert parse(dump(two), source="x") == two
+    require_different([two, c], ["two", "c"])
+    for parts in ([a, a], [two, b], [two, two]):
+        with pytest.raises(ProfileError, match=r"second holds the rows of part .*, which first holds too"):
+            require_different(parts, ["first", "second"])

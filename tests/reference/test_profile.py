@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sidecar.reference import build
 from sidecar.reference.profile import (
     CategoricalProfile,
     NumericProfile,
@@ -347,3 +348,16 @@ def test_a_season_that_is_none_is_refused_where_it_is_read(change: dict[str, Any
     document = json.loads(dump(_seasonal())) | change
     with pytest.raises(ProfileError, match="not a reference profile"):
         parse(json.dumps(document).encode(), source="p.json")
+
+
+def test_design_effects_of_another_smoothing_are_refused_and_old_files_have_this_one(tmp_path: Path) -> None:
+    profile = build({"x": [1.0, 2.0, 3.0]})
+    document = json.loads(dump(profile))
+    assert document["smoothing"] == "jeffreys-to-reference"
+    other = json.dumps(document | {"smoothing": "none"}).encode()
+    with pytest.raises(
+        ProfileError, match="of a PSI smoothed as 'none', not as 'jeffreys-to-reference': build it again"
+    ):
+        parse(other, source="x")
+    del document["smoothing"]
+    assert parse(json.dumps(document).encode(), source="x") == profile

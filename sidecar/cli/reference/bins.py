@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from sidecar.cli.reference.data import add_size_options
-from sidecar.cli.reference.write import to_file
+from sidecar.cli.reference.write import require_place, to_file
 from sidecar.cli.terminal import tell
 from sidecar.reference import save
 from sidecar.reference.build import check_options
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Choose and write."""
+    require_place(args.output)
     check_options(bins=args.bins, categories=args.categories, window_rows=1)
     profile = agree([load_summary(path) for path in args.summaries], bins=args.bins, categories=args.categories)
     to_file(args.output, lambda path: save(profile, path))

@@ -10,7 +10,7 @@ from sidecar.cli.reference.data import (
     add_column_options,
     add_timestamp_format_option,
 )
-from sidecar.cli.reference.write import write
+from sidecar.cli.reference.write import require_place, write
 from sidecar.cli.terminal import progress_bar, tell
 from sidecar.reference import Profile, ProfileError
 from sidecar.reference.profile import load_bins
@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build, write, and say in one line what was built."""
+    require_place(args.output)
     profile = _built(args) if args.bins_from is None else _counted(args)
     write(profile, args.output)
     return 0

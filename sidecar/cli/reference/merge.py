@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from sidecar.cli.reference.write import write
+from sidecar.cli.reference.write import require_place, write
 from sidecar.reference import ProfileError, load
-from sidecar.reference.merge import merge
+from sidecar.reference.merge import merge, require_different
 
 SUMMARY = "merge profiles of parts of the data that have the same bins"
 DESCRIPTION = """Merge the profiles of parts of the data, built with `reference build --bins-from` the same file,
@@ -21,11 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Merge and write."""
+    require_place(args.output)
     seen: set[Path] = set()
     for path in args.parts:
         if path.resolve() in seen:
             raise ProfileError(f"{path} is named twice: its rows would be counted twice")
         seen.add(path.resolve())
-    profile = merge([load(path) for path in args.parts], names=[str(path) for path in args.parts], source=args.source)
+    if args.output is not None and args.output.resolve() in seen:
+        raise ProfileError(f"{args.output} is the output and one of the parts: name another output")
+    parts, names = [load(path) for path in args.parts], [str(path) for path in args.parts]
+    require_different(parts, names)
+    profile = merge(parts, names=names, source=args.source)
     write(profile, args.output)
     return 0

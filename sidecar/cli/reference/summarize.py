@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from sidecar.cli.reference.data import add_choice_options, add_column_options, add_sample_options
-from sidecar.cli.reference.write import to_file
+from sidecar.cli.reference.write import require_place, to_file
 from sidecar.cli.terminal import progress_bar, tell
 
 SUMMARY = "summarize a part of the data, to agree on bins with other parts"
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Summarize and write."""
+    require_place(args.output)
     from sidecar.reference import files
 
     with progress_bar() as progress:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from sidecar.cli.terminal import printable, tell
+from sidecar.cli.terminal import printable, tell, unwritable
 from sidecar.reference import Profile, ProfileError, save
 from sidecar.reference.fitness import shortcomings
 from sidecar.reference.profile import dump
@@ -21,6 +21,12 @@ def write(profile: Profile, output: Path | None) -> None:
     for sentence in shortcomings(profile):
         tell(printable(sentence))
     tell(f"{to}{len(profile.features)} features of {profile.rows} rows{by_season}, reference {profile.fingerprint}")
+
+
+def require_place(path: Path | None) -> None:
+    """Refuse an output that cannot be written, before there is work in it; raises ProfileError."""
+    if path is not None and (problem := unwritable(path)):
+        raise ProfileError(problem)
 
 
 def to_file(path: Path, writer: Callable[[Path], object]) -> None:
