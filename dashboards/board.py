@@ -30,7 +30,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A dashboard: who it is, its variables after the data source, and its sections."""
+    """A dashboard: its identity, its variables after the data source, and its sections."""
 
     uid: str
     description: str

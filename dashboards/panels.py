@@ -1,4 +1,4 @@
-"""Panels: one function for each kind, so that all panels of a kind behave alike."""
+"""Panels: one function for each kind, so that all panels of a kind behave the same."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ P = TypeVar(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What every panel says: what it is, in which unit, and from where on a value is worse."""
+    """What every panel has: title, description, unit, and the thresholds from which a value is worse."""
 
     title: str
     description: str

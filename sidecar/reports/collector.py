@@ -24,11 +24,11 @@ from sidecar.monitor.model import Model
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import LoadState, StorageState
 from sidecar.reports.label_samples import quality_families, tally_families
-from sidecar.reports.line_prefixes import Constant, ConstantReference
+from sidecar.reports.line_prefixes import ModelLines, ReferenceLines
 from sidecar.reports.model_labels import model_labels
 from sidecar.statistics.bins import Floats
 
-Uncomputed = tuple[ConstantReference, Steps[DriftReading], Steps[Floats]]
+Uncomputed = tuple[ReferenceLines, Steps[DriftReading], Steps[Floats]]
 """The steps to drift and expected observations, from counts that were read."""
 
 
@@ -52,7 +52,7 @@ class Collector:
         self._refused_requests = {} if refused_requests is None else refused_requests
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        self._constant: dict[str, Constant] = {}
+        self._lines: dict[str, ModelLines] = {}
 
     def expose(self, accept: str, *, now: float) -> tuple[bytes, str]:
         """Return the exposition in the format that an `Accept` header prefers, and its content type."""
@@ -79,9 +79,9 @@ class Collector:
     def _texts(self, clock: Callable[[], float]) -> Steps[dict[Metric, list[bytes]]]:
         now = yield from self._writing_prefixes(clock)
         families, uncomputed = self._snapshot(now=now)
-        for constant, reading, expecting in uncomputed:
-            _drift_families(families, (yield from reading), constant)
-            expected = Samples(constant.expected, (yield from expecting))
+        for lines, reading, expecting in uncomputed:
+            _drift_families(families, (yield from reading), lines)
+            expected = Samples(lines.expected, (yield from expecting))
             families[model_metrics.BIN_EXPECTED_OBSERVATIONS].append(expected)
         found: dict[Metric, list[bytes]] = {}
         for metric, parts in families.items():
@@ -100,13 +100,13 @@ class Collector:
             now = clock()
             self._monitor.flush(now=now)  # first, because it may end the learning of a reference
             if (model := self._unwritten()) is None:
-                self._constant = {name: self._constant[name] for name in self._monitor.models}
+                self._lines = {name: self._lines[name] for name in self._monitor.models}
                 return now
-            self._constant[model.name] = yield from Constant.of(model)
+            self._lines[model.name] = yield from ModelLines.of(model)
 
     def _unwritten(self) -> Model | None:
         for name, model in self._monitor.models.items():
-            if name not in self._constant or not self._constant[name].describes(model):
+            if name not in self._lines or not self._lines[name].describes(model):
                 return model
         return None
 
@@ -116,14 +116,14 @@ class Collector:
         uncomputed: list[Uncomputed] = []
         self._sidecar_families(families)
         for name, model in self._monitor.models.items():
-            constant = self._constant[name]
-            _traffic_families(families, model, constant)
-            if constant.reference is not None:
-                comparison = constant.reference.comparison
+            lines = self._lines[name]
+            _traffic_families(families, model, lines)
+            if lines.reference is not None:
+                comparison = lines.reference.comparison
                 steps = comparison.reading(now=now), comparison.expecting_observations()
-                uncomputed.append((constant.reference, *steps))
-                _reference_families(families, constant.reference)
-                _season_families(families, constant.reference, wall=self._monitor.wall(now))
+                uncomputed.append((lines.reference, *steps))
+                _reference_families(families, lines.reference)
+                _season_families(families, lines.reference, wall=self._monitor.wall(now))
             if model.labels is not None:
                 tally_families(families, model_labels(model), model.labels)
                 quality_families(families, model_labels(model), model.labels, now=now)
@@ -173,7 +173,7 @@ def _storage_families(families: Families, storage: StorageState) -> None:
         families[metric].append(written(metric, {(): value}))
 
 
-def _traffic_families(families: Families, model: Model, constant: Constant) -> None:
+def _traffic_families(families: Families, model: Model, lines: ModelLines) -> None:
     traffic, labels = model.traffic, model_labels(model)
     for metric, value in (
         (model_metrics.PREDICTIONS, traffic.events),
@@ -182,38 +182,38 @@ def _traffic_families(families: Families, model: Model, constant: Constant) -> N
     ):
         families[metric].append(sample(metric, labels, value))
     cumulative = traffic.histogram()
-    ends = [(constant.latency_sum, number(traffic.latency_sum)), (constant.latency_count, str(cumulative[-1]))]
+    ends = [(lines.latency_sum, number(traffic.latency_sum)), (lines.latency_count, str(cumulative[-1]))]
     families[model_metrics.LATENCY] += [
-        Samples(constant.latency, cumulative),
+        Samples(lines.latency, cumulative),
         Written([start + text.encode() + b"\n" for start, text in ends]),
     ]
 
 
-def _reference_families(families: Families, constant: ConstantReference) -> None:
-    comparison = constant.comparison
+def _reference_families(families: Families, lines: ReferenceLines) -> None:
+    comparison = lines.comparison
     # Copies, because what is counted while they are written is for the next scrape.
-    families[model_metrics.BIN_OBSERVATIONS].append(Samples(constant.observations, comparison.observations().copy()))
-    families[model_metrics.BIN_REFERENCE_RATIO].append(constant.ratios)
-    families[model_metrics.SIGNIFICANCE_FACTOR].append(Samples(constant.factors, comparison.significance_factor))
-    families[model_metrics.OUT_OF_RANGE].append(Samples(constant.out_of_range, comparison.out_of_range.copy()))
-    for metric, line in constant.facts.items():
+    families[model_metrics.BIN_OBSERVATIONS].append(Samples(lines.observations, comparison.observations().copy()))
+    families[model_metrics.BIN_REFERENCE_RATIO].append(lines.ratios)
+    families[model_metrics.SIGNIFICANCE_FACTOR].append(Samples(lines.factors, comparison.significance_factor))
+    families[model_metrics.OUT_OF_RANGE].append(Samples(lines.out_of_range, comparison.out_of_range.copy()))
+    for metric, line in lines.facts.items():
         families[metric].append(line)
 
 
-def _season_families(families: Families, constant: ConstantReference, *, wall: datetime) -> None:
-    profile = constant.comparison.profile
+def _season_families(families: Families, lines: ReferenceLines, *, wall: datetime) -> None:
+    profile = lines.comparison.profile
     if profile.season is None:
         return
-    labels, rows = constant.labels, profile.season_rows[profile.season.slot(wall)]
+    labels, rows = lines.labels, profile.season_rows[profile.season.slot(wall)]
     families[model_metrics.REFERENCE_SEASON_SAMPLES].append(
         sample(model_metrics.REFERENCE_SEASON_SAMPLES, labels, rows)
     )
 
 
-def _drift_families(families: Families, reading: DriftReading, constant: ConstantReference) -> None:
-    samples = Samples(constant.windowed[model_metrics.WINDOW_SAMPLES], reading.samples.ravel())
+def _drift_families(families: Families, reading: DriftReading, lines: ReferenceLines) -> None:
+    samples = Samples(lines.windowed[model_metrics.WINDOW_SAMPLES], reading.samples.ravel())
     families[model_metrics.WINDOW_SAMPLES].append(samples)
     enough = reading.level >= 0
     for name, metric in model_metrics.DRIFT.items():
         values = np.where(enough, reading.statistics[name], np.nan).ravel()
-        families[metric].append(Samples(constant.windowed[metric], values))
+        families[metric].append(Samples(lines.windowed[metric], values))

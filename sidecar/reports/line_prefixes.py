@@ -1,4 +1,4 @@
-"""Constant: what every scrape says alike of a model and of its reference, written once for each.
+"""Line prefixes: what is the same at every scrape of a model and of its reference, written once for each.
 
 These are whole lines, such as the shares of the reference, and lines up to a value that changes.
 """
@@ -17,7 +17,7 @@ from sidecar.reports.model_labels import model_labels
 
 
 @dataclass(frozen=True, slots=True)
-class ConstantReference:
+class ReferenceLines:
     """What is written of the reference that live events are compared with; `expected` is empty without a season.
 
     `labels` are those of the model and of the reference.
@@ -35,7 +35,7 @@ class ConstantReference:
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class ModelLines:
     """What is written of a model; `reference` is None while one is being learned."""
 
     bounds: Sequence[float]
@@ -43,10 +43,10 @@ class Constant:
     latency: Sequence[bytes]
     latency_sum: bytes
     latency_count: bytes
-    reference: ConstantReference | None
+    reference: ReferenceLines | None
 
     @classmethod
-    def of(cls, model: Model) -> Steps["Constant"]:
+    def of(cls, model: Model) -> Steps["ModelLines"]:
         """Write what is the same until the model has another reference, other buckets or another version."""
         labels, latency, bounds = model_labels(model), model_metrics.LATENCY.name, model.traffic.bounds
         marks = [*map(number, map(float, bounds)), "+Inf"]
@@ -67,7 +67,7 @@ class Constant:
         return same and comparison is model.comparison
 
 
-def _reference(model: tuple[str, ...], version: str, comparison: Comparison) -> Steps[ConstantReference]:
+def _reference(model: tuple[str, ...], version: str, comparison: Comparison) -> Steps[ReferenceLines]:
     profile = comparison.profile
     reference = (*model, profile.fingerprint)
     features = [(f.role, f.name) for f in comparison.features]
@@ -87,7 +87,7 @@ def _reference(model: tuple[str, ...], version: str, comparison: Comparison) -> 
     factors = yield from prefixes(model_metrics.SIGNIFICANCE_FACTOR, ((*reference, *feature) for feature in features))
     numeric = ((*model, key.role, key.name) for key in comparison.schema.numeric)
     out_of_range = yield from prefixes(model_metrics.OUT_OF_RANGE, numeric)
-    return ConstantReference(
+    return ReferenceLines(
         comparison=comparison,
         labels=reference,
         observations=observations,

@@ -17,7 +17,7 @@ def buffer(array: NDArray[Any], kind: str) -> memoryview:
 
 
 def from_buffer(data: memoryview, kind: str, *shape: int) -> NDArray[Any]:
-    """Return a new array of these values; raises StateError where they are not as many as `shape` wants."""
+    """Return a new array of these values; raises StateError if their number does not match `shape`."""
     if data.nbytes != prod(shape) * np.dtype(kind).itemsize:
         raise StateError(f"an array has {data.nbytes} bytes, not those of shape {shape} of {kind}")
     return np.frombuffer(data, kind).reshape(shape).astype(np.dtype(kind).newbyteorder("="))

@@ -1,7 +1,7 @@
 """Numbers and None to arrays of float64, in which NaN is missing.
 
-They go by way of MessagePack, where a float is one byte and its eight and None is one byte: msgspec writes that at half
-the cost of `struct` and a sixth of that of numpy, and the length tells whether a number is missing.
+They are packed as MessagePack first, where a float is one byte and its eight and None is one byte: msgspec writes that
+at half the cost of `struct` and a sixth of that of numpy, and the length tells whether a number is missing.
 """
 
 import math

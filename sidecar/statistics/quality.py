@@ -1,6 +1,6 @@
 """Quality: how right predictions were, from counts. Pure functions over arrays whose leading axes may be anything.
 
-What cannot be said is NaN: there is no precision of a class that was never predicted.
+An undefined value is NaN, such as the precision of a class that was never predicted.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ def precision(outcomes: Counts) -> Floats:
 
 
 def recall(outcomes: Counts) -> Floats:
-    """Return for each class the share of what was of it that was predicted, from the counts that `precision` takes.
+    """Return for each class the share of its labels that were predicted as it, from the counts that `precision` takes.
 
     >>> recall(np.array([[8, 2], [2, 8]]))
     array([0.8, 0.8])

@@ -35,7 +35,7 @@ class WindowsState(msgspec.Struct, frozen=True):
 class Windows:
     """Count indices in `[0, size)` over windows of `lengths` seconds, and since the start.
 
-    Counts wait in one array and are folded into the rings when a pane ends or someone reads, so that adding
+    New counts are kept in one array and are added to the rings when a pane ends or a window is read, so that adding
     costs the same for one window as for ten.
     """
 
@@ -47,7 +47,7 @@ class Windows:
         self._rings: list[NDArray[Any]] = [np.zeros((PANES, size), dtype=kind) for kind in self._kinds]
         self._in_window = np.zeros((len(lengths), size), dtype=np.int64)
         self._ever = np.zeros(size, dtype=np.int64)
-        self._waiting = np.zeros(size, dtype=np.int64)
+        self._unfolded = np.zeros(size, dtype=np.int64)
         self._pane_ends = self._next_end()
 
     def add(self, indices: Indices, *, now: float) -> None:
@@ -55,15 +55,15 @@ class Windows:
         if now >= self._pane_ends:
             self._advance(now)
         if indices.size * 8 < self.size:
-            np.add.at(self._waiting, indices, 1)
+            np.add.at(self._unfolded, indices, 1)
         else:
-            self._waiting += np.bincount(indices, minlength=self.size)
+            self._unfolded += np.bincount(indices, minlength=self.size)
 
     def add_counts(self, start: int, counts: NDArray[np.int64], *, now: float) -> None:
         """Add `counts` to the places from `start` on."""
         if now >= self._pane_ends:
             self._advance(now)
-        self._waiting[start : start + counts.size] += counts
+        self._unfolded[start : start + counts.size] += counts
 
     def counts(self, *, now: float) -> NDArray[np.int64]:
         """Return the counts in each window, shape `(windows, size)`. A view: valid until the next call."""
@@ -76,13 +76,13 @@ class Windows:
         return self._ever
 
     def state(self) -> WindowsState:
-        """Return a copy of everything that `restore` wants."""
+        """Return a copy of the state, for `restore`."""
         self._fold()
         rings = [buffer(ring.copy(), kind) for ring, kind in zip(self._rings, self._kinds, strict=True)]
         return WindowsState(list(self._pane), rings, buffer(self._ever.copy(), "<i8"))
 
     def restore(self, state: WindowsState) -> None:
-        """Go on from a state of windows of the same size and lengths; raises StateError where it cannot be one."""
+        """Replace all counts by those of a state of the same size and lengths; raises StateError if it does not fit."""
         if not len(state.panes) == len(state.rings) == len(self._rings):
             raise StateError(f"{len(state.rings)} windows where there are {len(self._rings)}")
         kinds = zip(state.rings, self._kinds, strict=True)
@@ -90,19 +90,19 @@ class Windows:
         self._ever = from_buffer(state.ever, "<i8", self.size)
         self._in_window = np.array([ring.sum(axis=0, dtype=np.int64) for ring in self._rings])
         self._in_window.shape = (len(self._rings), self.size)
-        self._waiting[:] = 0
+        self._unfolded[:] = 0
         self._pane = list(state.panes)
         self._pane_ends = self._next_end()
 
     def _fold(self) -> None:
-        waiting = self._waiting
-        if not waiting.any():
+        unfolded = self._unfolded
+        if not unfolded.any():
             return
         for ring, pane in zip(self._rings, self._pane, strict=True):
-            ring[pane % PANES] += waiting.astype(ring.dtype)
-        self._in_window += waiting
-        self._ever += waiting
-        waiting[:] = 0
+            ring[pane % PANES] += unfolded.astype(ring.dtype)
+        self._in_window += unfolded
+        self._ever += unfolded
+        unfolded[:] = 0
 
     def _advance(self, now: float) -> None:
         self._fold()
@@ -132,7 +132,7 @@ class SumsState(msgspec.Struct, frozen=True):
 class Sums:
     """Add numbers up in `size` places over windows of `lengths` seconds, and since the start.
 
-    A window is added up anew from its panes by who reads it, so that no error of rounding outlives its pane.
+    Reading a window sums its panes again, so that a rounding error does not outlive its pane.
     """
 
     def __init__(self, size: int, lengths: Sequence[float], *, now: float) -> None:
@@ -159,12 +159,12 @@ class Sums:
         return self._ever
 
     def state(self) -> SumsState:
-        """Return a copy of everything that `restore` wants."""
+        """Return a copy of the state, for `restore`."""
         rings = [buffer(ring.copy(), "<f8") for ring in self._rings]
         return SumsState(list(self._pane), rings, buffer(self._ever.copy(), "<f8"))
 
     def restore(self, state: SumsState) -> None:
-        """Go on from a state of sums of the same size and lengths; raises StateError where it cannot be one."""
+        """Replace all sums by those of a state of the same size and lengths; raises StateError if it does not fit."""
         if not len(state.panes) == len(state.rings) == len(self._rings):
             raise StateError(f"{len(state.rings)} windows of sums where there are {len(self._rings)}")
         self._rings = [from_buffer(ring, "<f8", PANES, self.size) for ring in state.rings]

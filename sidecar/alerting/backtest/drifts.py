@@ -86,7 +86,7 @@ class Drifts:
         return array
 
     def add(self, counts: Counts) -> None:
-        """Go on by the counts between scrapes."""
+        """Process the counts between two scrapes."""
         base = self._increases.add(counts[:, : self._layout.events])
         self._keep(self.series[0], base)
         for series, sums in zip(self.series[1:], self._sums, strict=True):
@@ -111,7 +111,7 @@ class Drifts:
         series.psi[:, place] = psi.T
 
     def close(self) -> None:
-        """Remove the files; the series are not to be read any more."""
+        """Remove the files; the series cannot be read afterwards."""
         self.series = []
         self._directory.cleanup()
 

@@ -60,7 +60,7 @@ def _picked(column: Column, which: NDArray[Any] | slice) -> Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """Which columns are what; None means the column of that very name, if there is one."""
+    """Names of the columns; None means the column of the same name, if there is one."""
 
     timestamp: str = "timestamp"
     features: Sequence[str] | None = None
@@ -205,7 +205,7 @@ class History:
     def _survey(self, notice: Callable[[str], None]) -> tuple[int, float, float]:
         """Read the times alone: find the unit of numbers, whether they rise, and the first and last."""
         last, readable, larger = -np.inf, 0, beyond(np.empty(0))
-        # Which unit it is, is known in the end: until then, how many times are in range, and the first and the last.
+        # The unit is known only at the end: until then, count the times in range of each unit, with the first and last.
         spans = dict.fromkeys(UNITS if self._time_way == "number" else UNITS[:1], (0, np.inf, -np.inf))
         done, total = 0, self._table.rows
         for batch in self._table.batches({self._timestamp: self._time_way}):

@@ -64,7 +64,7 @@ class Increases:
         self._done = 0
 
     def add(self, counts: NDArray[Any]) -> Floats:
-        """Go on by what came between scrapes, and return the increases at the evaluations up to the last of them."""
+        """Process counts between scrapes, and return the increases at the evaluations up to the last of them."""
         fresh = np.cumsum(counts, axis=0, dtype=np.float64)
         fresh += self._cumulative[-1]
         self._cumulative = np.concatenate((self._cumulative, fresh))
@@ -113,10 +113,10 @@ class Sums:
         self._before: Floats = np.zeros((self._count - 1, columns))
 
     def add(self, base: Floats) -> Floats:
-        """Go on by increases over the base window, one row an evaluation, and return those of the longer window."""
+        """Process increases over the base window, a row for each evaluation, and return those of the longer window."""
         rows = np.concatenate((self._before, base))
         self._before = rows[len(rows) - (self._count - 1) :].copy()
         totals = np.concatenate((np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)))
         sums = totals[self._count :] - totals[: -self._count]
-        # What is taken away was added before, so that less than nothing is rounding alone.
+        # What is subtracted was added before, so a negative result is only a rounding error.
         return np.asarray(np.maximum(sums, 0.0) / self._overlap)

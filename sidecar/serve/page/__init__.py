@@ -57,13 +57,13 @@ class Page:
 
 
 def _statistics() -> str:
-    """Tell the script which statistics there are beside the PSI and its threshold: name and title of each."""
+    """Return the name and title of each statistic beside the PSI and its threshold, as a constant of the script."""
     named = [(statistic.name, statistic.title) for statistic in other_statistics()]
     return f"const OTHER_STATISTICS = {msgspec.json.encode(named).decode()};\n"
 
 
 def _text(name: str) -> str:
-    # Not importlib.resources, which brings zipfile along for packages that are in archives.
+    # Not importlib.resources, which imports zipfile.
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
