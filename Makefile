@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-spark lint serve demo up bench fuzz golden lock image-check service-check screenshots clean
+.PHONY: help install test test-prometheus-3 test-spark lint serve demo up bench fuzz golden lock image-check service-check screenshots clean
 
 help:  ## List the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 15
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 15
 
 $(VENV)/.runtime: pyproject.toml client/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,13 @@ install: $(VENV)/.runtime  ## Install model-sidecar and its client into .venv
 test: $(VENV)/.dev lint  ## Check style, types and layers, and run all tests
 	@tests/install-programs
 	$(BIN)/python -m pytest -n 4 --dist worksteal
+	@if [ -d build/prometheus-3 ]; then $(MAKE) --no-print-directory test-prometheus-3; fi
+
+# Every test that runs Prometheus, Alertmanager or their tools.
+test-prometheus-3: $(VENV)/.dev  ## Run the tests of rules, alerts and dashboards against Prometheus 3
+	@tests/install-programs --prometheus 3
+	$(BIN)/python -m pytest -n 4 --dist worksteal --prometheus 3 tests/alerting tests/dashboards tests/end_to_end \
+		tests/exposition tests/reports tests/kubernetes/rollback/test_alertmanager.py tests/test_compose.py
 
 test-spark: $(VENV)/.dev  ## Compare references built by Spark with those of DuckDB; installs PySpark, 430 MB
 	@command -v java >/dev/null || { echo "Spark needs Java: apt-get install default-jre-headless" >&2; exit 1; }
