@@ -15,4 +15,9 @@ settings.register_profile(
 settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=5000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-pytest_plugins = ["tests.plugins.chromium", "tests.plugins.generations", "tests.plugins.golden", "tests.plugins.serving"]
+pytest_plugins = [
+    "tests.plugins.chromium",
+    "tests.plugins.generations",
+    "tests.plugins.golden",
+    "tests.plugins.serving",
+]

@@ -67,7 +67,7 @@ class Prometheus:
     def _wait_until_ready(self, process: subprocess.Popen[bytes], log: Path) -> str:
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
-            found = re.search(r"msg=\"Listening on\" address=(\S+)", log.read_text())
+            found = re.search(r"msg=\"Listening on\".* address=(\S+)", log.read_text())
             if found:
                 try:
                     with urllib.request.urlopen(f"http://{found[1]}/-/ready", timeout=TIMEOUT_SECONDS):

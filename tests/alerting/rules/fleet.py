@@ -122,11 +122,24 @@ def input_series(replicas: Sequence[Replica], *, scrape: int, minutes: int) -> d
 
 def recorded_counts(replicas: Sequence[Replica], *, scrape: int, minute: int, window: int, base: int = 5) -> Floats:
     """Return c as recorded at a minute: the base increases of the last `window` minutes, each event once."""
-    total = np.zeros(len(BIN_NAMES))
-    for at in _evaluations(minute, window, base):
-        for replica in replicas:
-            for index in range(len(BIN_NAMES)):
-                total[index] += _increase(partial(replica.counter, index), at * 60, base * 60, scrape)
+    counters = [[partial(replica.counter, index) for replica in replicas] for index in range(len(BIN_NAMES))]
+    return _recorded(counters, scrape=scrape, minute=minute, window=window, base=base)
+
+
+def recorded_expected(replicas: Sequence[Replica], *, scrape: int, minute: int, window: int, base: int = 5) -> Floats:
+    """Return what references by season expect in each bin, as recorded at a minute."""
+    counters = [[partial(replica.expected, index) for replica in replicas] for index in range(len(BIN_NAMES))]
+    return _recorded(counters, scrape=scrape, minute=minute, window=window, base=base)
+
+
+def _recorded(counters: Sequence[Sequence["Counter"]], *, scrape: int, minute: int, window: int, base: int) -> Floats:
+    evaluations = _evaluations(minute, window, base)
+    total = np.array(
+        [
+            sum(_increase(counter, at * 60, base * 60, scrape) for counter in of_bin for at in evaluations)
+            for of_bin in counters
+        ]
+    )
     return total / base if window > base else total
 
 

@@ -21,6 +21,7 @@ from .fleet import (
     Replica,
     input_series,
     recorded_counts,
+    recorded_expected,
     recorded_slots,
     season_rows,
     statistics,
@@ -57,10 +58,20 @@ FLEETS = {
 }
 
 
+def mixture(replicas: Sequence[Replica], minute: int, window: int) -> Floats:
+    """Return the reference of a window, as it follows from the expected counters."""
+    expected = recorded_expected(replicas, scrape=SCRAPE, minute=minute, window=window)
+    shares = expected / expected.sum()
+    # `increase` does not extrapolate a counter to before it was 0, which bins that were rare at first reach sooner.
+    by_slot = SEASON.expected(recorded_slots(replicas, scrape=SCRAPE, minute=minute, window=window))
+    np.testing.assert_allclose(shares, by_slot, atol=0.005)
+    return np.asarray(shares)
+
+
 def wanted(replicas: Sequence[Replica], minute: int, window: int) -> dict[str, float]:
     """Return the statistics against the mixture of the hours in which the events came."""
     counts = recorded_counts(replicas, scrape=SCRAPE, minute=minute, window=window)
-    reference = SEASON.expected(recorded_slots(replicas, scrape=SCRAPE, minute=minute, window=window))
+    reference = mixture(replicas, minute, window)
     born = round(min(replica.born for replica in replicas)) // 60
     return statistics_against(counts, reference, season_rows(SEASON, minute=minute, window=window, born=born))
 
@@ -99,8 +110,7 @@ def test_what_hours_weigh_is_how_many_events_came_in_them(tmp_path: Path) -> Non
     """Night on one replica, day on the other: the mixture is neither replica's, nor one by the clock."""
     early = replace(USUAL, later=tuple(rate / 20 for rate in DAILY))
     late = replace(USUAL, rates=tuple(rate / 20 for rate in NIGHTLY))
-    events = recorded_slots([early, late], scrape=SCRAPE, minute=88, window=60)
-    shares = SEASON.expected(events)
+    shares = mixture([early, late], 88, 60)
     by_the_clock = (SEASON.shares[0] + SEASON.shares[1]) / 2
     assert np.abs(shares - by_the_clock).max() > 0.05
     ratio = names.reference_ratio("1h")
@@ -206,8 +216,7 @@ def test_replicas_that_do_not_say_what_is_expected_leave_the_hours_to_those_that
     """Half of the series are dropped on the way, say: events of all count, against the hours of those that tell."""
     silent = replace(ODD, without_expected=range(5))
     counts = recorded_counts([USUAL, silent], scrape=SCRAPE, minute=88, window=60)
-    reference = SEASON.expected(recorded_slots([USUAL], scrape=SCRAPE, minute=88, window=60))
-    values = statistics_against(counts, reference, season_rows(SEASON, minute=88, window=60))
+    values = statistics_against(counts, mixture([USUAL], 88, 60), season_rows(SEASON, minute=88, window=60))
     check(tmp_path, [USUAL, silent], numbers(values, "1h", "88m"), minutes=88)
 
 
