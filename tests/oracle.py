@@ -11,21 +11,29 @@ Floats = NDArray[np.float64]
 Numbers = Sequence[float] | NDArray[Any]
 
 
+LEAST_SHARE = 0.0005
+"""What a rarer bin counts as in PSI, KL and JS."""
+
+
 def reference_shares(counts: Numbers) -> Floats:
-    """Return `r_i = (R_i + 1/2) / (M + B/2)`."""
-    total, bins = math.fsum(counts), len(counts)
-    return np.array([(float(count) + 0.5) / (total + 0.5 * bins) for count in counts])
+    """Return `r_i = R_i / M`."""
+    total = math.fsum(counts)
+    return np.array([float(count) / total for count in counts])
+
+
+def _floored(live: Numbers, reference: Numbers) -> list[tuple[float, float]]:
+    return [(max(float(q), LEAST_SHARE), max(float(r), LEAST_SHARE)) for q, r in zip(live, reference, strict=True)]
 
 
 def live_shares(counts: Numbers, reference: Numbers) -> Floats:
-    """Return `q_i = (c_i + B/2 r_i) / (N + B/2)`: live counts smoothed towards the reference, as hours are to days."""
+    """Return `q_i = (c_i + B/2 r_i) / (N + B/2)`: live counts taken towards the reference, as hours are to days."""
     total, half = math.fsum(counts), 0.5 * len(counts)
     return np.array([(float(c) + half * float(r)) / (total + half) for c, r in zip(counts, reference, strict=True)])
 
 
 def contributions(live: Numbers, reference: Numbers) -> Floats:
     """Return what each bin adds to the PSI, `(q_i - r_i) ln(q_i / r_i)`."""
-    return np.array([(q - r) * math.log(q / r) for q, r in zip(live, reference, strict=True)])
+    return np.array([(q - r) * math.log(q / r) for q, r in _floored(live, reference)])
 
 
 def psi(live: Numbers, reference: Numbers) -> float:
@@ -35,12 +43,12 @@ def psi(live: Numbers, reference: Numbers) -> float:
 
 def kl(live: Numbers, reference: Numbers) -> float:
     """Return the Kullback-Leibler divergence, in nats."""
-    return math.fsum(q * math.log(q / r) for q, r in zip(live, reference, strict=True))
+    return math.fsum(q * math.log(q / r) - q + r for q, r in _floored(live, reference))
 
 
 def js(live: Numbers, reference: Numbers) -> float:
     """Return the Jensen-Shannon divergence, base 2."""
-    pairs = [(q, r, (q + r) / 2) for q, r in zip(live, reference, strict=True)]
+    pairs = [(q, r, (q + r) / 2) for q, r in _floored(live, reference)]
     return math.fsum(q * math.log2(q / m) / 2 + r * math.log2(r / m) / 2 for q, r, m in pairs)
 
 

@@ -32,7 +32,7 @@ SIGNIFICANCE_FACTOR = Metric(
 )
 BIN_OBSERVATIONS = Metric("model_bin_observations_total", "counter", _BIN, "Events by bin of the reference profile.")
 BIN_REFERENCE_RATIO = Metric(
-    "model_bin_reference_ratio", "gauge", _BIN, "Smoothed share of the reference in this bin; sums to 1."
+    "model_bin_reference_ratio", "gauge", _BIN, "Share of the reference in this bin; sums to 1."
 )
 BIN_EXPECTED_OBSERVATIONS = Metric(
     "model_bin_expected_observations_total",

@@ -1,8 +1,10 @@
 """Statistics of drift: one function each, over the bins of many features at once.
 
 Bins of all features lie end to end on the last axis; `starts` (shape `(F,)`) says where each feature begins.
-`live` and `reference` are shares, positive everywhere and summing to 1 over each feature, made from counts by
-`live_shares` and `reference_shares`. Results have shape `(..., F)`. Logarithms are natural unless said.
+`live` and `reference` are shares that sum to 1 over each feature, made from counts by `live_shares` and
+`reference_shares`. PSI and the divergences count a share below `FLOOR` as that, by `floored`, so that what a bin
+without rows adds depends on the shares alone, not on how many rows were looked at. Results have shape `(..., F)`.
+Logarithms are natural unless said.
 """
 
 import math
@@ -15,6 +17,9 @@ from numpy.typing import NDArray
 from sidecar.statistics.bins import Floats, Indices
 
 Counts = NDArray[np.int64]
+
+FLOOR = 0.0005
+"""The least share that counts: rarer bins are taken to be as rare as this."""
 
 
 def per_feature(values: NDArray[Any], starts: Indices) -> NDArray[Any]:
@@ -38,14 +43,14 @@ effects in saved profiles are of the PSI that they were built with."""
 
 
 def reference_shares(counts: Counts, starts: Indices) -> Floats:
-    """Smooth reference counts R: `r_i = (R_i + 0.5) / (M + 0.5 B)` (Jeffreys' prior)."""
-    return shares(counts + 0.5, starts)
+    """Return the shares of reference counts R, which sum to M, not 0: `r_i = R_i / M`."""
+    return shares(counts, starts)
 
 
 def live_shares(counts: NDArray[Any], reference: Floats, starts: Indices) -> Floats:
     """Smooth live counts c: `q_i = (c_i + 0.5 B r_i) / (N + 0.5 B)`.
 
-    The prior has the mass of the reference's and its shape, so that no traffic reads as no drift.
+    Half an event a bin, spread as the reference: no traffic reads as no drift, and little traffic as little.
     """
     bins = counts.shape[-1]
     prior = 0.5 * np.diff(starts, append=bins)
@@ -54,15 +59,21 @@ def live_shares(counts: NDArray[Any], reference: Floats, starts: Indices) -> Flo
     return np.asarray(kept + counts / _per_bin(total, starts, bins), dtype=np.float64)
 
 
+def floored(values: Floats) -> Floats:
+    """Return shares of at least FLOOR: `max(x_i, 0.0005)`."""
+    return np.asarray(np.maximum(values, FLOOR))
+
+
 def psi_terms(live: Floats, reference: Floats) -> Floats:
-    """Return what each bin adds to the PSI: `(q_i - r_i) ln(q_i / r_i)`, never negative."""
-    return np.asarray((live - reference) * np.log(live / reference))
+    """Return what each bin adds to the PSI, of floored shares: `(q_i - r_i) ln(q_i / r_i)`, never negative."""
+    q, r = floored(live), floored(reference)
+    return np.asarray((q - r) * np.log(q / r))
 
 
 def psi(live: Floats, reference: Floats, starts: Indices) -> Floats:
     """Return the population stability index, `sum (q_i - r_i) ln(q_i / r_i)`: >= 0, zero on itself, symmetric.
 
-    Siddiqi, *Credit Risk Scorecards* (2006); it is Jeffreys' divergence.
+    Of floored shares. Siddiqi, *Credit Risk Scorecards* (2006); it is Jeffreys' divergence.
 
     >>> r = np.array([0.5, 0.5]); q = np.array([0.9, 0.1])
     >>> psi(q, r, np.array([0])).round(6)
@@ -72,30 +83,33 @@ def psi(live: Floats, reference: Floats, starts: Indices) -> Floats:
 
 
 def kl_divergence(live: Floats, reference: Floats, starts: Indices) -> Floats:
-    """Return the Kullback-Leibler divergence of live from reference, `sum q_i ln(q_i / r_i)`, in nats.
+    """Return the Kullback-Leibler divergence of live from reference, `sum (q_i ln(q_i / r_i) - q_i + r_i)`, in nats.
 
+    Of floored shares, whose sums may differ: `r_i - q_i` makes up for that, and comes to nothing where none is floored.
     >= 0, zero on itself. Kullback and Leibler (1951).
 
     >>> r = np.array([0.5, 0.5]); q = np.array([0.9, 0.1])
     >>> kl_divergence(q, r, np.array([0])).round(6)
     array([0.368064])
     """
-    terms = np.add.reduceat(live * np.log(live / reference), starts, axis=-1)
+    q, r = floored(live), floored(reference)
+    terms = np.add.reduceat(q * np.log(q / r) - q + r, starts, axis=-1)
     return np.asarray(np.maximum(terms, 0.0))  # rounding may leave -1e-17
 
 
 def js_divergence(live: Floats, reference: Floats, starts: Indices) -> Floats:
     """Return the Jensen-Shannon divergence, base 2.
 
-    `1/2 sum q_i log2(q_i/m_i) + 1/2 sum r_i log2(r_i/m_i)`, `m = (q + r)/2`. In [0, 1]; the divergence,
-    not its square root. Lin, *Divergence Measures Based on the Shannon Entropy* (1991).
+    `1/2 sum q_i log2(q_i/m_i) + 1/2 sum r_i log2(r_i/m_i)`, `m = (q + r)/2`, of floored shares. In [0, 1]; the
+    divergence, not its square root. Lin, *Divergence Measures Based on the Shannon Entropy* (1991).
 
     >>> r = np.array([0.5, 0.5]); q = np.array([0.9, 0.1])
     >>> js_divergence(q, r, np.array([0])).round(6)
     array([0.146793])
     """
-    middle = (live + reference) / 2
-    terms = live * np.log2(live / middle) + reference * np.log2(reference / middle)
+    q, r = floored(live), floored(reference)
+    middle = (q + r) / 2
+    terms = q * np.log2(q / middle) + r * np.log2(r / middle)
     return np.asarray(np.clip(np.add.reduceat(terms, starts, axis=-1) / 2, 0.0, 1.0))
 
 

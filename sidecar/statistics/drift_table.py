@@ -18,7 +18,7 @@ from sidecar.statistics.bins import Floats, Indices
 class Compared:
     """Bins of F features, live and of the reference, from which every statistic is computed.
 
-    The bins lie end to end on the last axis, and feature `i` begins at `starts[i]`. `live` and `reference` are smoothed
+    The bins lie end to end on the last axis, and feature `i` begins at `starts[i]`. `live` and `reference` are
     shares. `reference_counts` may be shares where only those are known. `present` is False for the bins of missing
     values, `numeric` (shape `(F,)`) tells numbers from categories. `samples` and `reference_samples` are the events
     behind the shares, `significance_factor` (shape `(F,)`) makes the smallest significant PSI of them.
@@ -45,9 +45,9 @@ class Statistic:
     the gauge of each replica.
 
     `record` is the middle and operation of the recording rule for the whole fleet, and `promql` its expression, in
-    which `{live}` and `{reference}` stand for the shares of each bin and `{key}` for the labels of a feature (all are
-    in `sidecar.alerting.rules.recording.drift`); `notation` explains it. Without a `record` there is no rule, and
-    dashboards show the largest value of any replica.
+    which `{live}` and `{reference}` stand for the shares of each bin, `{q}` and `{r}` for the same floored, and `{key}`
+    for the labels of a feature (all are in `sidecar.alerting.rules.recording.drift`); `notation` explains it. Without a
+    `record` there is no rule, and dashboards show the largest value of any replica.
     """
 
     name: str
@@ -112,8 +112,8 @@ STATISTICS: tuple[Statistic, ...] = (
         help="Kullback-Leibler divergence of the window from the reference, in nats.",
         unit="nats",
         record="drift_kl_divergence:nats",
-        promql="sum by ({key}) (\n  {live}\n  * ln({live} / {reference})\n)",
-        notation="sum q ln(q / r)",
+        promql="sum by ({key}) (\n    {q}\n  * ln({q} / {r})\n  - {q}\n  + {r}\n)",
+        notation="sum (q ln(q / r) - q + r)",
     ),
     Statistic(
         name="js",
@@ -126,10 +126,10 @@ STATISTICS: tuple[Statistic, ...] = (
         record="drift_js_divergence:bits",
         promql=(
             "0.5 * sum by ({key}) (\n"
-            "    {live}\n"
-            "    * log2(2 * {live} / ({live} + {reference}))\n"
-            "  + {reference}\n"
-            "    * log2(2 * {reference} / ({live} + {reference}))\n"
+            "    {q}\n"
+            "    * log2(2 * {q} / ({q} + {r}))\n"
+            "  + {r}\n"
+            "    * log2(2 * {r} / ({q} + {r}))\n"
             ")"
         ),
         notation="Half of sum q log2(q / m) + sum r log2(r / m), m = (q + r) / 2",

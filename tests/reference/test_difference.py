@@ -38,7 +38,7 @@ def test_a_profile_does_not_differ_from_itself() -> None:
     assert (found.level, found.statistics["ks"], found.note) == ("none", 0, "")
 
 
-def test_statistics_are_those_of_the_smoothed_counts() -> None:
+def test_statistics_are_those_of_the_shares() -> None:
     # B = 3 bins, M = 1000 and N = 500.
     found = one(numeric([600, 400]), numeric([200, 300]))
     r = oracle.reference_shares([600, 400, 0])

@@ -59,7 +59,7 @@ def reference_samples(window: str) -> str:
 
 
 def live_ratio(window: str) -> str:
-    """Name the smoothed live share of each bin."""
+    """Name the live share of each bin."""
     return f"model_feature_bin:live:ratio{window}"
 
 
@@ -148,7 +148,7 @@ def side_observations(side: Side, window: str) -> str:
 
 
 def side_ratio(side: Side, window: str) -> str:
-    """Name the smoothed share of each bin on one side."""
+    """Name the share of each bin on one side."""
     return f"model_feature_bin:{side}:ratio{window}"
 
 

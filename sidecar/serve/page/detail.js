@@ -5,7 +5,7 @@ const MOST_MOVED = 3;
 
 let allBins = false;
 
-/** Return the share of a bin as counted; the one that the PSI is computed with is smoothed. */
+/** Return the share of a bin as counted; that of the PSI is towards the reference a little. */
 function liveShare(bin, entry) {
   const { samples } = entry.windows[entry.bins_window];
   return samples ? bin.count / samples : 0;

@@ -10,11 +10,12 @@ import json
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.duration import just_under
 from sidecar.alerting.rules.names import BIN, KEY, MODEL, REFERENCE, Side
-from sidecar.alerting.rules.recording.drift import slice_matchers
+from sidecar.alerting.rules.recording.drift import floored, slice_matchers
 from sidecar.alerting.rules.rule import Group, Record
 from sidecar.alerting.rules.settings import Canary, Settings
 from sidecar.base.duration import milliseconds
 from sidecar.exposition import model_metrics
+from sidecar.statistics.drift import FLOOR
 
 SIDES: tuple[Side, ...] = ("candidate", "stable")
 
@@ -73,13 +74,12 @@ def _drift_group(settings: Settings) -> Group:
             Record(
                 record=r,
                 expr=(
-                    f"({names.side_bin_observations('stable', window)} + 0.5)\n"
+                    f"{names.side_bin_observations('stable', window)}\n"
                     f"/ on ({KEY}) group_left () (\n"
                     f"    {enough['stable']}\n"
-                    f"  + {half}\n"
                     ")"
                 ),
-                comment=f"r = (s + 1/2) / (M + B/2), absent below {settings.drift.min_samples} samples.",
+                comment=f"r = s / M, absent below {settings.drift.min_samples} samples.",
             ),
             Record(
                 record=q,
@@ -96,7 +96,11 @@ def _drift_group(settings: Settings) -> Group:
                 ),
                 comment="q = (c + B/2 r) / (N + B/2)",
             ),
-            Record(record=psi, expr=f"({q} - {r})\n* ln({q} / {r})"),
+            Record(
+                record=psi,
+                expr=f"({floored(q)} - {floored(r)})\n* ln({floored(q)} / {floored(r)})",
+                comment=f"(q - r) ln(q / r), a share below {FLOOR:g} counting as that.",
+            ),
             Record(record=names.candidate_psi(window), expr=f"sum by ({KEY}) ({psi})"),
             Record(
                 record=names.candidate_psi_threshold(window),

@@ -2,7 +2,7 @@
 sum.
 
 An average of the replicas' own PSI would be another number. The formulas are those of the sidecar; r is the
-smoothed reference, c the live counts, N their sum, B the number of bins, M the rows behind the reference.
+share of the reference, c the live counts, N their sum, B the number of bins, M the rows behind the reference.
 
 A reference by season is another one each hour. What it expects of the events that came is a counter of every replica,
 and is added up as the events are: so r of a window is weighted by the hours in which its events came, on whichever
@@ -18,6 +18,7 @@ from sidecar.alerting.rules.rule import Group, Record
 from sidecar.alerting.rules.settings import Drift
 from sidecar.base.duration import milliseconds
 from sidecar.exposition import model_metrics
+from sidecar.statistics.drift import FLOOR
 from sidecar.statistics.drift_table import STATISTICS
 
 TOLERANCE = "1e-3"
@@ -206,8 +207,14 @@ def _overlap(drift: Drift) -> int:
     return milliseconds(drift.windows[0]) // milliseconds(drift.interval)
 
 
+def floored(ratio: str) -> str:
+    """Return what statistics take for a share: at least the floor."""
+    return f"clamp_min({ratio}, {FLOOR:g})"
+
+
 def _drift(window: str, drift: Drift) -> list[Record]:
     live, reference = names.live_ratio(window), names.reference_ratio(window)
+    q, r = floored(live), floored(reference)
     enough = f"({names.observations(window)} >= {drift.min_samples})"
     half = f"0.5 * {names.BINS_COUNT}"
     return [
@@ -228,8 +235,8 @@ def _drift(window: str, drift: Drift) -> list[Record]:
         ),
         Record(
             record=names.contribution(window),
-            expr=f"({live} - {reference})\n* ln({live} / {reference})",
-            comment="What each bin adds: (q - r) ln(q / r)",
+            expr=f"({q} - {r})\n* ln({q} / {r})",
+            comment=f"What each bin adds: (q - r) ln(q / r), a share below {FLOOR:g} counting as that.",
         ),
         *_statistics(window, enough),
         Record(
@@ -251,6 +258,8 @@ def _statistics(window: str, enough: str) -> list[Record]:
         "reference_key": REFERENCE,
         "live": names.live_ratio(window),
         "reference": names.reference_ratio(window),
+        "q": floored(names.live_ratio(window)),
+        "r": floored(names.reference_ratio(window)),
         "contribution": names.contribution(window),
         "significance": names.SIGNIFICANCE,
         "reference_samples": names.reference_samples(window),
