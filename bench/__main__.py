@@ -8,6 +8,7 @@
     reference       build profiles from large files; not part of all either
     inject          200 admission reviews a second over TLS; not part of all either
     storage         what --storage.path adds to an event, and what a checkpoint takes; not part of all either
+    fairness        what scrapes and POSTs wait while 50 senders are as fast as they can go; not part of all either
     labels          what an id adds to an event, what a label costs; not part of all either
     soak            a steady rate for an hour: python -m bench soak --help
 
@@ -27,7 +28,7 @@ from bench import figures
 
 ALL = ("ingest", "scrape", "drift", "memory", "start", "growth", "client", "callers", "peers")
 MORE = ("instructions",)
-ALONE = ("reference", "inject", "storage", "labels")
+ALONE = ("reference", "inject", "storage", "labels", "fairness")
 
 
 def main(arguments: list[str]) -> int:

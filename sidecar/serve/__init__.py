@@ -2,7 +2,8 @@
 
 1. `operations`, `schemas`  the HTTP interface as a table, and the shapes of its bodies
 2. `ingest`                 the way in: HTTP, Unix streams and datagrams
-3. `routes`, `page`         the way out: reports, metrics and the status page; `alertmanager` asks what fires
+3. `routes`, `page`         the way out: reports, metrics and the status page; `alertmanager` asks what fires,
+                            `long_answers` has those wait in line that take long
 4. `load`                   configuration with the references it names
 5. `options`, `listeners`   what the command line says, and the listeners that it names
 6. `reload`                 another configuration for the running process

@@ -23,11 +23,12 @@ from sidecar.monitor.status import LoadState, StorageState
 from sidecar.reports.collector import Collector
 from sidecar.serve.ingest.http import Ingest
 from sidecar.serve.ingest.labels import LabelIntake
+from sidecar.serve.ingest.turns import Turns
 from sidecar.serve.listeners import SHUTDOWN_SECONDS, Listeners, Services
 from sidecar.serve.load import Loaded, files, load_all
 from sidecar.serve.options import Options
 from sidecar.serve.reload import Reloader
-from sidecar.serve.routes import Web
+from sidecar.serve.routes import LISTENER, Web
 from sidecar.storage.clock import Clock
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ class Application:
         load_state = LoadState(last_success_timestamp_seconds=time.time())
         limits = loaded[0].limits
         refused_connections, refused_requests = dict[str, int](), RefusedRequests(self._clock)
-        self._ingest = Ingest(self._monitor, limits, self._clock)
-        self._label_ingest = Ingest(LabelIntake(self._monitor), limits, self._clock)
+        turns = Turns()
+        self._ingest = Ingest(self._monitor, limits, self._clock, turns)
+        self._label_ingest = Ingest(LabelIntake(self._monitor), limits, self._clock, turns)
         self._reloader = Reloader(
             options.config_file,
             watch,
@@ -78,6 +80,7 @@ class Application:
             load_state,
             self._clock,
             telemetry_path=options.telemetry_path,
+            refused=lambda request: refused_requests.count(request.app[LISTENER], "busy", request.path),
             alertmanager_url=options.alertmanager_url,
             storage=storage,
         )

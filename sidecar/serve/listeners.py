@@ -24,7 +24,7 @@ from sidecar.serve.ingest.front import Front
 from sidecar.serve.ingest.http import HTTP, UNIX_STREAM, Ingest
 from sidecar.serve.ingest.stream import TcpSite, UnixStreamSite
 from sidecar.serve.options import Options
-from sidecar.serve.routes import PROBES, Reload, Web, description_routes, lifecycle_routes
+from sidecar.serve.routes import LISTENER, PROBES, Reload, Web, description_routes, lifecycle_routes
 
 log = Log("sidecar")
 
@@ -105,6 +105,7 @@ class Listeners:
         web_config = WebConfig(self._options.web_config_file)
         guard = web_config.middleware(without_authentication=PROBES)
         connections = self._connections("web", makes_room=True)
+        self._services.refused_requests.open("web", ("busy",))
         application = self.web_application(connections.middleware(), guard)
         runner = await bounded_runner(application, self._options.bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS)
         listener = Listener(runner, web_config, connections)
@@ -116,6 +117,7 @@ class Listeners:
     def web_application(self, *middlewares: Middleware) -> web.Application:
         """Return what the network is served, which is read-only."""
         application = web.Application(middlewares=middlewares)
+        application[LISTENER] = "web"
         application.router.add_routes(self._services.web.routes())
         application.router.add_routes(description_routes(self._describe_web))
         return application
@@ -129,6 +131,7 @@ class Listeners:
         services.labels.open(transport)
         guard = self._web_page_guard(listener, hosts)
         application = self.ingest_application(transport, guard)
+        application[LISTENER] = listener
         runner = await bounded_runner(application, bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS)
         assert runner.server is not None  # the runner is set up
         front = Front(services.events, transport, runner.server, idle_seconds=bounds.read_timeout_seconds, hosts=hosts)
@@ -138,7 +141,7 @@ class Listeners:
 
     def _web_page_guard(self, listener: str, hosts: AllowedHosts | None) -> Middleware:
         requests = self._services.refused_requests
-        requests.open(listener, ("cross_site",) if hosts is None else ("cross_site", "host"))
+        requests.open(listener, ("busy", "cross_site") if hosts is None else ("busy", "cross_site", "host"))
         return refuse_web_pages(partial(requests.count, listener), hosts=hosts)
 
     def ingest_application(self, transport: str, *middlewares: Middleware) -> web.Application:

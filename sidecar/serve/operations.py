@@ -22,6 +22,7 @@ from sidecar.serve.schemas import SCHEMAS
 _TAG = {"ETag": ("what tells this page from another", STRING)}
 _RETRY_AFTER = {"Retry-After": ("seconds to wait before it is sent again", COUNT)}
 
+_BUSY = Answer(when="Too many ask for long answers at once.", content={TEXT: STRING}, headers=_RETRY_AFTER)
 _FOREIGN = json("It comes from a web page of another origin, or is for a foreign host name.", of("Error"))
 
 
@@ -124,6 +125,7 @@ READ_ONLY = (
             200: json("The drift of every window.", of("Drift")),
             400: json("`limit` is not a whole number.", of("Error")),
             404: json("There is no such model, feature or window.", of("Error")),
+            503: _BUSY,
         },
     ),
     Operation(
@@ -146,7 +148,7 @@ READ_ONLY = (
         method="get",
         path="/alerts",
         summary="The conditions of alerts that hold now.",
-        answers={200: json("Alerts and levels.", of("Alerts"))},
+        answers={200: json("Alerts and levels.", of("Alerts")), 503: _BUSY},
     ),
     Operation(
         method="get",
@@ -173,7 +175,7 @@ def metrics_operation(path: str) -> Operation:
         method="get",
         path=path,
         summary="Everything for Prometheus, in the format that `Accept` prefers.",
-        answers={200: Answer(when="The exposition.", content=formats)},
+        answers={200: Answer(when="The exposition.", content=formats), 503: _BUSY},
     )
 
 

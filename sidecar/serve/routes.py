@@ -1,6 +1,5 @@
 """The read-only endpoints, and the page that shows what they say."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
@@ -9,7 +8,7 @@ from aiohttp import web
 
 from sidecar import __version__
 from sidecar.alerting.conditions import Held, reporting_alerts
-from sidecar.base.cooperative import at_once, in_slices
+from sidecar.base.cooperative import Steps, at_once, in_slices
 from sidecar.exposition.negotiation import exposition
 from sidecar.http.jsontext import written
 from sidecar.http.openapi import PATH as DESCRIPTION
@@ -21,6 +20,7 @@ from sidecar.reports.latency_report import latency_report
 from sidecar.reports.quality_report import quality_report
 from sidecar.reports.report import NotThere, Report, utc_text
 from sidecar.serve.alertmanager import AlertmanagerError, held_alerts
+from sidecar.serve.long_answers import LongAnswers
 from sidecar.serve.page import Page
 from sidecar.serve.schemas import Error, Health, LastLoad, TransportCounts
 
@@ -43,6 +43,9 @@ PATHS = (
 PROBES = frozenset({"/-/healthy", "/-/ready"})
 """Paths that are served without authentication."""
 
+LISTENER = web.AppKey("listener", str)
+"""What the listener of an application is called in metrics."""
+
 Reload = Callable[[], str | None]
 """Load configuration and references again; returns what is wrong with them, or None."""
 
@@ -58,9 +61,11 @@ class Web:
         clock: Callable[[], float],
         *,
         telemetry_path: str,
+        refused: Callable[[web.Request], None],
         alertmanager_url: str | None = None,
         storage: StorageState | None = None,
     ) -> None:
+        """`refused` is called for requests that are turned away because too many wait for long answers."""
         self._monitor = monitor
         self._collector = collector
         self._load = load
@@ -70,7 +75,7 @@ class Web:
         self._alertmanager_url = alertmanager_url
         self._storage = storage
         self._started = clock()
-        self._turn = asyncio.Lock()  # long answers are made one at a time
+        self._long_answers = LongAnswers(refused)
         self.ready = True
 
     def routes(self) -> list[web.RouteDef]:
@@ -89,9 +94,10 @@ class Web:
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Answer a scrape."""
-        async with self._turn:
-            accept = request.headers.get("Accept", "")
-            text, content_type = await in_slices(self._collector.exposing(accept, clock=self._clock))
+        accept = request.headers.get("Accept", "")
+        text, content_type = await self._long_answers.make(
+            request, lambda: self._collector.exposing(accept, clock=self._clock)
+        )
         return await exposition(request, text, content_type)
 
     async def drift(self, request: web.Request) -> web.Response:
@@ -100,20 +106,23 @@ class Web:
         limit = query.get("limit")
         if limit is not None and not (limit.isascii() and limit.isdecimal() and len(limit) < 10):
             return _answer(lambda: Error(error=f"limit: {limit!r} is not a whole number"), status=400)
-        async with self._turn:
-            try:
-                steps = reporting_drift(
-                    self._monitor,
-                    now=self._clock(),
-                    model=query.get("model"),
-                    feature=query.get("feature"),
-                    window=query.get("window"),
-                    match=query.get("match"),
-                    limit=None if limit is None else int(limit),
-                )
-            except NotThere as error:
-                return _not_there(error)
-            return _json(await in_slices(written(await in_slices(steps))))
+
+        def begin() -> Steps[bytes]:
+            steps = reporting_drift(
+                self._monitor,
+                now=self._clock(),
+                model=query.get("model"),
+                feature=query.get("feature"),
+                window=query.get("window"),
+                match=query.get("match"),
+                limit=None if limit is None else int(limit),
+            )
+            return (yield from written((yield from steps)))
+
+        try:
+            return _json(await self._long_answers.make(request, begin))
+        except NotThere as error:
+            return _not_there(error)
 
     async def latency(self, request: web.Request) -> web.Response:
         """Answer with latency and errors."""
@@ -126,8 +135,7 @@ class Web:
 
     async def alerts(self, request: web.Request) -> web.Response:
         """Answer with the conditions of alerts that hold now, and with what Alertmanager holds if its URL is known."""
-        async with self._turn:
-            report = await in_slices(reporting_alerts(self._monitor, now=self._clock()))
+        report = await self._long_answers.make(request, lambda: reporting_alerts(self._monitor, now=self._clock()))
         if self._alertmanager_url is not None:
             try:
                 alerts = await held_alerts(self._alertmanager_url, self._monitor.models)

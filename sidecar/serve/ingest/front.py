@@ -157,6 +157,7 @@ class Connection(asyncio.Protocol):
         self._missing = 0
         self._since = 0.0
         self._writing_paused = False
+        self._waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to watch the time."""
@@ -187,7 +188,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on reading."""
         self._writing_paused = False
-        self._transport.resume_reading()
+        if not self._waits:
+            self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Answer every whole request, in order, and keep the beginning of a body whose rest is to come."""
@@ -221,11 +223,35 @@ class Connection(asyncio.Protocol):
             if until > len(data):
                 self._begin_body(head, data[at:])
                 return
+            if ingest.turns.over():
+                self._wait(data, at, head)
+                return
             close = head.close or ingest.stopping
             self._answer(ingest.submit(data[at:until], head.content_type, transport), close=close)
             if close:
                 return
             at, head = until, None
+
+    def _wait(self, data: bytes, at: int, head: Head) -> None:
+        """Answer later a request that is here as a whole, and read nothing before that."""
+        self._waits = True
+        self._transport.pause_reading()
+        self._ingest.reserve(head.length)
+        self._ingest.turns.wait(lambda: self._resume(data, at, head))
+
+    def _resume(self, data: bytes, at: int, head: Head) -> None:
+        """Answer a request that has waited, and go on with what came after it."""
+        self._waits = False
+        self._ingest.release(head.length)
+        close, until = head.close or self._ingest.stopping, at + head.length
+        answer = self._ingest.submit(data[at:until], head.content_type, self._front.transport)
+        if self._transport.is_closing():  # whoever sent it is gone: it counts all the same
+            return
+        if not self._writing_paused:
+            self._transport.resume_reading()
+        self._answer(answer, close=close)
+        if not close:
+            self._serve(data, until, None)
 
     def _begin_body(self, head: Head, first: bytes) -> None:
         self._ingest.reserve(head.length)

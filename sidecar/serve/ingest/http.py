@@ -14,6 +14,7 @@ from aiohttp import web
 from sidecar.config import Limits
 from sidecar.events.batch import Form, Refusals, TooManyEvents, Unreadable, Unsupported
 from sidecar.serve.ingest.refusals import RefusalLog
+from sidecar.serve.ingest.turns import Turns
 
 HTTP, UNIX_STREAM = "http", "unix_stream"
 RETRY_AFTER_SECONDS = 1
@@ -62,7 +63,7 @@ class Ingest:
     it is read, and nothing of it is counted.
     """
 
-    def __init__(self, intake: Intake, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, intake: Intake, limits: Limits, clock: Callable[[], float], turns: Turns | None = None) -> None:
         self._intake = intake
         self._clock = clock
         self._inflight_bytes = 0
@@ -70,6 +71,7 @@ class Ingest:
         self._forms: dict[str, Form] = {}
         self._refusals: dict[str, RefusalLog] = {}
         self.limits = limits
+        self.turns = turns or Turns()
         self.stopping = False
 
     def open(self, transport: str) -> None:
@@ -133,7 +135,8 @@ class Ingest:
             return self.cut_short(transport)
         finally:
             self.release(reserved)
-        return self.submit(body, request.headers.get("Content-Type", ""), transport)
+        content_type = request.headers.get("Content-Type", "")
+        return await self.turns.run(lambda: self.submit(body, content_type, transport))
 
     def submit(self, body: bytes, content_type: str, transport: str) -> Answer:
         """Count the events of a body."""

@@ -371,7 +371,7 @@ def test_a_storm_of_scrapes_does_not_starve_ingest(start: Start, tmp_path: Path)
     def scrape(number: int) -> None:
         while not done.is_set():
             reply = get(process.web_urls[0], "/metrics")
-            if reply.status != 200:
+            if reply.status not in (200, 503):  # past those in line
                 failures.append(f"{reply.status} {reply.text[:100]}")
             scrapes[number] += 1
 
