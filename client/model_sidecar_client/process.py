@@ -1,4 +1,4 @@
-"""The process: what is watched begins anew in the children of a fork, and is closed at the end."""
+"""The process: its clients begin anew in the child of a fork, and send what they hold when it ends."""
 
 import atexit
 import os
@@ -19,6 +19,7 @@ class Watched(Protocol):
 
 _WATCHED: "weakref.WeakSet[Watched]" = weakref.WeakSet()
 _registered = False
+_finalized_pid = 0
 
 
 def watch(watched: Watched) -> None:
@@ -31,12 +32,14 @@ def watch(watched: Watched) -> None:
         atexit.register(_close)
 
 
-def close_with_multiprocessing(watched: Watched) -> None:
-    """Close this object with the process where that is a worker of multiprocessing, which runs nothing of `atexit`."""
-    if "multiprocessing.util" in sys.modules:
+def close_with_multiprocessing() -> None:
+    """Close all with the process where it is a worker of multiprocessing, which runs nothing of `atexit`."""
+    global _finalized_pid
+    if "multiprocessing.util" in sys.modules and _finalized_pid != os.getpid():
         from multiprocessing.util import Finalize
 
-        Finalize(None, watched.close, exitpriority=0)
+        _finalized_pid = os.getpid()
+        Finalize(None, _close, exitpriority=0)
 
 
 def _begin_in_child() -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from model_sidecar_client.bell import Bell
 from model_sidecar_client.counts import Counts
 from model_sidecar_client.encode import Body, bodies
 from model_sidecar_client.event import Event, Label
@@ -23,16 +24,17 @@ log = logging.getLogger("model_sidecar_client")
 
 
 class Sender:
-    """Send batches of events, each until it is answered or given up; `stopping` ends all waiting.
+    """Send batches of events, each until it is answered or given up.
 
     `in_hand` is the number of events that were taken off the queue and have not been settled.
     """
 
-    def __init__(self, way: Transport, counts: Counts, model: str | None, *, stopping: threading.Event) -> None:
+    def __init__(self, way: Transport, counts: Counts, model: str | None) -> None:
         self._way = way
         self._counts = counts
         self._model = model
-        self._stopping = stopping
+        self._stopped = False
+        self._stop = Bell()
         self.in_hand = 0
         # Held while events go from one number to another, so that who adds them up sees each once; never by `log`.
         self.moving = threading.RLock()
@@ -45,6 +47,21 @@ class Sender:
             # A mistake of ours must neither end the thread nor go unseen.
             log.exception("events could not be sent")
             self._drop("failed", self.in_hand)
+
+    def begin(self) -> None:
+        """Make what the thread that is about to start waits on."""
+        self._stop = Bell()
+
+    def stop(self) -> None:
+        """Wait no more before another try: what is not sent by the next is dropped."""
+        self._stopped = True
+        self._stop.ring()
+
+    def end(self) -> None:
+        """Close the connection, and count what was being sent as dropped."""
+        self.close()
+        if self.in_hand:
+            self._drop("closed" if self._stopped else "failed", self.in_hand)
 
     def close(self) -> None:
         """Close the connection."""
@@ -96,10 +113,10 @@ class Sender:
 
     def _given_up(self, error: TransportError, body: Body, seconds_left: float, pause: float) -> bool:
         """Wait before the next try; where there is to be none, count the events as dropped and return true."""
-        if pause <= seconds_left and not self._stopping.wait(pause):
+        if pause <= seconds_left and not self._stopped and not self._stop.wait(pause):
             return False
         reason = "overload" if isinstance(error, Overloaded) else "unreachable"
-        self._drop("closed" if self._stopping.is_set() else reason, len(body.events))
+        self._drop("closed" if self._stopped else reason, len(body.events))
         return True
 
     def _drop(self, reason: str, events: int) -> None:

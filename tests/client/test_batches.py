@@ -81,10 +81,10 @@ def test_a_few_events_in_a_row_are_one_body() -> None:
 
 def test_a_steady_stream_is_sent_in_batches_without_being_woken(up: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(Client(up.targets["http"], batch_events=50, flush_seconds=30.0)) as client:
-        rouse = Mock(side_effect=client._rouse)
-        send = Mock(side_effect=client._sender.send)
-        monkeypatch.setattr(client, "_rouse", rouse)
-        monkeypatch.setattr(client._sender, "send", send)
+        rouse = Mock(side_effect=client._delivery._rouse)
+        send = Mock(side_effect=client._delivery._sender.send)
+        monkeypatch.setattr(client._delivery, "_rouse", rouse)
+        monkeypatch.setattr(client._delivery._sender, "send", send)
         for _ in range(2000):
             client.log(EVENT)
             time.sleep(0.0005)
@@ -101,7 +101,7 @@ def test_what_comes_while_less_than_a_batch_is_sent_waits_for_a_batch(
 ) -> None:
     with closing(Client(up.targets["http"], flush_seconds=30.0)) as client:
         sizes = []
-        send = client._sender.send
+        send = client._delivery._sender.send
 
         def send_slowly(events: Any) -> None:
             sizes.append(len(events))
@@ -109,11 +109,11 @@ def test_what_comes_while_less_than_a_batch_is_sent_waits_for_a_batch(
                 client.log(EVENT)
             send(events)
 
-        monkeypatch.setattr(client._sender, "send", send_slowly)
+        monkeypatch.setattr(client._delivery._sender, "send", send_slowly)
         for _ in range(10):
             client.log(EVENT)
         assert client.flush(30)
-        wait_until(lambda: client._more_at == client._wake_at)  # it waits again
+        wait_until(lambda: client._delivery.more_at == client._delivery.wake_at)  # it waits again
         assert (sizes, client.stats().queued) == ([10], 1)
 
 

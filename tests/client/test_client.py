@@ -155,7 +155,7 @@ def test_a_path_may_come_to_be_a_socket_of_the_other_kind(tmp_path: Path) -> Non
         for kind in (datagram, stream, datagram):
             path.unlink(missing_ok=True)
             path.symlink_to(kind)
-            client._sender.close()
+            client._delivery._sender.close()
             for i in range(500):
                 client.log({"merchant": str(i) + "x" * 900})  # more than a datagram takes
             assert client.flush()

@@ -24,7 +24,7 @@ def test_while_the_sidecar_hangs_the_queue_is_bounded_and_later_events_arrive(tm
             for _ in range(20_000):
                 client.log(EVENT)
             stats = client.stats()
-            assert len(client._queue) <= 1000
+            assert len(client._delivery.queue) <= 1000
             assert total(stats) == 20_001
             assert stats.dropped["queue_full"] >= 1
         finally:
@@ -117,4 +117,4 @@ def test_what_cannot_be_sent_by_the_end_is_dropped_and_counted(tmp_path: Path) -
     client.log(EVENT)
     assert client.stats().dropped == {"closed": 701}
     assert client.stats().queued == 0
-    assert not client._thread or not client._thread.is_alive()
+    assert not client._delivery.thread or not client._delivery.thread.is_alive()

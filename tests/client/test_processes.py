@@ -102,7 +102,7 @@ import gc, os, signal, sys, time
 from model_sidecar_client import Client
 
 def calls():
-    frame, names = sys._current_frames()[client._thread.ident], []
+    frame, names = sys._current_frames()[client._delivery.thread.ident], []
     while frame:
         names.append((os.path.basename(frame.f_code.co_filename), frame.f_code.co_name))
         frame = frame.f_back

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 from model_sidecar_client import Client, Stats
+from model_sidecar_client.queued import Mark
 
 from tests.client.support import EVENT, Listening, client_to, total
 from tests.plugins.serving import get, wait_until
@@ -64,7 +65,7 @@ def test_events_that_come_before_the_thread_waits_are_not_overlooked(
 
             def __len__(self) -> int:
                 length = super().__len__()
-                if threading.current_thread() is client._thread and about_to_wait.is_set():
+                if threading.current_thread() is client._delivery.thread and about_to_wait.is_set():
                     about_to_wait.clear()
                     thread = threading.Thread(target=fill)
                     thread.start()
@@ -73,19 +74,19 @@ def test_events_that_come_before_the_thread_waits_are_not_overlooked(
 
         client.log(EVENT)
         assert client.flush()
-        wait_until(lambda: client._more_at == client._wake_at)
+        wait_until(lambda: client._delivery.more_at == client._delivery.wake_at)
         about_to_wait = threading.Event()
-        stats = client._counts.stats  # the last that the thread asks for before it waits
+        stats = client._delivery.counts.stats  # the last that the thread asks for before it waits
 
         def last_stats(*, queued: int) -> Stats:
-            if threading.current_thread() is client._thread:
-                monkeypatch.setattr(client._counts, "stats", stats)
+            if threading.current_thread() is client._delivery.thread:
+                monkeypatch.setattr(client._delivery.counts, "stats", stats)
                 about_to_wait.set()
             return stats(queued=queued)
 
-        monkeypatch.setattr(client._counts, "stats", last_stats)
-        client._queue = Overtaken()
-        client._rouse()
+        monkeypatch.setattr(client._delivery.counts, "stats", last_stats)
+        client._delivery.queue = Overtaken()
+        client._delivery._rouse()
         wait_until(lambda: client.stats().accepted == 6)
 
 
@@ -125,7 +126,7 @@ def test_flushing_again_and_again_takes_no_room_of_events(tmp_path: Path) -> Non
         client.log(EVENT)
         for _ in range(200):
             assert not client.flush(0)
-        assert len(client._queue) <= 2
+        assert len(client._delivery.queue) <= 2
         client.log(EVENT)
         assert (client.stats().queued, client.stats().dropped) == (2, {})
 
@@ -137,7 +138,7 @@ def test_who_waits_for_a_flush_goes_on_when_the_client_closes(tmp_path: Path) ->
     flushed: list[bool] = []
     thread = threading.Thread(target=lambda: flushed.append(client.flush(60)), daemon=True)
     thread.start()
-    wait_until(lambda: any(isinstance(item, threading.Event) for item in client._queue.copy()))
+    wait_until(lambda: any(isinstance(item, Mark) for item in client._delivery.queue.copy()))
     client.close(0)
     thread.join(30)
     assert flushed == [True]
@@ -146,7 +147,7 @@ def test_who_waits_for_a_flush_goes_on_when_the_client_closes(tmp_path: Path) ->
 
 def test_an_event_that_a_closing_client_did_not_see_is_dropped() -> None:
     client = Client("http://127.0.0.1:9")
-    queue = client._queue
+    queue = client._delivery.queue
 
     class Late(deque[Any]):
         def append(self, event: Any) -> None:
@@ -156,10 +157,10 @@ def test_an_event_that_a_closing_client_did_not_see_is_dropped() -> None:
         def __len__(self) -> int:
             return len(queue)
 
-    client._queue = Late()
-    client._more_at = 1
+    client._delivery.queue = Late()
+    client._delivery.more_at = 1
     client.log(EVENT)
-    client._queue = queue
+    client._delivery.queue = queue
     assert (client.stats().queued, client.stats().dropped) == (0, {"closed": 1})
 
 
