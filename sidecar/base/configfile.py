@@ -1,6 +1,7 @@
 """Configuration files: YAML to frozen, typed structs; a mistake is told in one sentence."""
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,7 +51,7 @@ def convert_yaml(text: str, path: Path, kind: type[T]) -> T:
     try:
         return msgspec.convert(document, kind, dec_hook=convert_special)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_sentence(str(error), document)}") from error
+        raise ConfigError(f"{path}: {_sentence(str(error), document)}{_nearest_key(str(error), kind)}") from error
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -122,12 +123,42 @@ def _sentence(message: str, document: Any) -> str:
     what = what.replace("Object contains unknown field", "there is no such key:").replace(
         "Object missing required field", "it lacks the key"
     )
+    what = what.replace("Expected `array`, got `object`", "expected a list, each item after a `-`, not keys")
     if not keys:
         return what
     if isinstance(value, dict | list):
         return f"{keys}: {what}"
     told = shown(value)
     return f"{keys}: {what}" if what.startswith(told) else f"{keys}: {told}: {what}"
+
+
+def _nearest_key(message: str, kind: type) -> str:
+    """Propose the key that is nearest to one that is not there, of those beside it."""
+    unknown = re.fullmatch(r"Object contains unknown field `(.*?)`(?: - at `\$(.*)`)?", message)
+    if unknown is None:
+        return ""
+    at: msgspec.inspect.Type | None = msgspec.inspect.type_info(kind)
+    for name, item in re.findall(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]", unknown[2] or ""):
+        at = _inner(at, name if not item else None)
+    at = _struct(at)
+    keys = [field.encode_name for field in at.fields] if isinstance(at, msgspec.inspect.StructType) else []
+    nearest = get_close_matches(unknown[1], keys, n=1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+def _inner(kind: msgspec.inspect.Type | None, name: str | None) -> msgspec.inspect.Type | None:
+    """Return the type of a field, or, where it has no name, of the items of a list or object."""
+    kind = _struct(kind)
+    if isinstance(kind, msgspec.inspect.StructType):
+        return next((field.type for field in kind.fields if field.encode_name == name), None)
+    found: msgspec.inspect.Type | None = getattr(kind, "item_type", None) or getattr(kind, "value_type", None)
+    return found
+
+
+def _struct(kind: msgspec.inspect.Type | None) -> msgspec.inspect.Type | None:
+    """Return the type that is no None, where there is one besides."""
+    types = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    return next((one for one in types if not isinstance(one, msgspec.inspect.NoneType)), None)
 
 
 def shown(value: object) -> str:

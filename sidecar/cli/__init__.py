@@ -5,8 +5,10 @@ Modules are imported when their command runs, so that `serve` starts without wha
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from importlib import import_module
+from typing import Any
 
 from sidecar import __version__
 
@@ -24,10 +26,17 @@ COMMANDS = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that takes no beginning of an option for the option, as that of one becomes that of two."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False} | options)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status: 0 for success, 1 for failure, 2 for wrong usage."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="model-sidecar",
         description="Watch a model's inputs, outputs, latency and errors, and tell Prometheus.",
     )
@@ -42,8 +51,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
         # The command's own usage helps more than that of the whole.
-        getattr(parsed, "command_parser", parser).error(f"unrecognized arguments: {' '.join(unknown)}")
+        command = getattr(parsed, "command_parser", parser)
+        command.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(_proposals(command, unknown))}")
     return int(parsed.run(parsed))
+
+
+def _proposals(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> Iterator[str]:
+    """Name the option that is nearest to each unknown one."""
+    options = list(parser._option_string_actions)
+    for option in (argument.partition("=")[0] for argument in unknown if argument.startswith("--")):
+        beginnings = [name for name in options if name.startswith(option)]
+        if nearest := beginnings[:1] or get_close_matches(option, options, n=1):
+            yield f"; did you mean {nearest[0]}?"
 
 
 def entry_point() -> None:

@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "history", metavar="HISTORY", nargs="+", help="file, directory or pattern such as 'data/*.parquet'"
     )
     parser.add_argument("--reference", metavar="FILE", type=Path, required=True, help="the profile to compare with")
-    parser.add_argument("--config", metavar="FILE", type=Path, help="configuration of the sidecar")
+    parser.add_argument(
+        "--config.file", "--config", dest="config", metavar="FILE", type=Path, help="configuration of the sidecar"
+    )
     parser.add_argument("--model", metavar="NAME", help="the model of it, of several")
     parser.add_argument("--rules-config", metavar="FILE", type=Path, help="settings of `model-sidecar rules`")
     parser.add_argument(

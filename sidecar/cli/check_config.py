@@ -10,13 +10,18 @@ from sidecar.serve.load import load_all
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="the configuration file")
+    parser.add_argument("file", metavar="FILE", nargs="?", type=Path, help="the configuration file")
+    parser.add_argument("--config.file", dest="config_file", metavar="FILE", type=Path, help="the same, as for `serve`")
 
 
 def run(args: argparse.Namespace) -> int:
     """Check the file, and say what it configures."""
+    named = [path for path in (args.file, args.config_file) if path is not None]
+    if len(named) != 1:
+        args.command_parser.error("name one configuration file: FILE or --config.file")
+    [path] = named
     try:
-        config, profiles = load_all(args.file)
+        config, profiles = load_all(path)
     except ConfigError as error:
         print(f"model-sidecar: {error}", file=sys.stderr)
         return 1
@@ -29,5 +34,5 @@ def run(args: argparse.Namespace) -> int:
             told += "" if reference.season is None else f" by {reference.season}"
         windows = ", ".join(window.text for window in model.windows)
         print(f"{model.name}: {told}; windows {windows}")
-    print(f"{args.file}: OK")
+    print(f"{path}: OK")
     return 0

@@ -13,6 +13,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from sidecar.cli.terminal import tell
+from sidecar.cli.unreachable import advice, reason
 from sidecar.http.address import NoPeer, peer
 
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         tell(str(error))
         return 1
     except (OSError, ValueError, http.client.HTTPException) as error:
-        tell(f"{shown}: {str(error) or type(error).__name__}")
+        tell(f"{shown}: {reason(error)}{advice(error)}")
         return 1
     if response.status != http.client.OK:
         tell(f"{shown}: {path} answers {response.status}: {said}")

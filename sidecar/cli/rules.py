@@ -17,7 +17,12 @@ from sidecar.base.configfile import ConfigError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `model-sidecar rules`."""
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="YAML file with the values that differ from the defaults"
+        "--config.file",
+        "--config",
+        dest="config",
+        type=Path,
+        metavar="FILE",
+        help="YAML file with the values that differ from the defaults",
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help="write every file into this directory")
     parser.add_argument(

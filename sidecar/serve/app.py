@@ -120,7 +120,8 @@ class Application:
             sites = await self.listeners.open(stack)
             for name, model in self._monitor.models.items():
                 reference = "learning" if model.learner else model.config.reference or "learned"
-                log.info("watching", model=name, reference=reference)
+                wanted = {"from_events": model.learner.wanted_rows} if model.learner else {}
+                log.info("watching", model=name, reference=reference, **wanted)
             tasks = self._start_tasks()
             gc.collect()
             gc.freeze()  # what is there now stays, and need not be looked at again and again
@@ -154,9 +155,19 @@ class Application:
             tasks.append(asyncio.create_task(following))
         return tasks
 
+    def _learning(self) -> set[str]:
+        return {name for name, model in self._monitor.models.items() if model.learner is not None}
+
     async def _look_regularly(self) -> None:
         """Count what waits, by the time of day that it is now."""
+        learning: set[str] = set()
         while True:
+            before, learning = learning, self._learning()
+            for name in before - learning:
+                model = self._monitor.models.get(name)
+                if model is not None and model.comparison is not None:
+                    profile = model.comparison.profile
+                    log.info("learned the reference", model=name, events=profile.rows, reference=profile.fingerprint)
             await asyncio.sleep(FLUSH_SECONDS)
             now = self._clock()
             step = self._monitor.set_time_of_day(self._clock.time_of_day(), now=now)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -88,7 +89,13 @@ class Listeners:
         with _naming(address):
             await site.start()
         for bound in runner.addresses:
-            log.info("listening", serves="ingest", address=_shown(*bound[:2]), version=__version__)
+            shown = _shown(*bound[:2])
+            log.info("listening", serves="ingest", address=shown, version=__version__, page=f"http://{shown}/")
+            if not ip_address(bound[0].partition("%")[0]).is_loopback:
+                log.warning(
+                    "anyone who reaches this address may write events: keep --ingest.listen-address on loopback",
+                    address=shown,
+                )
         return site
 
     def _connections(self, listener: str, *, makes_room: bool) -> Connections:

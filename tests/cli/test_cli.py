@@ -45,7 +45,15 @@ WRONG = {
     "no value": (["serve", "--config.file"], "argument --config.file: expected one argument"),
     "an unknown level": (["serve", "--log.level=loud"], "argument --log.level: invalid choice: 'loud'"),
     "an unknown format": (["serve", "--log.format=xml"], "argument --log.format: invalid choice: 'xml'"),
-    "a file too few": (["check-config"], "the following arguments are required: FILE"),
+    "a file too few": (["check-config"], "name one configuration file: FILE or --config.file"),
+    "two files": (["check-config", "a", "--config.file=b"], "name one configuration file: FILE or --config.file"),
+    "the beginning of an option": (["serve", "--storage", "x"], "--storage x; did you mean --storage.path?"),
+    "a misspelt option": (["serve", "--log.levl=debug"], "--log.levl=debug; did you mean --log.level?"),
+    "a misspelt option of a subcommand": (
+        ["reference", "build", "x.csv", "--timestmp", "at"],
+        "unrecognized arguments: --timestmp at; did you mean --timestamp?",
+    ),
+    "what is near no option": (["serve", "--quack"], "unrecognized arguments: --quack"),
     "a file too many": (["check-config", "a", "b"], "unrecognized arguments: b"),
 }
 

@@ -97,6 +97,24 @@ def taken(process: SidecarProcess, listener: str) -> str:
     return f"--{listener}.listen-address={urlsplit(process.url).netloc}"
 
 
+def test_logs_the_page_and_when_a_reference_is_learned(start: Start, tmp_path: Path) -> None:
+    config = tmp_path / "learn.yml"
+    config.write_text("models: [{name: fraud, learn: {events: 100}}]\n")
+    process = start(config, options=["--log.level=info"])
+    log = process.log.read_text()
+    assert f"page={process.url}/" in log
+    assert "msg=watching model=fraud reference=learning from_events=100" in log
+    events = [{"features": {"amount": i}} for i in range(120)]
+    assert post(process.url, events).status == 202
+    wait_until(lambda: 'msg="learned the reference" model=fraud events=100' in process.log.read_text())
+
+
+def test_warns_where_anyone_may_write_events(start: Start) -> None:
+    warning = 'level=warning logger=sidecar msg="anyone who reaches this address may write events'
+    assert warning not in start(options=["--log.level=info"]).log.read_text()
+    assert warning in start(options=["--log.level=info", "--ingest.listen-address=0.0.0.0:0"]).log.read_text()
+
+
 # Reloading
 
 Reload = Callable[[SidecarProcess], None]
@@ -161,7 +179,7 @@ def test_reload_of_the_same_files_keeps_every_count(start: Start, tmp_path: Path
 
 def break_config(directory: Path) -> str:
     (directory / "sidecar.yml").write_text("models: [{name: fraud, refrence: x}]\n")
-    return f"{directory}/sidecar.yml: models[0]: there is no such key: `refrence`"
+    return f"{directory}/sidecar.yml: models[0]: there is no such key: `refrence`; did you mean reference?"
 
 
 def break_yaml(directory: Path) -> str:

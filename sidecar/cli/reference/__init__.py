@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, module in modules.items():
         command = commands.add_parser(name, help=module.SUMMARY, description=module.DESCRIPTION)
         module.add_arguments(command)
-        command.set_defaults(subcommand_run=module.run)
+        command.set_defaults(subcommand_run=module.run, command_parser=command)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """Bodies of events, posted one after the other to a sidecar."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import aiohttp
 import msgspec
 
 from sidecar.cli.replay.rows import Events
+from sidecar.cli.unreachable import HINTS, advice, reason
 from sidecar.events.batch import MOST_ERRORS
 from sidecar.http.address import NoPeer, peer
 
@@ -111,6 +113,7 @@ async def send(
 async def _post(
     session: aiohttp.ClientSession, url: str, to: str, body: bytes, media_type: str, summary: Summary
 ) -> dict[str, Any]:
+    shown = re.sub(r"//[^/@]*@", "//", to)  # a password is not to be shown
     give_up = time.monotonic() + GIVE_UP_SECONDS
     while True:
         try:
@@ -118,7 +121,7 @@ async def _post(
                 status, content = response.status, await response.read()
                 retry_after = response.headers.get("Retry-After", "1")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise SendError(f"{to}: {str(error) or type(error).__name__}") from error
+            raise SendError(f"{shown}: {reason(error)}{advice(error)}") from error
         if status == 503 and time.monotonic() < give_up:
             summary.retries += 1
             await asyncio.sleep(min(float(retry_after) if retry_after.isdecimal() else 1.0, GIVE_UP_SECONDS))
@@ -127,7 +130,7 @@ async def _post(
             try:
                 return msgspec.json.decode(content, type=dict[str, Any])
             except msgspec.DecodeError as error:
-                raise SendError(f"{to}: the answer is not JSON") from error
-        reason = content.decode("utf-8", "replace").strip()[:200]
-        hint = "; a smaller --batch may help" if status == 413 else ""
-        raise SendError(f"{to}: answered {status}: {reason}{hint}")
+                raise SendError(f"{shown}: the answer is not JSON") from error
+        said = content.decode("utf-8", "replace").strip().removeprefix(f"{status}: ")[:200]
+        hint = f"; {HINTS[status]}" if status in HINTS else ""
+        raise SendError(f"{shown}: answered {status}: {said}{hint}")

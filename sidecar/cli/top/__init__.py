@@ -6,6 +6,7 @@ import math
 import sys
 
 from sidecar.cli.terminal import needs_extra, tell
+from sidecar.cli.unreachable import advice
 from sidecar.http.address import NoPeer, peer
 
 _ROWS = 20
@@ -60,7 +61,7 @@ def _top(args: argparse.Namespace) -> int:
         else:
             asyncio.run(print_regularly(reader, out, rows=rows or _ROWS, interval=args.interval))
     except Unreachable as error:
-        tell(str(error))
+        tell(f"{error}{advice(error.__cause__)}")
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
         return 0

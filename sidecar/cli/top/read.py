@@ -1,7 +1,6 @@
 """Reading a sidecar: its drift, latency and health, as one reading."""
 
 import asyncio
-import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from sidecar.cli.unreachable import HINTS, reason
 from sidecar.http.address import peer
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
@@ -38,14 +38,6 @@ class Reading:
     drift: Report
     latency: Report
     health: Report
-
-
-def _reason(error: Exception) -> str:
-    """Say why nobody answered, without what the library adds."""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        number = error.os_error.errno
-        return os.strerror(number) if number and number > 0 else error.os_error.strerror or str(error)
-    return str(error) or "no answer in time"
 
 
 class Reader:
@@ -82,7 +74,9 @@ class Reader:
             async with session.get(f"{self._url}/{path}", params=asked) as response:
                 status, content = response.status, await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable(f"{self.sidecar}: {_reason(error)}") from error
+            raise Unreachable(f"{self.sidecar}: {reason(error)}") from error
+        if status == 401:
+            raise Unreachable(f"{self.sidecar}: answered 401: {HINTS[401]}")
         try:
             document = msgspec.json.decode(content, type=Report)
         except msgspec.DecodeError as error:
