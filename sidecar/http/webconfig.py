@@ -4,15 +4,11 @@
 certificates and passwords rotate without a restart; a file that turned bad changes nothing until it is good again.
 """
 
-import asyncio
 import base64
 import binascii
-import hashlib
 import hmac
 import re
-import secrets
 import ssl
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal
@@ -22,6 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from sidecar.base.configfile import ConfigError, convert_yaml, read_text
+from sidecar.http.passwords import Passwords, TooManyChecks
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -43,11 +40,7 @@ _HEADERS = {
     "X-Frame-Options",
     "X-XSS-Protection",
 }
-_CACHED_PASSWORDS = 100
 _BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
-_BCRYPT_BYTES = 72
-_NOBODY = b"$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
-"""A hash for users that do not exist, so that they take as long as those who do."""
 
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,8 +121,7 @@ class WebConfig:
     def __init__(self, path: Path | None) -> None:
         """Read the file, if there is one; raises ConfigError."""
         self._path = path
-        self._passwords: OrderedDict[bytes, bool] = OrderedDict()
-        self._secret = secrets.token_bytes(32)
+        self._passwords = Passwords()
         self._watched: dict[Path, object] = {}
         self.settings = Settings()
         self.ssl: ssl.SSLContext | None = None
@@ -164,17 +156,31 @@ class WebConfig:
         context = ssl_context(tls, directory) if tls else None
         token = _read_token(directory, settings.bearer_token_file)
         self.settings, self.ssl, self._token = settings, context, token
-        self._passwords.clear()
+        self._passwords.forget()
 
-    def middleware(self, *, without_authentication: frozenset[str] = frozenset()) -> Middleware:
-        """Return the middleware that refuses strangers, but on the paths given, and sets the headers."""
+    def middleware(
+        self,
+        *,
+        without_authentication: frozenset[str] = frozenset(),
+        busy: Callable[[web.Request], None] = lambda request: None,
+    ) -> Middleware:
+        """Return the middleware that refuses strangers, but on the paths given, and sets the headers.
+
+        `busy` is called for requests whose password is not checked because others are.
+        """
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             headers = self.settings.http_server_config.headers
-            if request.path not in without_authentication and not await self.allows(
-                request.headers.get("Authorization", "")
-            ):
+            try:
+                allowed = request.path in without_authentication or await self.allows(
+                    request.headers.get("Authorization", ""), address=request.remote or ""
+                )
+            except TooManyChecks:
+                busy(request)
+                retry = {**headers, "Retry-After": "1"}
+                return web.Response(status=503, text="too many passwords to check: ask again\n", headers=retry)
+            if not allowed:
                 scheme = 'Basic realm="model-sidecar"' if self.settings.basic_auth_users else "Bearer"
                 return web.Response(status=401, text="Unauthorized\n", headers={**headers, "WWW-Authenticate": scheme})
             try:
@@ -187,8 +193,11 @@ class WebConfig:
 
         return guard
 
-    async def allows(self, authorization: str) -> bool:
-        """Tell whether an `Authorization` header is that of a user or the token; with neither configured, all are."""
+    async def allows(self, authorization: str, *, address: str) -> bool:
+        """Tell whether an `Authorization` header is that of a user or the token; with neither configured, all are.
+
+        Raises TooManyChecks where it cannot be told now.
+        """
         users = self.settings.basic_auth_users
         if not users and self._token is None:
             return True
@@ -200,29 +209,7 @@ class WebConfig:
                 user, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
             except (binascii.Error, UnicodeDecodeError):
                 return False
-            return bool(colon) and await self._password_fits(user, password.encode())
-        return False
-
-    async def _password_fits(self, user: str, password: bytes) -> bool:
-        known = self.settings.basic_auth_users.get(user)
-        hashed = _NOBODY if known is None else known.encode()
-        question = b"\0".join((user.encode(), hashed, password))
-        key = hmac.digest(self._secret, question, hashlib.sha256)
-        fits = self._passwords.get(key)
-        if fits is None:
-            fits = await asyncio.to_thread(_check_password, password, hashed) and known is not None
-            self._passwords[key] = fits
-            if len(self._passwords) > _CACHED_PASSWORDS:
-                self._passwords.popitem(last=False)
-        return fits
-
-
-def _check_password(password: bytes, hashed: bytes) -> bool:
-    try:
-        import bcrypt  # here, because few have users
-
-        return bcrypt.checkpw(password[:_BCRYPT_BYTES], hashed)
-    except ValueError:  # a NUL byte in the password
+            return bool(colon) and await self._passwords.fits(user, password.encode(), users.get(user), address=address)
         return False
 
 

@@ -38,7 +38,7 @@ log = Log("sidecar")
 
 FLUSH_SECONDS = 0.5
 _THREADS = 2
-"""For compression and passwords. The C library gives each thread memory of its own, and does not take it back."""
+"""For compression and checkpoints. The C library gives each thread memory of its own, and does not take it back."""
 
 
 class Application:

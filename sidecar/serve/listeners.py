@@ -110,7 +110,10 @@ class Listeners:
     async def _start_web(self, address: Address, stack: AsyncExitStack) -> Listener:
         """Serve what is read-only, by the web configuration; each listener watches the file for itself."""
         web_config = WebConfig(self._options.web_config_file)
-        guard = web_config.middleware(without_authentication=PROBES)
+        guard = web_config.middleware(
+            without_authentication=PROBES,
+            busy=lambda request: self._services.refused_requests.count("web", "busy", request.path),
+        )
         connections = self._connections("web", makes_room=True)
         self._services.refused_requests.open("web", ("busy",))
         application = self.web_application(connections.middleware(), guard)

@@ -134,11 +134,11 @@ def both(tmp_path: Path) -> WebConfig:
     ],
 )
 async def test_only_users_and_the_token_are_allowed(both: WebConfig, authorization: str, allowed: bool) -> None:
-    assert await both.allows(authorization) is allowed
+    assert await both.allows(authorization, address="") is allowed
 
 
 async def test_without_users_and_token_everyone_is_allowed() -> None:
-    assert await WebConfig(None).allows("")
+    assert await WebConfig(None).allows("", address="")
 
 
 async def test_a_password_is_hashed_once(both: WebConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,8 +152,8 @@ async def test_a_password_is_hashed_once(both: WebConfig, monkeypatch: pytest.Mo
     monkeypatch.setattr(bcrypt, "checkpw", watched)
 
     for _ in range(3):
-        assert await both.allows(basic("ann", "secret"))
-        assert not await both.allows(basic("ann", "wrong"))
+        assert await both.allows(basic("ann", "secret"), address="")
+        assert not await both.allows(basic("ann", "wrong"), address="")
 
     assert asked == [b"secret", b"wrong"]
 
@@ -164,8 +164,8 @@ async def test_a_new_token_counts_from_the_next_refresh(tmp_path: Path, both: We
 
     assert both.refresh()
 
-    assert await both.allows("Bearer another one")
-    assert not await both.allows("Bearer opensesame")
+    assert await both.allows("Bearer another one", address="")
+    assert not await both.allows("Bearer opensesame", address="")
 
 
 async def test_a_file_that_turned_bad_changes_nothing_and_is_told_once(tmp_path: Path, both: WebConfig) -> None:
@@ -175,7 +175,7 @@ async def test_a_file_that_turned_bad_changes_nothing_and_is_told_once(tmp_path:
     with pytest.raises(ConfigError, match=r"web\.yml: there is no such key: `tls`$"):
         both.refresh()
     assert not both.refresh()
-    assert await both.allows("Bearer opensesame")
+    assert await both.allows("Bearer opensesame", address="")
 
     (tmp_path / "web.yml").write_text(good + "http_server_config: {headers: {X-Frame-Options: deny}}\n")
     assert both.refresh()
