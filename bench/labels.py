@@ -9,7 +9,9 @@ from itertools import count
 from bench.measure import here, in_turn, repeated
 from bench.work import profile, values
 from sidecar.config import Config, LabelsConfig, ModelConfig
-from sidecar.events.batch import Form, Identified
+from sidecar.events import forms
+from sidecar.events.batch import Identified
+from sidecar.events.forms import Form
 from sidecar.monitor.label_join import Labels
 from sidecar.monitor.monitor import Monitor
 
@@ -23,7 +25,7 @@ def main() -> None:
     """Print CPU time an event and a label, and bytes a prediction that is kept."""
     print(f"labels: CPU µs an event of {FEATURES} features, {EVENTS} at once, without an id, and with")
     print(f"{'':<24}{'no id':>8}{'off':>8}{'ratio':>7}{'on':>8}{'ratio':>7}")
-    for name, form in (("NDJSON", Form.NDJSON), ("columns in JSON", Form.JSON)):
+    for name, form in (("NDJSON", forms.NDJSON), ("columns in JSON", forms.JSON)):
         off, on = _monitor(None), _monitor(LabelsConfig(most=MOST))
         works = {
             "plain": _submitting(off, [_body(name, None)] * (ROUNDS * BODIES), form),
@@ -78,7 +80,7 @@ def _body(name: str, ids: list[str] | None) -> bytes:
 def _joining() -> None:
     monitor = _monitor(LabelsConfig(most=2 * ROUNDS * BODIES * EVENTS))
     for body in _bodies("NDJSON"):
-        monitor.submit(body, Form.NDJSON, transport="bench", now=1.0)
+        monitor.submit(body, forms.NDJSON, transport="bench", now=1.0)
     numbers = count()
     bodies = [
         json.dumps([{"id": IDS.format(next(numbers)), "label": "fraud"} for _ in range(EVENTS)]).encode()
@@ -87,7 +89,7 @@ def _joining() -> None:
     following = iter(bodies)
 
     def join() -> None:
-        assert monitor.submit_labels(next(following), Form.JSON, transport="bench", now=2.0).accepted == EVENTS
+        assert monitor.submit_labels(next(following), forms.JSON, transport="bench", now=2.0).accepted == EVENTS
 
     found = in_turn({"label": here(repeated(join, BODIES))}, events=BODIES * EVENTS)
     print(f"a label, {EVENTS} at once: {found['label']:.2f} µs")

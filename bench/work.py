@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from sidecar.base.duration import Duration
 from sidecar.config import Config, Limits, ModelConfig
-from sidecar.events.batch import Form
+from sidecar.events import forms
+from sidecar.events.forms import Form
 from sidecar.monitor.monitor import Monitor
 from sidecar.reference import Profile, build, save
 from tools.process import SidecarProcess, sidecar
@@ -64,20 +65,20 @@ def bodies(features: int, *, events: int = 500) -> list[Body]:
     buffers = {name: column.tobytes() for name, column in zip(names, rows.T, strict=True)}
     latency = [12.5] * events
     return [
-        Body("one", "one object", Form.JSON, texts[0].encode(), 1),
-        Body("array", f"array of {events}", Form.JSON, ("[" + ",".join(texts) + "]").encode(), events),
-        Body("ndjson", f"NDJSON of {events}", Form.NDJSON, "\n".join(texts).encode(), events),
+        Body("one", "one object", forms.JSON, texts[0].encode(), 1),
+        Body("array", f"array of {events}", forms.JSON, ("[" + ",".join(texts) + "]").encode(), events),
+        Body("ndjson", f"NDJSON of {events}", forms.NDJSON, "\n".join(texts).encode(), events),
         Body(
             "columns",
             f"columns of {events}, JSON",
-            Form.JSON,
+            forms.JSON,
             json.dumps({"columns": {"features": columns, "latency_ms": latency}}, separators=(",", ":")).encode(),
             events,
         ),
         Body(
             "msgpack",
             f"columns of {events}, MessagePack",
-            Form.MSGPACK,
+            forms.MSGPACK,
             msgspec.msgpack.encode({"columns": {"features": buffers, "latency_ms": np.full(events, 12.5).tobytes()}}),
             events,
         ),
@@ -119,7 +120,7 @@ def connect(url: str) -> http.client.HTTPConnection:
 
 def posting(connection: http.client.HTTPConnection, body: Body) -> Callable[[], None]:
     """Return the sending of a body; raises RuntimeError where its events are not taken."""
-    headers = {"Content-Type": body.form.value, "X-Form": body.key}
+    headers = {"Content-Type": body.form.media_types[0], "X-Form": body.key}
 
     def post() -> None:
         connection.request("POST", "/monitor", body.content, headers)

@@ -1,8 +1,9 @@
 """The wire: bytes to validated columns.
 
-1. `batch`         what a batch of events is, and how an event is refused
-2. `wire_types`    types to decode into, made from the features of a model
-3. `columns`       validated events to columns; `arrow` does it for Arrow streams
-4. `decode`        bodies (JSON, NDJSON, columns, MessagePack, Arrow) to batches and refusals
-5. `label_decode`  bodies of labels
+1. `batch`         which columns the events of a model carry, and a batch of them
+2. `refusals`      events and bodies that are not taken, and why
+3. `wire_types`    types to decode into, made from the features of a model
+4. `columns`       validated events to columns; `arrow` does it for Arrow streams
+5. `forms`         one table of the forms that bodies come in
+6. `decode`        bodies to batches and refusals; `label_decode` does it for labels
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from sidecar.events.batch import TooManyEvents, Unreadable, Unsupported
+from sidecar.events.refusals import TooManyEvents, Unreadable, Unsupported
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,64 +1,13 @@
-"""The wire: what a body of prediction events holds, and how one of them is refused."""
+"""Events of a model: which columns they carry, and a batch of them as columns."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
 from sidecar.statistics.bins import Category, Floats
-
-MOST_ERRORS = 10
-"""Refusals told in an answer; all are counted."""
-
-
-class Form(Enum):
-    """How a body is written, by its media type."""
-
-    JSON = "application/json"
-    NDJSON = "application/x-ndjson"
-    MSGPACK = "application/x-msgpack"
-    ARROW = "application/vnd.apache.arrow.stream"
-
-
-class Unreadable(Exception):
-    """The body is not what its form says; nothing of it is counted."""
-
-
-class Unsupported(Unreadable):
-    """The form is not one for what is sent, or needs what is not installed."""
-
-
-class TooManyEvents(Exception):
-    """The body holds more events than the limit; nothing of it is counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One refused event: its index in the body, the path of the field, the reason for people, the kind for metrics."""
-
-    index: int
-    path: str
-    reason: str
-    kind: str = "invalid"
-
-
-class Refusals(msgspec.Struct):
-    """The refused events of one body: the first few in full, all of them in numbers."""
-
-    first: list[Refusal] = []
-    by_kind: dict[str, int] = {}
-    total: int = 0
-
-    def add(self, refusal: Refusal, *, events: int = 1) -> None:
-        """Count a refusal that stands for one or more events."""
-        if len(self.first) < MOST_ERRORS:
-            self.first.append(refusal)
-        self.by_kind[refusal.kind] = self.by_kind.get(refusal.kind, 0) + events
-        self.total += events
-
 
 UNFIT_NAME = re.compile(r'\A\Z|["\\\x00-\x1f\ud800-\udfff]')
 """Found in what cannot be the name of a feature: nothing at all, quotes, backslashes and control characters."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from sidecar.events.arrow import packed_columns
-from sidecar.events.batch import Batch, Event, Form, Refusal, Refusals, Schema, TooManyEvents, Unreadable
+from sidecar.events import forms
+from sidecar.events.batch import Batch, Event, Schema
 from sidecar.events.columns import (
     Incomplete,
     Misfit,
@@ -24,6 +24,8 @@ from sidecar.events.columns import (
     complete,
     rows_of_columns,
 )
+from sidecar.events.forms import Form
+from sidecar.events.refusals import Refusal, Refusals, TooManyEvents, Unreadable
 from sidecar.events.wire_types import columns_type, event_type, grown
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -93,13 +95,13 @@ class Decoder:
         """Decode a body; raises Unreadable or TooManyEvents, and then nothing of it is to be counted."""
         if not body:
             raise Unreadable("the body is empty")
-        if form is Form.JSON and body.startswith(b'{"') and not body.startswith(b'{"columns"'):
+        if form is forms.JSON and body.startswith(b'{"') and not body.startswith(b'{"columns"'):
             return self._object(body)  # first, because a body of one event costs least
-        if form is Form.ARROW:
-            body, form = packed_columns(body, events=self._events_per_body), Form.MSGPACK
-        if form is Form.MSGPACK:
+        if form.translation is not None:
+            body, form = form.translation.translate(body, self._events_per_body), form.translation.into
+        if form is forms.MSGPACK:
             decoded = self._columnar(body, self._columns_msgpack.decode, msgspec.msgpack.decode)
-        elif form is Form.NDJSON:
+        elif form is forms.NDJSON:
             decoded = self._lines(body)
         elif body.lstrip()[:1] == b"[":
             decoded = self._array(body)

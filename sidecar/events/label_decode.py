@@ -9,7 +9,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from sidecar.events.batch import Form, Identifier, Refusal, Refusals, TooManyEvents, Unreadable, Unsupported
+from sidecar.events import forms
+from sidecar.events.batch import Identifier
+from sidecar.events.forms import Form
+from sidecar.events.refusals import Refusal, Refusals, TooManyEvents, Unreadable, Unsupported
 from sidecar.events.wire_types import identifier
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -57,15 +60,16 @@ class LabelDecoder:
 
     def decode(self, body: bytes, form: Form) -> DecodedLabels:
         """Decode a body; raises Unreadable or TooManyEvents, and then nothing of it is to be counted."""
-        if form is Form.ARROW:
-            raise Unsupported("labels do not come as Arrow streams: send JSON, NDJSON or MessagePack")
+        if not form.takes_labels:
+            takes = ", ".join(form.name for form in forms.FORMS if form.takes_labels)
+            raise Unsupported(f"labels are not accepted as {form.name}: send one of {takes}")
         if not body.strip():
             raise Unreadable("the body is empty")
-        if form is Form.NDJSON:
+        if form is forms.NDJSON:
             lines = [line for line in body.split(b"\n") if line.strip()]
             self._limit(len(lines))
             return self._each(lines, msgspec.json.decode)
-        read = msgspec.msgpack.decode if form is Form.MSGPACK else msgspec.json.decode
+        read = msgspec.msgpack.decode if form is forms.MSGPACK else msgspec.json.decode
         try:
             document = read(body)
         except _UNREADABLE as error:

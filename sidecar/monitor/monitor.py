@@ -10,9 +10,11 @@ from typing import Protocol
 import msgspec
 
 from sidecar.config import Config
-from sidecar.events.batch import Batch, Form, Refusal, TooManyEvents, Unreadable
+from sidecar.events.batch import Batch
 from sidecar.events.decode import Decoded, Decoder
+from sidecar.events.forms import Form
 from sidecar.events.label_decode import DecodedLabels, Label, LabelDecoder
+from sidecar.events.refusals import Refusal, TooManyEvents, Unreadable
 from sidecar.exposition.catalogue import DROP_REASONS, LABEL_REJECT_REASONS, REJECT_REASONS
 from sidecar.monitor.event_buffer import Waiting
 from sidecar.monitor.label_join import Misjoined

@@ -26,8 +26,8 @@ _BUSY = Answer(when="Too many ask for long answers at once.", content={TEXT: STR
 _FOREIGN = json("It comes from a web page of another origin, or is for a foreign host name.", of("Error"))
 
 
-def _submit(path: str, summary: str, bodies: Mapping[str, Schema], *, one: str, no_arrow: str) -> Operation:
-    """Describe how bodies of many things are taken; `one` is the name of one of them, `no_arrow` when 415 comes."""
+def _submit(path: str, summary: str, bodies: Mapping[str, Schema], *, one: str, unsupported: str) -> Operation:
+    """Describe how bodies of many things are taken; `one` is the name of one of them, `unsupported` when 415 comes."""
     return Operation(
         method="post",
         path=path,
@@ -40,7 +40,7 @@ def _submit(path: str, summary: str, bodies: Mapping[str, Schema], *, one: str, 
             403: _FOREIGN,
             408: json("The body did not arrive in time; nothing of it was counted.", of("Error")),
             413: json(f"The body is too large, or has too many {one}s.", of("Error")),
-            415: json(no_arrow, of("Error")),
+            415: json(f"The media type is not one of these, or {unsupported}.", of("Error")),
             422: json(f"Every {one} was refused.", of("Refused")),
             503: Answer(
                 when="Too many bodies at once; nothing of this one was counted, so send it again.",
@@ -59,7 +59,7 @@ _LABELS: Schema = {"anyOf": [of("Label"), list_of(of("Label")), object_of({"labe
 
 MONITOR = _submit(
     "/monitor",
-    "Submit prediction events. A body of any media type that is not listed is taken for JSON.",
+    "Submit prediction events. A body whose media type says nothing is read as JSON.",
     {
         JSON: {"anyOf": [of("Event"), list_of(of("Event")), of("Columns")]},
         "application/x-ndjson": _lines("an event", '{"features": {"transaction_amount": 150.0}}\n{"error": true}\n'),
@@ -71,7 +71,7 @@ MONITOR = _submit(
         },
     },
     one="event",
-    no_arrow="The body is an Arrow stream, and the extra for those is not installed.",
+    unsupported="needs the extra `arrow`, which is not installed",
 )
 
 LABELS = _submit(
@@ -83,7 +83,7 @@ LABELS = _submit(
         "application/x-msgpack": _LABELS,
     },
     one="label",
-    no_arrow="The body is an Arrow stream, as which labels do not come.",
+    unsupported="labels are not accepted as it",
 )
 
 RELOAD = Operation(

@@ -12,7 +12,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from sidecar.events.batch import Form
+from sidecar.events import forms
+from sidecar.events.forms import Form
 
 _MAGIC = b"msidecar.journal"
 _VERSION = 1
@@ -21,10 +22,6 @@ _HEADER = struct.Struct("<IIBBBxd")  # length, checksum, kind, form, length of t
 _CHECKSUM = struct.Struct("<I")
 _SEGMENT_BYTES = _SEGMENT.size + _CHECKSUM.size
 _HEADER_BYTES = _HEADER.size + _CHECKSUM.size
-
-FORMS = (Form.JSON, Form.NDJSON, Form.MSGPACK, Form.ARROW)
-"""By their numbers in the header of a record: new ones go to the end."""
-_FORM_NUMBERS = {form: number for number, form in enumerate(FORMS)}
 
 
 class Kind(IntEnum):
@@ -48,7 +45,7 @@ class Record(NamedTuple):
     name: str
     body: bytes
     now: float
-    form: Form = Form.JSON
+    form: Form = forms.JSON
 
 
 class DamagedSegment(Exception):
@@ -83,7 +80,7 @@ class Segment:
             path.unlink(missing_ok=True)
             raise
 
-    def append(self, kind: Kind, name: str, body: bytes, *, now: float, form: Form = Form.JSON) -> None:
+    def append(self, kind: Kind, name: str, body: bytes, *, now: float, form: Form = forms.JSON) -> None:
         """Append a record, in one write; raises OSError where it is not there as a whole."""
         named = self._names.get(name)
         if named is None:
@@ -92,7 +89,7 @@ class Segment:
         encoded, checksum = named
         checksum = zlib.crc32(body, checksum)
         length = len(encoded) + len(body)
-        head = _HEADER.pack(length, checksum, kind, _FORM_NUMBERS[form], len(encoded), now)
+        head = _HEADER.pack(length, checksum, kind, form.number, len(encoded), now)
         self._write(head + _CHECKSUM.pack(zlib.crc32(head)) + encoded, body)
 
     def _write(self, *parts: bytes) -> None:
@@ -130,8 +127,8 @@ def records(path: Path, *, store: bytes, number: int) -> Iterator[Record]:
                 raise DamagedSegment(f"the record at byte {start} is damaged")
             try:
                 name = content[:name_length].decode()
-                record = Record(Kind(kind), name, content[name_length:], now, FORMS[form])
-            except (ValueError, IndexError) as error:
+                record = Record(Kind(kind), name, content[name_length:], now, forms.of_number(form))
+            except ValueError as error:
                 raise DamagedSegment(f"the record at byte {start} is of another version: {error}") from error
             yield record
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from sidecar.config import Config
-from sidecar.events.batch import Form
+from sidecar.events import forms
+from sidecar.events.forms import Form
 from sidecar.reference.profile import Profile
 from sidecar.storage.journal import Kind, Segment
 from sidecar.storage.recovery import encode_configuration, encode_count, encode_time_of_day
@@ -67,7 +68,7 @@ class Recorder:
         """Keep a change of the time of day."""
         self._append(Kind.TIME_OF_DAY, "", encode_time_of_day(time_of_day), now=now)
 
-    def _append(self, kind: Kind, name: str, body: bytes, *, now: float, form: Form = Form.JSON) -> None:
+    def _append(self, kind: Kind, name: str, body: bytes, *, now: float, form: Form = forms.JSON) -> None:
         segment = self.segment
         if segment is None:
             return

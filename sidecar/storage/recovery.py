@@ -12,7 +12,7 @@ import msgspec
 
 from sidecar.base.configfile import convert_special, plain_special
 from sidecar.config import Config
-from sidecar.events.batch import TooManyEvents, Unreadable
+from sidecar.events.refusals import TooManyEvents, Unreadable
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import StorageState
 from sidecar.reference.profile import Profile, ProfileError, check

@@ -18,7 +18,7 @@ from sidecar.alerting.rules.policy import ALERTS
 from sidecar.base.cooperative import at_once
 from sidecar.base.duration import Duration
 from sidecar.config import MIN_PREDICTIONS, Config, LabelsConfig, LatencyConfig, ModelConfig, Slo
-from sidecar.events.batch import Form
+from sidecar.events import forms
 from sidecar.monitor.monitor import Monitor
 from sidecar.reference import build
 from sidecar.serve.alertmanager import AlertmanagerError, held_alerts
@@ -48,7 +48,7 @@ def fired(
         {"features": {"kind": kind}, "prediction": said, **{key: value(i) for key, value in rest.items()}}
         for i, (kind, said) in enumerate(zip(kinds, usual, strict=True))
     ]
-    watched.submit(msgspec.json.encode(body), Form.JSON, transport="test", now=1.0)
+    watched.submit(msgspec.json.encode(body), forms.JSON, transport="test", now=1.0)
     return alerts_of(watched, now=1.0)
 
 
@@ -109,9 +109,9 @@ def accuracy_alert(*, right: int, of: int, labels: LabelsConfig | None = None, a
     config = ModelConfig(name="m", reference="-", labels=labels or LabelsConfig())
     watched = monitor(config)
     events = [{"id": i, "features": {"kind": "a"}, "prediction": "a"} for i in range(of)]
-    watched.submit(msgspec.json.encode(events), Form.JSON, transport="test", now=1.0)
+    watched.submit(msgspec.json.encode(events), forms.JSON, transport="test", now=1.0)
     came = [{"id": i, "label": "a" if i < right else "b"} for i in range(of)]
-    taken = watched.submit_labels(msgspec.json.encode(came), Form.JSON, transport="test", now=1.0)
+    taken = watched.submit_labels(msgspec.json.encode(came), forms.JSON, transport="test", now=1.0)
     assert taken.accepted == of
     return alerts_of(watched, now=1.0 + age).get("ModelAccuracyLow")
 

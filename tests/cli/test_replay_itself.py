@@ -20,9 +20,10 @@ from sidecar.base.duration import Duration
 from sidecar.cli.replay.rows import Rows
 from sidecar.cli.replay.send import body_of
 from sidecar.config import DriftConfig
-from sidecar.events.batch import Form
+from sidecar.events import forms
 from sidecar.events.columns import batch_of_events
 from sidecar.events.decode import Decoder
+from sidecar.events.forms import Form
 from sidecar.monitor.comparison import Comparison
 from sidecar.reference import Profile, files
 
@@ -76,7 +77,7 @@ def as_json_lines(table: Table, directory: Path) -> Path:
 def replayed(path: Path, form: Any, *, categorical: list[str]) -> Iterator[Body]:
     for events in Rows([path], others={}, categorical=categorical).bodies(7):
         content, media_type = body_of(events, form, None)
-        yield content, Form(media_type)
+        yield content, forms.of_content_type(media_type)
 
 
 def logged(table: Table) -> Iterator[Body]:
@@ -87,7 +88,7 @@ def logged(table: Table) -> Iterator[Body]:
     made, unfit = encode.bodies(events, None)
     assert not unfit
     for body in made:
-        yield body.content, Form(body.media_type)
+        yield body.content, forms.of_content_type(body.media_type)
 
 
 def observed(profile: Profile, bodies: Iterator[Body]) -> Comparison:

@@ -16,7 +16,7 @@ from model_sidecar_client.encode import Body, Unfit, bodies, plain_value
 from model_sidecar_client.event import Event
 
 from sidecar.config import Config, Learn, ModelConfig
-from sidecar.events.batch import Form
+from sidecar.events import forms
 from sidecar.monitor.monitor import Monitor
 from tests.plugins.serving import fraud_profile
 
@@ -167,7 +167,7 @@ def counted(sent: list[tuple[bytes, str]], *, learn: int | None) -> dict[str, An
     monitor = Monitor(Config(models=(model,)), {"fraud": profile}, now=0.0, start=start)
     monitor.open_transport("http")
     for content, media_type in sent:
-        monitor.submit(content, Form(media_type), transport="http", now=1.0)
+        monitor.submit(content, forms.of_content_type(media_type), transport="http", now=1.0)
     monitor.flush(now=1.0)
     of = monitor.models["fraud"]
     state: dict[str, Any] = {

@@ -2,7 +2,8 @@
 
 import math
 
-from sidecar.events.batch import Form, Unreadable
+from sidecar.events.forms import Form
+from sidecar.events.refusals import Unreadable
 from tests.events.support import JSON, MSGPACK, Outcome, coded, one_refusal, packed, packed_floats
 
 MERCHANT_AT = "$.columns.features.merchant"

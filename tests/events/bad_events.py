@@ -2,7 +2,8 @@
 
 import json
 
-from sidecar.events.batch import Form, TooManyEvents, Unreadable
+from sidecar.events.forms import Form
+from sidecar.events.refusals import TooManyEvents, Unreadable
 from tests.events.support import JSON, MSGPACK, NDJSON, Outcome, coded, one_refusal, packed
 
 DEEP = b"[" * 100_000

@@ -10,8 +10,10 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from sidecar.events.batch import PREDICTION, PROBABILITY, Batch, Form, Key, Schema
+from sidecar.events import forms
+from sidecar.events.batch import PREDICTION, PROBABILITY, Batch, Key, Schema
 from sidecar.events.decode import Decoded, Decoder
+from sidecar.events.forms import Form
 from sidecar.monitor.event_buffer import batches
 
 AMOUNT, AGE, MERCHANT = Key("input", "amount"), Key("input", "age"), Key("input", "merchant")
@@ -26,7 +28,7 @@ CHURN = Schema("churn", numeric=(Key("input", "days"), PREDICTION))
 LIMITS = {"events_per_body": 50, "string_length": 20, "features": 5}
 
 
-JSON, NDJSON, MSGPACK = Form.JSON, Form.NDJSON, Form.MSGPACK
+JSON, NDJSON, MSGPACK = forms.JSON, forms.NDJSON, forms.MSGPACK
 
 
 def decoder_of(*schemas: Schema, **limits: int) -> Decoder:

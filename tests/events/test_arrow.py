@@ -15,9 +15,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sidecar.events import forms
 from sidecar.events.arrow import packed_columns
-from sidecar.events.batch import PREDICTION, Form, Key, Schema, TooManyEvents, Unreadable
+from sidecar.events.batch import PREDICTION, Key, Schema
 from sidecar.events.decode import Decoder
+from sidecar.events.refusals import TooManyEvents, Unreadable
 from tests.plugins.serving import post, samples, value, wait_until
 from tools.process import SidecarProcess, sidecar
 
@@ -51,7 +53,7 @@ def decoder(*models: Schema, events: int = 100) -> Decoder:
 
 
 def counted(body: bytes, *models: Schema) -> list[Any]:
-    decoded = decoder(*models).decode(body, Form.ARROW)
+    decoded = decoder(*models).decode(body, forms.ARROW)
     assert decoded.refusals.total == 0, decoded.refusals
     found = decoded.batch
     assert found is not None
@@ -123,7 +125,7 @@ def test_features_may_be_a_struct_where_a_name_is_taken() -> None:
 def test_ids_are_kept_where_the_model_has_labels() -> None:
     kept = Schema(model="m", categorical=(PREDICTION,), ids=True)
     ids = pa.array(["o-1", None, "o-3"]).dictionary_encode()
-    found = decoder(kept).decode(stream(pa.record_batch({"id": ids, "prediction": ["x", "y", "z"]})), Form.ARROW)
+    found = decoder(kept).decode(stream(pa.record_batch({"id": ids, "prediction": ["x", "y", "z"]})), forms.ARROW)
     assert (found.accepted, found.refusals.total) == (3, 0)
     assert found.batch is not None
     assert list(found.batch.identified.ids) == ["o-1", "o-3"]
@@ -133,16 +135,16 @@ def test_ids_are_kept_where_the_model_has_labels() -> None:
 def test_the_model_is_in_the_metadata() -> None:
     other = Schema(model="other", numeric=(Key("input", "amount"),))
     named = batch([{"amount": 1.0}]).replace_schema_metadata({"model": "other"})
-    found = decoder(SCHEMA, other).decode(stream(named), Form.ARROW)
+    found = decoder(SCHEMA, other).decode(stream(named), forms.ARROW)
     assert found.batch is not None
     assert found.batch.schema.model == "other"
-    unnamed = decoder(SCHEMA, other).decode(stream(batch([{"amount": 1.0}])), Form.ARROW)
+    unnamed = decoder(SCHEMA, other).decode(stream(batch([{"amount": 1.0}])), forms.ARROW)
     assert [(r.path, r.kind) for r in unnamed.refusals.first] == [("$.model", "unknown_model")]
 
 
 def test_unlisted_columns_of_any_type_are_ignored_and_counted() -> None:
     rows: list[dict[str, Any]] = [{"amount": 1.0, "when": [1, 2], "note": b"\xff"}] * 2
-    decoded = decoder().decode(stream(batch(rows)), Form.ARROW)
+    decoded = decoder().decode(stream(batch(rows)), forms.ARROW)
     assert decoded.accepted == 2
 
 
@@ -156,26 +158,26 @@ def test_unlisted_columns_of_any_type_are_ignored_and_counted() -> None:
     ],
 )
 def test_a_bad_row_is_refused_by_its_path_and_the_others_are_counted(rows: list[dict[str, Any]], path: str) -> None:
-    decoded = decoder().decode(stream(batch(rows)), Form.ARROW)
+    decoded = decoder().decode(stream(batch(rows)), forms.ARROW)
     assert (decoded.accepted, decoded.refusals.total) == (1, 1)
     assert [(r.index, r.path) for r in decoded.refusals.first] == [(1, path)]
 
 
 def test_a_column_of_the_wrong_type_is_refused_by_its_path() -> None:
-    decoded = decoder().decode(stream(batch([ROWS[0] | {"amount": "1"}])), Form.ARROW)
+    decoded = decoder().decode(stream(batch([ROWS[0] | {"amount": "1"}])), forms.ARROW)
     assert [r.path for r in decoded.refusals.first] == ["$.features.amount"]
     assert decoded.accepted == 0
 
 
 def test_more_rows_than_a_body_may_have_are_refused_before_they_are_read() -> None:
     with pytest.raises(TooManyEvents, match=r"^the body holds more than 2 events$"):
-        decoder(events=2).decode(stream(batch()), Form.ARROW)
-    assert decoder(events=3).decode(stream(batch()), Form.ARROW).accepted == 3
+        decoder(events=2).decode(stream(batch()), forms.ARROW)
+    assert decoder(events=3).decode(stream(batch()), forms.ARROW).accepted == 3
     empty = stream(pa.record_batch([pa.nulls(10**6)], names=["amount"]))  # takes no bytes
     tracemalloc.start()
     try:
         with pytest.raises(TooManyEvents, match=r"^the body holds more than 100 events$"):
-            decoder().decode(empty, Form.ARROW)
+            decoder().decode(empty, forms.ARROW)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
@@ -185,7 +187,7 @@ def test_more_rows_than_a_body_may_have_are_refused_before_they_are_read() -> No
 @pytest.mark.parametrize("coded", [[], ["shop"]])
 def test_compressed_buffers_are_refused(compression: str, coded: list[str]) -> None:
     with pytest.raises(Unreadable, match="compressed buffers are not taken"):
-        decoder().decode(stream(batch(coded=coded), compression=compression), Form.ARROW)
+        decoder().decode(stream(batch(coded=coded), compression=compression), forms.ARROW)
 
 
 GOOD = stream(batch(coded=["shop"]))
@@ -198,7 +200,7 @@ def test_a_broken_stream_is_events_or_our_own_error(at: int, byte: int, length: 
     broken = bytearray(GOOD)
     broken[at] = byte
     with suppress(Unreadable, TooManyEvents):
-        decoded = decoder().decode(bytes(broken[:length]), Form.ARROW)
+        decoded = decoder().decode(bytes(broken[:length]), forms.ARROW)
         assert decoded.accepted + decoded.refusals.total <= 100
         counted = 0 if decoded.batch is None else decoded.batch.events
         assert counted == decoded.accepted
@@ -213,7 +215,7 @@ def test_arbitrary_bytes_are_our_own_error(content: bytes) -> None:
 def test_two_columns_of_one_name_are_refused() -> None:
     twice = pa.record_batch([pa.array([1.0]), pa.array([2.0])], names=["amount", "amount"])
     with pytest.raises(Unreadable, match="two columns are named 'amount'"):
-        decoder().decode(stream(twice), Form.ARROW)
+        decoder().decode(stream(twice), forms.ARROW)
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import sidecar.events.decode as decode_module
-from sidecar.events.batch import Form, Schema, TooManyEvents, Unreadable
+from sidecar.events import forms
+from sidecar.events.batch import Schema
 from sidecar.events.decode import Decoder
+from sidecar.events.forms import Form
+from sidecar.events.refusals import TooManyEvents, Unreadable
 from sidecar.events.wire_types import learning_schema
 from tests.events.support import (
     CHURN,
@@ -54,7 +57,7 @@ def _survives(decoder: Decoder, body: bytes, form: Form) -> None:
 
 
 def _survives_everywhere(body: bytes) -> None:
-    for form in Form:
+    for form in forms.FORMS:
         for schemas in ((FRAUD,), (learning_schema("fraud"),), (FRAUD, CHURN)):
             _survives(decoder_of(*schemas), body, form)
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.events.batch import Form, TooManyEvents, Unreadable
+from sidecar.events.forms import Form
+from sidecar.events.refusals import TooManyEvents, Unreadable
 from tests.events.bad_columns import BAD_COLUMNS
 from tests.events.bad_events import BAD_EVENTS
 from tests.events.support import EVENTS, JSON, MSGPACK, NDJSON, WAYS, Outcome, decoder_of, packed, refused

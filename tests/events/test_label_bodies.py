@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.events.batch import Form, TooManyEvents, Unreadable
+from sidecar.events import forms
 from sidecar.events.label_decode import LabelDecoder
+from sidecar.events.refusals import TooManyEvents, Unreadable
 from sidecar.exposition.catalogue import LABEL_REJECT_REASONS
 from tests.plugins.serving import (
     JSON,
@@ -274,7 +275,7 @@ DECODER = LabelDecoder(labels_per_body=100, string_length=10)
 
 @given(st.one_of(st.binary(max_size=200), st.text(alphabet='[]{}",:idlabe0 \n', max_size=60).map(str.encode)))
 def test_any_bytes_are_labels_or_refused(body: bytes) -> None:
-    for form in Form:
+    for form in forms.FORMS:
         try:
             decoded = DECODER.decode(body, form)
         except (Unreadable, TooManyEvents):

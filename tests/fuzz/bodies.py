@@ -11,14 +11,16 @@ import msgspec
 
 from sidecar.base.duration import Duration
 from sidecar.config import Config, Learn, Limits, ModelConfig
-from sidecar.events.batch import Form, TooManyEvents, Unreadable
+from sidecar.events import forms
+from sidecar.events.forms import Form
+from sidecar.events.refusals import TooManyEvents, Unreadable
 from sidecar.monitor.monitor import Monitor
 from sidecar.reference import Profile
 from tests.plugins.serving import fraud_profile
 
 TRANSPORT = "http"
 START = datetime(2026, 11, 2, tzinfo=UTC)
-FORMS = (Form.JSON, Form.NDJSON, Form.MSGPACK, None)
+FORMS = (forms.JSON, forms.NDJSON, forms.MSGPACK, None)
 """Forms of bodies; None is datagrams of one event each, a line each."""
 
 LIMITS = Limits(events_per_body=50, features=8, string_length=32)
@@ -48,7 +50,7 @@ def fuzz(data: bytes) -> None:
 def fuzz_columns(data: bytes) -> None:
     """Submit a columnar body, in JSON or MessagePack, to a monitor that compares."""
     if data:
-        form = Form.JSON if data[0] % 2 else Form.MSGPACK
+        form = forms.JSON if data[0] % 2 else forms.MSGPACK
         submit(data[1:], form, *setups()[data[0] // 2 % 3])
 
 

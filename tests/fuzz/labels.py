@@ -13,14 +13,16 @@ import msgspec
 
 from sidecar.base.duration import Duration
 from sidecar.config import Config, LabelsConfig, Learn, ModelConfig
-from sidecar.events.batch import Form, TooManyEvents, Unreadable
+from sidecar.events import forms
+from sidecar.events.forms import Form
+from sidecar.events.refusals import TooManyEvents, Unreadable
 from sidecar.monitor.label_join import Labels
 from sidecar.monitor.monitor import Monitor
 from sidecar.reports.quality_report import quality_report
 from tests.fuzz.bodies import LIMITS, START, TRANSPORT, changes, counted
 from tests.fuzz.scraped import read_back
 
-FORMS = tuple(Form)
+FORMS = forms.FORMS
 _SCRAPED: set[str] = set()
 _PREDICTIONS: dict[str, list[dict[str, Any]]] = {
     "fraud": [
@@ -60,7 +62,7 @@ def fuzz(data: bytes) -> None:
     form, (config, events) = FORMS[data[0] % len(FORMS)], _setups()[data[0] // len(FORMS) % 3]
     monitor = Monitor(config, {model.name: None for model in config.models}, now=0.0, start=START)
     monitor.open_transport(TRANSPORT)
-    monitor.submit(events, Form.JSON, transport=TRANSPORT, now=0.0)
+    monitor.submit(events, forms.JSON, transport=TRANSPORT, now=0.0)
     monitor.flush(now=0.0)
     if _submit(monitor, data[1:], form, now=0.5):
         assert not _submit(monitor, data[1:], form, now=0.75), "a label counted twice"

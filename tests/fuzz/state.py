@@ -6,7 +6,7 @@ import zlib
 from functools import cache
 from pathlib import Path
 
-from sidecar.events.batch import Form
+from sidecar.events import forms
 from sidecar.monitor.monitor import Monitor
 from sidecar.storage import recovery
 from sidecar.storage.checkpoint import Checkpoint, CheckpointError, decode, write
@@ -37,7 +37,7 @@ def real_states() -> tuple[bytes, ...]:
     for config, profiles in setups():
         monitor = Monitor(config, profiles, now=0.0, start=START)
         monitor.open_transport(TRANSPORT)
-        monitor.submit(_LINES, Form.NDJSON, transport=TRANSPORT, now=1.0)
+        monitor.submit(_LINES, forms.NDJSON, transport=TRANSPORT, now=1.0)
         monitor.flush(now=1.0)
         whole = Checkpoint(store=STORE, segment=1, moment=moment, monitor=monitor.state(now=1.0))
         with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:

@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sidecar.base.cooperative import at_once
 from sidecar.base.duration import Duration
 from sidecar.config import Config, DriftConfig, ModelConfig
-from sidecar.events.batch import Batch, Form
+from sidecar.events import forms
+from sidecar.events.batch import Batch
 from sidecar.exposition import model_metrics
 from sidecar.monitor.comparison import Comparison
 from sidecar.monitor.monitor import Monitor
@@ -178,7 +179,7 @@ def _monitor() -> Monitor:
 def _submit(monitor: Monitor, *, hour: int, now: float) -> None:
     traffic = {name: values.tolist() for name, values in _traffic(hour, 300).items()}
     body = json.dumps({"columns": {"features": traffic}}).encode()
-    assert monitor.submit(body, Form.JSON, transport="http", now=now).accepted == 300
+    assert monitor.submit(body, forms.JSON, transport="http", now=now).accepted == 300
 
 
 def test_the_hour_is_that_in_which_events_come() -> None:

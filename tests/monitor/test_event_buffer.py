@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sidecar.monitor.event_buffer as waiting_module
-from sidecar.events.batch import PREDICTION, Batch, Form, Identified, Key, Schema
+from sidecar.events import forms
+from sidecar.events.batch import PREDICTION, Batch, Identified, Key, Schema
 from sidecar.events.decode import Decoder
 from sidecar.events.wire_types import learning_schema
 from sidecar.monitor.event_buffer import Waiting
@@ -41,7 +42,7 @@ def _batch(first: int, rows: int, *, coded: bool = False) -> Batch:
 
 def _add(waiting: Waiting, decoder: Decoder, document: Any) -> None:
     body = json.dumps(document).encode()
-    decoded = decoder.decode(body, Form.JSON)
+    decoded = decoder.decode(body, forms.JSON)
     waiting.add(decoded.events, decoded.batch, body_bytes=len(body))
 
 
@@ -150,14 +151,14 @@ def test_few_events_wait_as_they_are_and_many_as_columns() -> None:
 @pytest.mark.parametrize("coded", [False, True])
 def test_what_is_learned_from_does_not_wait_and_keeps_its_order(*, coded: bool) -> None:
     decoder, waiting = _decoder(learning_schema("fraud")), Waiting()
-    decoder.decode(b'{"features": {"amount": 0, "merchant": "a"}}', Form.JSON)  # by which it knows the features
+    decoder.decode(b'{"features": {"amount": 0, "merchant": "a"}}', forms.JSON)  # by which it knows the features
     for i in range(3):
         _add(waiting, decoder, {"features": {"amount": i, "merchant": "a"}})
     assert not waiting.full
     merchants = {"values": ["a"], "codes": np.zeros(100, "<i4").tobytes()} if coded else ["a"] * 100
     amounts = np.arange(3.0, 103.0).tobytes()
     many = msgspec.msgpack.encode({"columns": {"features": {"amount": amounts, "merchant": merchants}}})
-    waiting.add([], decoder.decode(many, Form.MSGPACK).batch, body_bytes=len(many))
+    waiting.add([], decoder.decode(many, forms.MSGPACK).batch, body_bytes=len(many))
     assert waiting.full
     learned = [batch.numeric[0].tolist() for batch in waiting.take()]
     assert learned == ([[*range(3)], [*range(3, 103)]] if coded else [[*range(103)]])

@@ -12,7 +12,10 @@ from msgspec.structs import replace
 
 from sidecar.base.duration import Duration
 from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Learn, Limits, ModelConfig, Slo, Thresholds
-from sidecar.events.batch import PREDICTION, Form, Key, TooManyEvents, Unreadable
+from sidecar.events import forms
+from sidecar.events.batch import PREDICTION, Key
+from sidecar.events.forms import Form
+from sidecar.events.refusals import TooManyEvents, Unreadable
 from sidecar.monitor.model import Model
 from sidecar.monitor.monitor import Monitor
 from sidecar.reference import Profile, build
@@ -37,7 +40,7 @@ def _monitor(*models: tuple[ModelConfig, Profile | None], events_per_body: int =
 
 
 def _submit(monitor: Monitor, events: Any, *, now: float = 0.0) -> int:
-    return monitor.submit(json.dumps(events).encode(), Form.JSON, transport="http", now=now).accepted
+    return monitor.submit(json.dumps(events).encode(), forms.JSON, transport="http", now=now).accepted
 
 
 def _event(amount: float | None = 100.0, merchant: str | None = "visa", **rest: Any) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def test_counters_add_up() -> None:
     monitor = _monitor(events_per_body=10)
     _submit(monitor, [_event(), _event(latency_ms=-1), _event(model="x"), _event(zzz=1), {"features": {"zzz": 1}}])
     with pytest.raises(Unreadable, match="truncated"):
-        monitor.submit(b"{", Form.JSON, transport="http", now=0.0)
+        monitor.submit(b"{", forms.JSON, transport="http", now=0.0)
     with pytest.raises(TooManyEvents, match="more than 10 events"):
         _submit(monitor, [_event()] * 11)
     monitor.drop("http", "overload", 7)
@@ -161,10 +164,10 @@ def test_of_an_id_the_first_prediction_counts_whatever_bodies_they_come_in(*, co
     columns = {"features": {"amount": [1.0], "merchant": merchant}, "prediction": ["wrong"]}
     for id_ in (1, 2):
         body = msgspec.msgpack.encode({"columns": columns | {"id": [id_]}})
-        monitor.submit(body, Form.MSGPACK, transport="http", now=0.1)
+        monitor.submit(body, forms.MSGPACK, transport="http", now=0.1)
     _submit(monitor, _event(id=2, prediction="right"), now=0.2)
     monitor.submit_labels(
-        b'[{"id": 1, "label": "right"}, {"id": 2, "label": "wrong"}]', Form.JSON, transport="http", now=0.2
+        b'[{"id": 1, "label": "right"}, {"id": 2, "label": "wrong"}]', forms.JSON, transport="http", now=0.2
     )
     labels = monitor.models["fraud"].labels
     assert labels is not None
@@ -173,12 +176,12 @@ def test_of_an_id_the_first_prediction_counts_whatever_bodies_they_come_in(*, co
     assert (int(tally.labels), int(tally.correct)) == (2, 2)
 
 
-@pytest.mark.parametrize("form", [Form.NDJSON, Form.MSGPACK])
+@pytest.mark.parametrize("form", [forms.NDJSON, forms.MSGPACK])
 def test_a_class_of_0_and_1_may_be_written_as_number_boolean_or_text(form: Form) -> None:
     profile = build({"amount": [1.0, 2.0], "label": [0, 1]}, prediction="label", created=START)
     monitor = _monitor((replace(FRAUD, labels=LabelsConfig(min_labels=1)), profile))
     said = [1, 1.0, True, "1", 0, "0", False]
-    if form is Form.NDJSON:
+    if form is forms.NDJSON:
         events = [_event(id=i, prediction=value) for i, value in enumerate(said)]
         body = b"\n".join(map(msgspec.json.encode, events))
     else:
@@ -191,7 +194,7 @@ def test_a_class_of_0_and_1_may_be_written_as_number_boolean_or_text(form: Form)
     assert model.comparison.observations()[-4:].tolist() == [3, 4, 0, 0]
     actual = [True, "1", 1, 1.0, "0", False, 0]
     labels = [{"id": i, "label": label} for i, label in enumerate(actual)]
-    assert monitor.submit_labels(msgspec.json.encode(labels), Form.JSON, transport="http", now=1.0).accepted == 7
+    assert monitor.submit_labels(msgspec.json.encode(labels), forms.JSON, transport="http", now=1.0).accepted == 7
     assert model.labels is not None
     reading = model.labels.read(now=1.0)
     assert (model.labels.classes, reading.accuracy[0]) == (("1", "0"), 1.0)
@@ -227,7 +230,7 @@ def test_events_are_learned_from_in_the_order_in_which_they_came_whatever_bodies
         _submit(monitor, _event(float(i)))
     merchants = {"values": ["visa"], "codes": np.zeros(100, "<i4").tobytes()}
     columns = {"features": {"amount": np.arange(50.0, 150.0).tobytes(), "merchant": merchants}}
-    monitor.submit(msgspec.msgpack.encode({"columns": columns}), Form.MSGPACK, transport="http", now=0.0)
+    monitor.submit(msgspec.msgpack.encode({"columns": columns}), forms.MSGPACK, transport="http", now=0.0)
     comparison = monitor.models["fraud"].comparison
     assert comparison is not None
     amount = comparison.features[0]

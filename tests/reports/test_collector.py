@@ -17,7 +17,7 @@ from sidecar import __version__
 from sidecar.base.cooperative import at_once
 from sidecar.base.duration import Duration
 from sidecar.config import Config, DriftConfig, LabelsConfig, Learn, ModelConfig
-from sidecar.events.batch import Form
+from sidecar.events import forms
 from sidecar.exposition import catalogue, model_metrics, sidecar_metrics
 from sidecar.exposition.catalogue import CATALOGUE
 from sidecar.exposition.metric import Metric
@@ -119,11 +119,11 @@ def labelled_state() -> Collector:
 
 
 def submit_labels(monitor: Monitor, labels: Any, *, now: float) -> None:
-    monitor.submit_labels(json.dumps(labels).encode(), Form.JSON, transport="http", now=now)
+    monitor.submit_labels(json.dumps(labels).encode(), forms.JSON, transport="http", now=now)
 
 
 def submit(monitor: Monitor, body: Any, *, now: float) -> None:
-    monitor.submit(json.dumps(body).encode(), Form.JSON, transport="http", now=now)
+    monitor.submit(json.dumps(body).encode(), forms.JSON, transport="http", now=now)
     monitor.flush(now=now)
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from sidecar.base.configfile import plain_special
 from sidecar.base.duration import Duration
 from sidecar.config import Config, LabelsConfig, Learn, ModelConfig
-from sidecar.events.batch import Form
+from sidecar.events import forms
+from sidecar.events.forms import Form
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import StorageState
 from sidecar.reference import Profile, build
@@ -74,7 +75,7 @@ class Kept:
         self.monitor = self.store.begin(self.config, self.profiles)
         self.monitor.open_transport("http")
 
-    def submit(self, body: bytes, form: Form = Form.JSON) -> int:
+    def submit(self, body: bytes, form: Form = forms.JSON) -> int:
         return self.monitor.submit(body, form, transport="http", now=self.clock()).accepted
 
     def killed(self, copy: Path, **changes: Any) -> "Kept":

@@ -19,11 +19,11 @@ from msgspec.structs import replace
 
 from sidecar.base.duration import Duration
 from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Learn, ModelConfig
-from sidecar.events.batch import Form, Unreadable
+from sidecar.events import forms
+from sidecar.events.refusals import Unreadable
 from sidecar.reference import build
 from sidecar.serve.ingest.datagram import DatagramListener
 from sidecar.storage.directory import StorageError
-from sidecar.storage.journal import FORMS
 from tests.plugins.memory import IN_MEMORY
 from tests.storage.support import (
     CONFIG,
@@ -128,20 +128,20 @@ def do(kept: Kept, step: str, what: Any) -> None:
                 kept.submit(body(*what))
         case "ndjson":
             with suppress(Unreadable):
-                kept.submit(lines, Form.NDJSON)
+                kept.submit(lines, forms.NDJSON)
         case "msgpack":
-            kept.submit(msgspec.msgpack.encode(what), Form.MSGPACK)
+            kept.submit(msgspec.msgpack.encode(what), forms.MSGPACK)
         case "codes":
             plans = {"values": what, "codes": np.arange(len(what), dtype="<i4").tobytes()}
             coded = {"features": {"age": [7.0] * len(what), "plan": plans}}
-            kept.submit(msgspec.msgpack.encode({"model": "churn", "columns": coded}), Form.MSGPACK)
+            kept.submit(msgspec.msgpack.encode({"model": "churn", "columns": coded}), forms.MSGPACK)
         case "arrow":
-            kept.submit(arrow_stream(what), Form.ARROW)
+            kept.submit(arrow_stream(what), forms.ARROW)
         case "texts":
             kept.monitor.submit_texts([*lines.split(b"\n"), b"{"], transport="http", now=kept.clock())
         case "labels":
             content = json.dumps(what).encode()
-            kept.monitor.submit_labels(content, Form.JSON, transport="http", now=kept.clock())
+            kept.monitor.submit_labels(content, forms.JSON, transport="http", now=kept.clock())
         case "look":  # which is not kept, and must change nothing
             found = kept.monitor.models["fraud"].labels
             assert found is not None
@@ -150,7 +150,7 @@ def do(kept: Kept, step: str, what: Any) -> None:
             with pytest.raises(Unreadable):
                 kept.submit(b"{")
             with pytest.raises(Unreadable):
-                kept.monitor.submit_labels(b"{", Form.JSON, transport="http", now=kept.clock())
+                kept.monitor.submit_labels(b"{", forms.JSON, transport="http", now=kept.clock())
         case "drop":
             kept.monitor.drop("http", "overload", what)
         case "flush":
@@ -215,17 +215,13 @@ def test_a_store_that_was_closed_goes_on_too(tmp_path: Path) -> None:
     assert model.comparison.profile == learned
 
 
-def test_every_form_of_a_body_can_be_kept() -> None:
-    assert set(FORMS) == set(Form)
-
-
 def test_a_body_that_cannot_be_read_any_more_is_told_and_what_came_after_it_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A sidecar with the extra for Arrow was killed, and one without it goes on."""
     kept = Kept(tmp_path / "a", Time())
     columns = {"features": {"amount": [1.0, 2.0]}, "latency_ms": [1.0, 1.0]}
-    assert kept.submit(arrow_stream({"model": "fraud", "columns": columns}), Form.ARROW) == 2
+    assert kept.submit(arrow_stream({"model": "fraud", "columns": columns}), forms.ARROW) == 2
     kept.submit(body(fraud()))
     assert kept.killed(tmp_path / "b").monitor.events == {"http": 3}
     monkeypatch.setitem(sys.modules, "pyarrow", None)
@@ -297,10 +293,10 @@ def test_predictions_wait_for_their_labels_across_a_kill(tmp_path: Path) -> None
     kept.time.pass_(10)
     again = kept.killed(tmp_path / "b")
     content = json.dumps([{"model": "fraud", "id": i, "label": "fraud"} for i in range(10)]).encode()
-    decoded = again.monitor.submit_labels(content, Form.JSON, transport="http", now=again.clock())
+    decoded = again.monitor.submit_labels(content, forms.JSON, transport="http", now=again.clock())
     assert (decoded.accepted, decoded.refusals.total) == (10, 0)
     third = again.killed(tmp_path / "c")
-    refused = third.monitor.submit_labels(content, Form.JSON, transport="http", now=third.clock()).refusals
+    refused = third.monitor.submit_labels(content, forms.JSON, transport="http", now=third.clock()).refusals
     assert refused.by_kind == {"duplicate": 10}
     third.time.pass_(41)
     labels = third.monitor.models["fraud"].labels

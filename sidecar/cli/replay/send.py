@@ -12,7 +12,7 @@ import msgspec
 
 from sidecar.cli.replay.rows import Events
 from sidecar.cli.unreachable import HINTS, advice, reason
-from sidecar.events.batch import MOST_ERRORS
+from sidecar.events.refusals import MOST_ERRORS
 from sidecar.http.address import NoPeer, peer
 
 BodyForm = Literal["ndjson", "columns", "json"]

@@ -9,7 +9,9 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from sidecar.events.batch import Form, TooManyEvents, Unreadable
+from sidecar.events import forms
+from sidecar.events.forms import Form
+from sidecar.events.refusals import TooManyEvents, Unreadable
 from sidecar.monitor.monitor import Monitor
 from sidecar.serve.ingest import unix
 from sidecar.serve.ingest.refusals import RefusalLog
@@ -24,10 +26,7 @@ WAIT_SECONDS = 0.002
 
 _DRAINED_AT_ONCE = 256
 _DRAINED_BYTES = 1024 * 1024
-_WHOLE_JSON = re.compile(rb'\s*(?:\[|\{\s*"columns"|\{\s*"model"\s*:\s*"[^"\\]*"\s*,\s*"columns")')
-_ARROW = b"\xff\xff\xff\xff"
 _LABELS = re.compile(rb'\s*\{\s*"labels"')
-_MSGPACK_MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
 
 
 class DatagramListener:
@@ -88,24 +87,20 @@ class DatagramListener:
             elif datagram.find(b"\n", 0, -1) < 0:
                 texts.append(datagram.removesuffix(b"\n"))
             else:
-                self._submit(datagram, Form.NDJSON)
+                self._submit(datagram, forms.NDJSON)
         return taken
 
     def _take(self, datagram: bytes) -> None:
         """Keep a datagram of one event for a moment, and count the events of any other."""
         if not datagram or datagram.isspace():
             self._refuse("unreadable", "the datagram is empty")
-        elif datagram[0] in _MSGPACK_MAPS:
-            self._submit(datagram, Form.MSGPACK)
-        elif datagram.startswith(_ARROW):
-            self._submit(datagram, Form.ARROW)
         elif _LABELS.match(datagram):
             self._count()  # first, because they may be of one of those
             self._submit_labels(datagram)
-        elif _WHOLE_JSON.match(datagram):
-            self._submit(datagram, Form.JSON)
+        elif (form := forms.of_datagram(datagram)) is not None:
+            self._submit(datagram, form)
         elif datagram.find(b"\n", 0, -1) >= 0:
-            self._submit(datagram, Form.NDJSON)
+            self._submit(datagram, forms.NDJSON)
         else:
             self._texts.append(datagram.removesuffix(b"\n"))
 
@@ -129,7 +124,7 @@ class DatagramListener:
 
     def _submit_labels(self, datagram: bytes) -> None:
         try:
-            decoded = self._monitor.submit_labels(datagram, Form.JSON, transport=TRANSPORT, now=self._clock())
+            decoded = self._monitor.submit_labels(datagram, forms.JSON, transport=TRANSPORT, now=self._clock())
         except (Unreadable, TooManyEvents) as error:  # counted by the monitor
             self._refusals.tell_body(str(error))
         else:

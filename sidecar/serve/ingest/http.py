@@ -12,13 +12,16 @@ import msgspec
 from aiohttp import web
 
 from sidecar.config import Limits
-from sidecar.events.batch import Form, Refusals, TooManyEvents, Unreadable, Unsupported
+from sidecar.events import forms
+from sidecar.events.forms import Form
+from sidecar.events.refusals import Refusals, TooManyEvents, Unreadable, Unsupported
 from sidecar.serve.ingest.refusals import RefusalLog
 from sidecar.serve.ingest.turns import Turns
 
 HTTP, UNIX_STREAM = "http", "unix_stream"
 RETRY_AFTER_SECONDS = 1
 JSON = "application/json"
+_REMEMBERED_TYPES = 100
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -140,7 +143,11 @@ class Ingest:
 
     def submit(self, body: bytes, content_type: str, transport: str) -> Answer:
         """Count the events of a body."""
-        form = self._forms.get(content_type) or self._form(content_type)
+        try:
+            form = self._forms.get(content_type) or self._form(content_type)
+        except Unsupported as error:
+            self._intake.reject(transport, "unreadable")
+            return self._refuse(415, str(error), transport)
         try:
             decoded = self._intake.submit(body, form, transport=transport, now=self._clock())
         except Unsupported as error:
@@ -172,10 +179,8 @@ class Ingest:
         return _answer(status, {"error": reason}, close=close)
 
     def _form(self, content_type: str) -> Form:
-        """Tell the form by its media type; whatever is not listed is taken for JSON, as `curl -d` sends it."""
-        media_type = content_type.partition(";")[0].strip().lower()
-        form = next((f for f in Form if f.value == media_type), Form.JSON)
-        if len(self._forms) < 100:
+        form = forms.of_content_type(content_type)
+        if len(self._forms) < _REMEMBERED_TYPES:
             self._forms[content_type] = form
         return form
 

@@ -1,6 +1,6 @@
 """`POST /labels`: bodies of labels, received just as those of events are, and counted apart from them."""
 
-from sidecar.events.batch import Form
+from sidecar.events.forms import Form
 from sidecar.events.label_decode import DecodedLabels
 from sidecar.monitor.monitor import Monitor
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sidecar.base.log import Log
-from sidecar.events.batch import Refusals
+from sidecar.events.refusals import Refusals
 
 log = Log("sidecar.listen")
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from sidecar.events.batch import Refusal, Refusals
+from sidecar.events.refusals import Refusal, Refusals
 from sidecar.serve.ingest.refusals import SILENCE_SECONDS, RefusalLog
 
 
