@@ -1,8 +1,9 @@
 """Send prediction events from an application, without ever holding it up; imports the standard library alone.
 
-In the order to read it: `client` (the queue and its thread), `encode` (events to bodies), `transport` (bodies to the
-sidecar), `sender` (what is tried again and what is counted), `measurement` (latency and failure of a block),
-`middleware` (of a request) and `wrapper` (of a model's `predict`).
+In the order to read it: `client` (what an application calls), `delivery` (the queue and its thread), `encode` (events
+to bodies), `transport` (bodies to the sidecar), `sender` (what is tried again and what is counted), `process` and
+`sigterm` (forks, and the end), `measurement` (latency and failure of a block), `middleware` (of a request) and
+`wrapper` (of a model's `predict`).
 """
 
 from model_sidecar_client.client import Client

@@ -13,7 +13,7 @@ from model_sidecar_client.delivery import Delivery, Options
 from model_sidecar_client.event import Event, Label
 from model_sidecar_client.measurement import CURRENT, Measurement
 from model_sidecar_client.process import watch
-from model_sidecar_client.sigterm import EXIT_SECONDS, send_before_sigterm
+from model_sidecar_client.sigterm import EXIT_SECONDS, send_before_sigterm, sigterm_problem
 from model_sidecar_client.transport import default_target
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,7 +53,7 @@ class Client:
         self._measures = False
         self._delivery = Delivery(self._options)
         self._begun = {self._delivery.pid: self._delivery}
-        self._problems: list[Callable[[], str | None]] = []
+        self._asked: list[Callable[[], str | None]] = [sigterm_problem, lambda: self._own().problem()]
         watch(self)
         if sigterm:
             send_before_sigterm(self)
@@ -170,6 +170,14 @@ class Client:
     def stats(self) -> Stats:
         """Return how many events and labels were accepted, rejected, dropped and are queued, in this process."""
         return self._own().stats()
+
+    def problems(self) -> list[str]:
+        """Return what seems wrong with the way the client is used, a sentence each; none where nothing does."""
+        return [problem for ask in self._asked if (problem := ask()) is not None]
+
+    def also_ask(self, problem: Callable[[], str | None]) -> None:
+        """Have `problems` ask this function, too; it returns a sentence, or None where all is well."""
+        self._asked.append(problem)
 
     def _put(self, event: Event | Label) -> None:
         self._own().put(event)

@@ -19,6 +19,8 @@ from model_sidecar_client.sender import Sender
 from model_sidecar_client.transport import transport
 
 _REPORT_SECONDS = 60.0
+_STILL_SECONDS = 300.0
+"""Longer than a body is waited for in any way."""
 
 log = logging.getLogger("model_sidecar_client")
 
@@ -51,6 +53,7 @@ class Delivery:
         self._options = options
         self._starting = threading.Lock()
         self._stopping = self._urgent = self._hurried = False
+        self._looked_at = time.monotonic()
         self._reported, self._reported_at = 0, float("-inf")
         self._wake = Bell()
         way = transport(options.target, timeout_seconds=options.timeout_seconds)
@@ -119,13 +122,20 @@ class Delivery:
         with self._sender.moving:
             return self.counts.stats(queued=waiting(self.queue) + self._sender.in_hand)
 
+    def problem(self) -> str | None:
+        """Return a sentence where the thread does not run, as where a server does not let it."""
+        still = time.monotonic() - self._looked_at
+        if self.thread is None or still < _STILL_SECONDS:
+            return None
+        return f"the thread that sends has not run for {still:.0f} seconds"
+
     def start(self) -> bool:
         """Start the thread, unless somebody else is about to; returns whether there is one, or is to be."""
         if self.thread is not None or not self._starting.acquire(blocking=False):
             return True
         try:
             if self.thread is None:
-                self._wake = Bell()
+                self._wake, self._looked_at = Bell(), time.monotonic()
                 self._sender.begin()
                 thread = threading.Thread(target=self._run, name="model-sidecar client", daemon=True)
                 self.thread, self.more_at = thread, self._options.queue_events
@@ -170,6 +180,7 @@ class Delivery:
     def _send_until_stopped(self) -> None:
         pace = Pace(self._options.batch_events, self._options.flush_seconds, now=time.monotonic())
         while not self._stopping:
+            self._looked_at = time.monotonic()
             self._wait(pace)
             everything = self._hurried or pace.due(time.monotonic())
             if self._urgent:
@@ -194,6 +205,7 @@ class Delivery:
 
     def _send(self) -> int:
         """Send a batch; returns how much was taken off the queue."""
+        self._looked_at = time.monotonic()
         with self._sender.moving:
             batch, sent = take(self.queue, self._options.batch_events)
             self._sender.in_hand = len(batch)

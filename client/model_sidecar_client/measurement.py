@@ -27,6 +27,8 @@ class Measurement:
         self._held: list[Event] = []
         self._open = False
         self._failed = False
+        self.alone = True
+        """Whether a failure is an event of its own where none was logged."""
         self._began = 0.0
         self._seconds: float | None = None
         self._outer: Measurement | None = None
@@ -75,7 +77,7 @@ class Measurement:
                 return
             self._open = False
             held, self._held = self._held, []
-        if not held and self._failed:
+        if not held and self._failed and self.alone:
             held = [(None, None, None, None, True, None)]
         for features, prediction, probability, latency, error, id_ in held:
             latency = latency_ms if latency is None else latency

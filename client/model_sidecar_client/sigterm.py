@@ -10,9 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import weakref
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -42,12 +40,25 @@ def send_before_sigterm(sending: Sending) -> None:
     before = signal.getsignal(signal.SIGTERM)
     if isinstance(before, _Handler) or not (callable(before) or _ends_the_process(before)):
         return
-    with suppress(ValueError):  # this is not the main thread
+    try:
         signal.signal(signal.SIGTERM, _Handler(before))
+    except ValueError:  # this is not the main thread
+        problem = sigterm_problem()
+        if problem is not None:
+            log.warning(problem)
+
+
+def sigterm_problem() -> str | None:
+    """Return a sentence where SIGTERM ends the process before anything is sent."""
+    if _ends_the_process(signal.getsignal(signal.SIGTERM)):
+        return (
+            "SIGTERM ends this process without sending what is queued: make the client in the main thread, or close it"
+        )
+    return None
 
 
 def _ends_the_process(before: Any) -> bool:
-    return before is signal.SIG_DFL and "mod_wsgi" not in sys.modules and not _caught_beside_python()
+    return before is signal.SIG_DFL and not _caught_beside_python()
 
 
 def _caught_beside_python() -> bool:

@@ -1,7 +1,7 @@
 """An application that logs one event a request, for the servers of `test_servers`.
 
 The environment says how: SERVED_TARGET is the client's target, SERVED_AT_IMPORT logs an event when it is imported,
-SERVED_AT_SHUTDOWN one when the server tells it to shut down.
+SERVED_AT_SHUTDOWN one when the server tells it to shut down, SERVED_WITHOUT_SIGTERM leaves SIGTERM to the server.
 """
 
 import os
@@ -11,7 +11,11 @@ from typing import Any
 from model_sidecar_client import Client, MonitorASGI
 
 # A minute: what arrives sooner was sent by the end of the process, not because it was time.
-client = Client(os.environ["SERVED_TARGET"], flush_seconds=float(os.environ.get("SERVED_FLUSH_SECONDS", "60")))
+client = Client(
+    os.environ["SERVED_TARGET"],
+    flush_seconds=float(os.environ.get("SERVED_FLUSH_SECONDS", "60")),
+    sigterm="SERVED_WITHOUT_SIGTERM" not in os.environ,
+)
 if "SERVED_AT_IMPORT" in os.environ:
     client.log({"amount": 1.0})
 

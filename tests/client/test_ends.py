@@ -119,6 +119,14 @@ for process in processes: process.join()
 with multiprocessing.get_context("fork").Pool(4) as pool:
     pool.map(work, range(80))
 """,
+    "Pool with an initializer": """
+def begin():
+    global client
+    client = Client(sys.argv[1], flush_seconds=60.0)
+client.close()
+with multiprocessing.get_context("fork").Pool(4, initializer=begin) as pool:
+    pool.map(work, range(80))
+""",
     "ProcessPoolExecutor fork": """
 with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
     list(pool.map(work, range(80)))

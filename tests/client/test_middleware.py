@@ -97,8 +97,8 @@ class Wsgi:
         yield b"k"
 
 
-def wsgi(app: Any, path: str = "/predict") -> bytes:
-    environ: dict[str, Any] = {"SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": ""}
+def wsgi(app: Any, path: str = "/predict", *, script_name: str = "", query: str = "") -> bytes:
+    environ: dict[str, Any] = {"SCRIPT_NAME": script_name, "PATH_INFO": path, "QUERY_STRING": query}
     setup_testing_defaults(environ)
     body: Any = validator(app)(environ, lambda *_: lambda _: None)
     try:

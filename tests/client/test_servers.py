@@ -83,10 +83,11 @@ def test_workers_that_are_recycled_lose_nothing(up: Listening, tmp_path: Path, s
         assert counted(up.process.url, "http") - before == REQUESTS, running.log
 
 
-def test_what_the_application_logs_at_its_shutdown_arrives_with_the_middleware(up: Listening, tmp_path: Path) -> None:
+def test_the_middleware_sends_at_shutdown_where_sigterm_is_left_alone(up: Listening, tmp_path: Path) -> None:
     before = counted(up.process.url, "http")
     command = SERVERS["uvicorn, middleware"].split()
-    with served(tmp_path, command, up.targets["http"], SERVED_AT_SHUTDOWN="1") as running:
+    environment = {"SERVED_AT_SHUTDOWN": "1", "SERVED_WITHOUT_SIGTERM": "1"}
+    with served(tmp_path, command, up.targets["http"], **environment) as running:
         running.answers(REQUESTS)
         running.end(SIGTERM)
         assert counted(up.process.url, "http") - before == REQUESTS + 1, running.log
