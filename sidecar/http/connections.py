@@ -14,6 +14,8 @@ from typing import cast
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from sidecar.http.lingering import Lingering
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ProtocolFactory = Callable[[], asyncio.Protocol]
 
@@ -69,6 +71,7 @@ class Connections:
         self._bounds = bounds
         self._refused = refused
         self._makes_room = makes_room
+        self.lingering = Lingering()
         self._open: dict[asyncio.BaseTransport, None] = {}
         """Open connections; those that were asked for something last come last."""
         self._answering: set[asyncio.BaseTransport] = set()
@@ -184,4 +187,4 @@ class _Gate(asyncio.Protocol):
             protocol.connection_made(stream)
         else:
             stream.write(_TOO_MANY)
-            stream.close()
+            self._connections.lingering.close(stream)

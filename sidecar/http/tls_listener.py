@@ -16,6 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from sidecar.base.configfile import ConfigError
 from sidecar.base.log import Log
 from sidecar.http.connections import HANDSHAKE_SECONDS, Connections
+from sidecar.http.half_close import half_closing
 from sidecar.http.webconfig import WebConfig
 
 log = Log("sidecar.listener")
@@ -118,7 +119,7 @@ class _Site(web.BaseSite):
         serving = self._runner.server
         assert serving is not None  # the runner is set up
         self._server = await asyncio.get_running_loop().create_server(
-            self._connections.guard(serving),
+            self._connections.guard(half_closing(serving)),
             sock=self._socket,
             ssl=self._ssl_context,
             backlog=self._backlog,

@@ -14,6 +14,7 @@ from aiohttp.typedefs import Middleware
 from sidecar import __version__
 from sidecar.base.log import Log
 from sidecar.http.connections import Connections, ProtocolFactory, bounded_runner
+from sidecar.http.half_close import half_closing
 from sidecar.http.refused_requests import RefusedRequests
 from sidecar.http.tls_listener import Address, Listener
 from sidecar.http.web_pages import AllowedHosts, refuse_web_pages
@@ -144,7 +145,13 @@ class Listeners:
         application[LISTENER] = listener
         runner = await bounded_runner(application, bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS)
         assert runner.server is not None  # the runner is set up
-        front = Front(services.events, transport, runner.server, idle_seconds=bounds.read_timeout_seconds, hosts=hosts)
+        front = Front(
+            services.events,
+            transport,
+            half_closing(runner.server),
+            idle_seconds=bounds.read_timeout_seconds,
+            hosts=hosts,
+        )
         stack.callback(front.close)
         # Nobody's connection is closed for the sake of others: those who come here are of this machine.
         return runner, self._connections(listener, makes_room=False).guard(front)
