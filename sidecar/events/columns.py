@@ -1,5 +1,6 @@
 """Validated events, as rows or as columns, to a Batch."""
 
+import math
 from collections.abc import Iterator, Sequence, Set
 from itertools import chain
 from typing import Any
@@ -98,7 +99,10 @@ def batch_of_columns(body: Any) -> Batch:
     numeric = _matrix([_column(key, inputs, outputs) for key in schema.numeric], rows)
     latency = _numbers(columns.latency_ms, rows)
     probability = _numbers(columns.probability, rows)
-    if np.isinf(numeric).any() or ((latency < 0) | np.isinf(latency)).any():
+    infinite = np.isinf(numeric)
+    if infinite.any():
+        numeric[infinite] = np.nan  # no value, as in a reference
+    if ((latency < 0) | np.isinf(latency)).any():
         raise OutOfBounds
     if ((probability < 0) | (probability > 1)).any():
         raise OutOfBounds
@@ -141,8 +145,9 @@ def rows_of_columns(columns: dict[str, Any], passed_over: Set[str], *, ids: bool
         lengths = [(name, rows) for name in nulls if (rows := _rows_in(features[name])) is not None][:1]
     for i in range(_one_length(lengths)):
         row: dict[str, Any] = {name: column[i] for name, column in other_lists.items()}
+        row["prediction"] = _finite(row.get("prediction"))
         if features is not None:
-            row["features"] = nulls | {name: column[i] for name, column in feature_lists.items()}
+            row["features"] = nulls | {name: _finite(column[i]) for name, column in feature_lists.items()}
         if row.get("error") is None:
             row.pop("error", None)
         yield row
@@ -153,6 +158,10 @@ def _rows_in(column: Any) -> int | None:
     if isinstance(column, bytes) and len(column) % _FLOAT64.itemsize == 0:
         return len(column) // _FLOAT64.itemsize
     return len(column) if isinstance(column, list) else None
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _values(path: str, column: Any) -> list[Any]:
@@ -286,9 +295,7 @@ def _categories(key: Key, column: Any, rows: int) -> Sequence[Category]:
         return _coded(path, column.values, column.codes)
     if isinstance(column, memoryview):
         numbers = np.frombuffer(column, _FLOAT64)
-        if np.isinf(numbers).any():
-            raise OutOfBounds
-        return [None if number != number else number for number in numbers.tolist()]
+        return [number if math.isfinite(number) else None for number in numbers.tolist()]
     values: list[Category] = column
     return values
 

@@ -209,7 +209,7 @@ class Labels:
             sums[_BRIER] += (probability - came_true) ** 2
 
     def _saying(self, prediction: Category) -> Saying:
-        if prediction is None or prediction != prediction:
+        if prediction is None or (isinstance(prediction, float) and not math.isfinite(prediction)):
             return Saying(Said.NOTHING, 0, 0, 0.0)
         number = isinstance(prediction, int | float) and not isinstance(prediction, bool)
         if number and self._bins is None and not self.config.classes and self.config.positive is None:

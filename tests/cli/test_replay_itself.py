@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -124,6 +126,33 @@ def test_what_the_client_logs_does_not_differ_from_the_reference_of_the_same_val
     with TemporaryDirectory() as directory:
         profile = files.build([as_parquet(table, Path(directory))], categorical=list(table) if names else [])
     observed(profile, logged(table))
+
+
+def sent_as_they_are(table: Table, form: str) -> Iterator[Body]:
+    """Write the values in a binary form, infinities and NaN among them."""
+    if form == "arrow":
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, arrow(table).schema) as writer:
+            writer.write_table(arrow(table))
+        yield sink.getvalue().to_pybytes(), Form.ARROW
+        return
+    columns: dict[str, Any] = dict(table)
+    if form == "buffers":
+        for name in [name for name in table if name.startswith("number")]:
+            columns[name] = np.array([math.nan if v is None else v for v in table[name]], "<f8").tobytes()
+    yield msgspec.msgpack.encode({"columns": {"features": columns}}), Form.MSGPACK
+
+
+@pytest.mark.parametrize("form", ["arrow", "buffers", "lists"])
+@settings(max_examples=25)
+@given(table=tables(), names=st.booleans())
+def test_so_are_values_in_every_binary_form(form: str, table: Table, names: bool) -> None:
+    # As categories, integers that a double cannot hold exactly come out of Arrow as the nearest that it can.
+    large = any(value is not None and abs(value) > 2**53 for value in (*table["whole0"], *table.get("whole1", ())))
+    categorical = list(table) if names and not (form == "arrow" and large) else []
+    with TemporaryDirectory() as directory:
+        profile = files.build([as_parquet(table, Path(directory))], categorical=categorical)
+    observed(profile, sent_as_they_are(table, form))
 
 
 @pytest.mark.parametrize("form", ["ndjson", "columns", "json"])

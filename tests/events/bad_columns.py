@@ -170,21 +170,21 @@ BAD_COLUMNS: list[tuple[str, Form, bytes, Outcome]] = [
         *("packed infinite feature", MSGPACK),
         *(
             packed({"columns": {"features": {"amount": packed_floats(1, math.inf)}}}),
-            (1, [(1, "$.features.amount", "invalid")]),
+            (2, []),
         ),
     ),
     (
         *("packed infinite category", MSGPACK),
         *(
             packed({"columns": {"features": {"merchant": [math.inf, "a"]}}}),
-            (1, [(0, "$.features.merchant", "invalid")]),
+            (2, []),
         ),
     ),
     (
         *("packed infinite prediction", MSGPACK),
         *(
             packed({"columns": {"features": {}, "prediction": [-math.inf, "a"]}}),
-            (1, [(0, "$.prediction", "invalid")]),
+            (2, []),
         ),
     ),
     (

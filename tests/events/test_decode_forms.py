@@ -151,7 +151,7 @@ def test_nan_is_missing_in_packed_columns() -> None:
 def test_categories_may_be_packed_as_numbers() -> None:
     for numbers, accepted in (
         (packed_floats(1, math.nan, 0.5), [1.0, None, 0.5]),
-        (packed_floats(1, math.inf, 0.5), [1.0, 0.5]),
+        (packed_floats(1, math.inf, 0.5), [1.0, None, 0.5]),
     ):
         decoded = decoder_of().decode(packed({"columns": {"features": {"merchant": numbers}}}), MSGPACK)
         assert content_of(decoded)["fraud"].columns[MERCHANT] == accepted

@@ -192,8 +192,6 @@ REFUSED = {
         "$.columns.features.merchant",
         rejected=2,
     ),
-    "a buffer with infinity": packed({"columns": {"features": {"amount": floats(float("inf"))}}}, "$.features.amount"),
-    "a list with infinity": packed({"columns": {"features": {"amount": [float("-inf")]}}}, "$.features.amount"),
     "a buffer of negative latency": packed(
         {"columns": {"features": {"amount": floats(1)}, "latency_ms": floats(-1)}}, "$.latency_ms"
     ),
