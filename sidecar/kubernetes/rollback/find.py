@@ -15,7 +15,7 @@ from sidecar.kubernetes.rollback.cluster.protocol import (
     NotFound,
     Object,
 )
-from sidecar.kubernetes.rollback.cluster.workload import MODEL_LABEL, Workload, metadata
+from sidecar.kubernetes.rollback.cluster.workload import MODEL_LABEL, Workload, metadata, owned_by
 from sidecar.kubernetes.rollback.policy import Action, Listed, Rollback
 
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -60,13 +60,15 @@ def _unread(entry: Listed) -> Workload:
 async def _replica_sets(cluster: Cluster, kind: KindName, namespace: str, document: Object) -> tuple[Object, ...]:
     if kind == "InferenceService":
         return ()
-    selector = (document["spec"].get("selector") or {}).get("matchLabels") or {}
-    return tuple(await cluster.list(REPLICA_SET, namespace, labels=selector))
+    # Labels only narrow the list down: those of several workloads may fit, and `matchExpressions` is not asked for.
+    selector = ((document.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+    listed = await cluster.list(REPLICA_SET, namespace, labels=selector)
+    return tuple(replica_set for replica_set in listed if owned_by(replica_set, document))
 
 
 async def _autoscaler(cluster: Cluster, kind: KindName, namespace: str, document: Object) -> Object | None:
     for autoscaler in await cluster.list(AUTOSCALER, namespace):
-        target = autoscaler["spec"]["scaleTargetRef"]
+        target = (autoscaler.get("spec") or {}).get("scaleTargetRef") or {}
         if (target.get("kind"), target.get("name")) == (kind, metadata(document)["name"]):
             return autoscaler
     return None

@@ -7,10 +7,11 @@ by it; `generation` for changes of the spec; 409 for a name that is taken; 404, 
 
 Of the controllers it has those of Deployments and Rollouts, run at once after each change unless `controllers` is off:
 a ReplicaSet for each template, found again when the template comes back, with its hash, a new revision number and a
-copy of the annotations; `observedGeneration`.
+copy of the annotations; `observedGeneration`. Pod templates of Deployments and ReplicaSets get the defaults of the API,
+those of Rollouts, a custom resource, none. `managedFields` names who changed what last, by `fieldManager`.
 
 What it does not do: strategic merge and apply patches, watches, validation but of the selector of a Deployment and of
-replicas, defaults, admission, pods, garbage collection, authentication.
+replicas, admission, pods, garbage collection, authentication, field by field ownership in `managedFields`.
 
 To make trouble: `down` answers 503, `hold` keeps the requests that fit waiting until released, `before` runs a function
 ahead of the requests that fit, `latency_seconds` delays all. `requests` is what was asked, `log` what was changed.
@@ -28,6 +29,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.kubernetes.rollback.defaults import fill_in
 from tests.kubernetes.rollback.patches import Failure, json_patched, merged
 
 Object = dict[str, Any]
@@ -200,7 +202,8 @@ class FakeKubernetes:
         if request.verb == "get":
             return deepcopy(stored)
         if request.verb == "patch":
-            return self._patch(request, stored, http.content_type, json.loads(body))
+            manager = http.query.get("fieldManager", "unknown")
+            return self._patch(request, stored, http.content_type, json.loads(body), manager)
         raise Failure(405, "MethodNotAllowed", request.verb)
 
     def _list(self, request: Request, selector: str) -> Object:
@@ -213,7 +216,7 @@ class FakeKubernetes:
         ]
         return {"kind": "List", "metadata": {"resourceVersion": str(self._version)}, "items": items}
 
-    def _patch(self, request: Request, stored: Object, content_type: str, patch: Any) -> Object:
+    def _patch(self, request: Request, stored: Object, content_type: str, patch: Any, manager: str) -> Object:
         if content_type == "application/json-patch+json":
             patched = json_patched(stored, patch)
         elif content_type == "application/merge-patch+json":
@@ -228,15 +231,17 @@ class FakeKubernetes:
             raise Failure(404, "NotFound", request.subresource)
         elif "status" in stored:
             patched["status"] = stored["status"]
+        managed(patched, manager, request.subresource, at=self.now())
         self._update(request.resource, stored, patched)
         return deepcopy(self.get(request.resource, request.name, request.namespace))
 
     def _update(self, plural: str, before: Object, after: Object) -> None:
         spec = after.get("spec") or {}
+        fill_in(plural, spec)
         if spec.get("replicas", 0) < 0:
             raise Failure(422, "Invalid", "spec.replicas: must not be negative")
         if plural == "deployments":
-            wanted = spec["selector"]["matchLabels"].items()
+            wanted = spec["selector"].get("matchLabels", {}).items()
             if not wanted <= (spec["template"]["metadata"].get("labels") or {}).items():
                 raise Failure(422, "Invalid", "spec.template.metadata.labels: the selector does not match")
         name = after["metadata"]["name"]
@@ -250,6 +255,7 @@ class FakeKubernetes:
         self._version += 1
         about = document["metadata"]
         about["resourceVersion"] = str(self._version)
+        fill_in(plural, document.get("spec") or {})
         self.objects[plural, about["namespace"], about["name"]] = deepcopy(document)
         if self.controllers and plural in MARKS and "template" in document.get("spec", {}):
             self.roll_out(plural, about["name"], about["namespace"])
@@ -259,13 +265,15 @@ class FakeKubernetes:
         owner = self.objects[plural, namespace, name]
         revision_mark, hash_mark = MARKS[plural]
         template = owner["spec"]["template"]
-        digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
+        defaulted = {"template": deepcopy(template)}
+        fill_in("replicasets", defaulted)
+        digest = hashlib.sha256(json.dumps(defaulted["template"], sort_keys=True).encode()).hexdigest()[:10]
         owned = [
             o
             for (kind, space, _), o in self.objects.items()
             if kind == "replicasets"
             and space == namespace
-            and o["metadata"]["ownerReferences"][0]["uid"] == owner["metadata"]["uid"]
+            and o["metadata"].get("ownerReferences", [{}])[0].get("uid") == owner["metadata"]["uid"]
         ]
         numbers = [int(o["metadata"]["annotations"][revision_mark]) for o in owned]
         current = next((o for o in owned if o["metadata"]["labels"][hash_mark] == digest), None)
@@ -273,7 +281,16 @@ class FakeKubernetes:
         if current is None:
             labelled = deepcopy(template)
             labelled["metadata"].setdefault("labels", {})[hash_mark] = digest
-            reference = {"kind": "x", "name": name, "uid": owner["metadata"]["uid"], "controller": True}
+            selector = deepcopy(owner["spec"]["selector"])
+            selector.setdefault("matchLabels", {})[hash_mark] = digest
+            reference = {
+                "apiVersion": owner["apiVersion"],
+                "kind": owner["kind"],
+                "name": name,
+                "uid": owner["metadata"]["uid"],
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
             about = {
                 "name": f"{name}-{digest}",
                 "namespace": namespace,
@@ -281,7 +298,7 @@ class FakeKubernetes:
                 "labels": labelled["metadata"]["labels"],
                 "annotations": {},
             }
-            current = self.put("replicasets", {"metadata": about, "spec": {"template": labelled}})
+            current = self.put("replicasets", {"metadata": about, "spec": {"selector": selector, "template": labelled}})
             current = self.objects["replicasets", namespace, f"{name}-{digest}"]
             number = max(numbers, default=0) + 1
         else:
@@ -301,3 +318,20 @@ class FakeKubernetes:
                 del status["abort"]
         self._version += 1
         owner["metadata"]["resourceVersion"] = str(self._version)
+
+
+def managed(document: Object, manager: str, subresource: str, *, at: datetime) -> None:
+    """Note in `managedFields` who changed an object, in one entry for each manager."""
+    entries = document["metadata"].setdefault("managedFields", [])
+    entry = {
+        "manager": manager,
+        "operation": "Update",
+        "apiVersion": document.get("apiVersion", ""),
+        "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {f"f:{subresource or 'spec'}": {}},
+        **({"subresource": subresource} if subresource else {}),
+    }
+    same = ("manager", "operation", "subresource")
+    entries[:] = [e for e in entries if any(e.get(key) != entry.get(key) for key in same)]
+    entries.append(entry)

@@ -81,6 +81,38 @@ async def test_a_new_model_that_came_after_the_abort_is_left_alone(fake: FakeKub
     assert images(rollout(fake)) == ["fraud:3"]
 
 
+async def test_a_change_that_the_controller_has_not_seen_is_waited_for(fake: FakeKubernetes, clock: Clock) -> None:
+    deploy(fake, "fraud:1", "fraud:2", kind="Rollout")
+    fake.controllers = False
+    fake.edit("rollouts", "fraud-server", lambda o: o["spec"].update(template=template("fraud:3")))
+
+    async with receiver(fake, clock) as one:
+        assert await one.send() == (503, ["not_observed"])
+
+
+async def test_what_argo_adds_to_the_pods_of_a_replica_set_is_not_put_back(fake: FakeKubernetes, clock: Clock) -> None:
+    deploy(fake, "fraud:1", "fraud:2", kind="Rollout")
+    own = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "fraud"}}}
+    hashed = [{"key": "rollouts-pod-template-hash", "operator": "NotIn", "values": ["x"]}]
+    injected = {"topologyKey": "host", "labelSelector": {"matchExpressions": hashed}}
+
+    def inject(o: Object) -> None:
+        o["metadata"]["annotations"]["rollout.argoproj.io/ephemeral-metadata"] = '{"labels":{"track":"stable"}}'
+        o["spec"]["template"]["metadata"]["labels"]["track"] = "stable"
+        terms = {"requiredDuringSchedulingIgnoredDuringExecution": [own, injected]}
+        o["spec"]["template"]["spec"]["affinity"] = {"podAntiAffinity": terms}
+
+    for replica_set in fake.all("replicasets"):
+        fake.edit("replicasets", replica_set["metadata"]["name"], inject)
+    async with receiver(fake, clock) as one:
+        assert await one.send() == (200, ["done"])
+
+    put_back = rollout(fake)["spec"]["template"]
+    assert put_back["metadata"]["labels"] == {"app": "fraud"}
+    [terms] = put_back["spec"]["affinity"]["podAntiAffinity"].values()
+    assert terms == [own]
+
+
 async def test_two_receivers_undo_once(fake: FakeKubernetes, clock: Clock) -> None:
     deploy(fake, "fraud:1", "fraud:2", kind="Rollout")
     held = fake.hold(rule("patch", "rollouts"))

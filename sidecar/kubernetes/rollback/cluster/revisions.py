@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from sidecar.kubernetes.rollback.cluster.protocol import Object
-from sidecar.kubernetes.rollback.cluster.workload import VERSION_LABEL, annotations, labels, metadata, owned_by
+from sidecar.kubernetes.rollback.cluster.workload import VERSION_LABEL, annotations, labels, metadata
 
 SIDECAR_CONTAINER = "model-sidecar"
 """The container that runs beside the model; a new image of it makes no new model."""
@@ -22,6 +24,14 @@ class Marks:
 
 DEPLOYMENT_MARKS = Marks("deployment.kubernetes.io/revision", "pod-template-hash")
 ROLLOUT_MARKS = Marks("rollout.argoproj.io/revision", "rollouts-pod-template-hash")
+
+
+_INJECTED_METADATA = "rollout.argoproj.io/ephemeral-metadata"
+
+
+class _Injected(msgspec.Struct, frozen=True):
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +51,17 @@ class Revision:
         return f"{label} ({names})" if label else names
 
 
-def revisions(owner: Object, replica_sets: tuple[Object, ...], marks: Marks) -> list[Revision]:
-    """Return the revisions of a workload, the oldest first."""
+def revisions(replica_sets: tuple[Object, ...], marks: Marks) -> list[Revision]:
+    """Return the revisions that the ReplicaSets of a workload hold, the oldest first."""
     found: list[Revision] = []
     for replica_set in replica_sets:
         number = annotations(replica_set).get(marks.revision, "")
-        if owned_by(replica_set, owner) and number.isdecimal():
+        if number.isdecimal():
             found.append(
                 Revision(
                     number=int(number),
                     hash=labels(replica_set).get(marks.template_hash, metadata(replica_set)["name"]),
-                    template=bare(replica_set["spec"]["template"]),
+                    template=_without_injected(bare(replica_set["spec"]["template"]), replica_set),
                     created=_moment(metadata(replica_set).get("creationTimestamp")),
                 )
             )
@@ -67,6 +77,24 @@ def bare(template: dict[str, Any]) -> dict[str, Any]:
     for marks in (DEPLOYMENT_MARKS, ROLLOUT_MARKS):
         (about.get("labels") or {}).pop(marks.template_hash, None)
     return copy
+
+
+def _without_injected(template: dict[str, Any], replica_set: Object) -> dict[str, Any]:
+    """Take off what Argo Rollouts adds to the pods of one ReplicaSet: metadata of a canary, and anti-affinity."""
+    try:
+        injected = msgspec.json.decode(annotations(replica_set).get(_INJECTED_METADATA, "{}"), type=_Injected)
+    except msgspec.MsgspecError:
+        injected = _Injected()  # not as its controller writes it: nothing is known to be injected
+    about = template.get("metadata") or {}
+    for field, added in (("labels", injected.labels), ("annotations", injected.annotations)):
+        there = about.get(field) or {}
+        for name in added:
+            there.pop(name, None)
+    spec = template.get("spec") or {}
+    anti_affinity = (spec.get("affinity") or {}).get("podAntiAffinity") or {}
+    for field, terms in anti_affinity.items():
+        anti_affinity[field] = [term for term in terms if ROLLOUT_MARKS.template_hash not in str(term)]
+    return template
 
 
 def identity(template: dict[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]:

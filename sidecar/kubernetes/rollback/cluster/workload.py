@@ -76,9 +76,9 @@ def controller(document: Object) -> dict[str, Any] | None:
 
 
 def owned_by(document: Object, owner: Object) -> bool:
-    """Tell whether an object is controlled by another."""
-    reference = controller(document)
-    return reference is not None and reference.get("uid") == metadata(owner).get("uid")
+    """Tell whether an object is controlled by another, which its uid names."""
+    reference, uid = controller(document), metadata(owner).get("uid")
+    return reference is not None and uid is not None and reference.get("uid") == uid
 
 
 def manager(document: Object) -> str | None:

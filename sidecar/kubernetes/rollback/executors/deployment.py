@@ -24,7 +24,7 @@ class DeploymentUndo:
         if spec.get("paused"):
             return Impossible(Outcome.PAUSED, "the Deployment is paused: a rollback would wait until it is resumed")
         status = deployment.get("status") or {}
-        past = revisions(deployment, workload.replica_sets, DEPLOYMENT_MARKS)
+        past = revisions(workload.replica_sets, DEPLOYMENT_MARKS)
         template = bare(spec["template"])
         current = next((revision for revision in reversed(past) if revision.template == template), None)
         if current is None or status.get("observedGeneration", 0) < metadata(deployment).get("generation", 0):

@@ -5,9 +5,9 @@ it twice is the same as doing it once, and the patch after it, which acts and wr
 one receiver gets through. Killed between the two, the next delivery finds an aborted Rollout and goes on.
 """
 
-from sidecar.kubernetes.rollback.cluster.protocol import ROLLOUT, Cluster
-from sidecar.kubernetes.rollback.cluster.revisions import ROLLOUT_MARKS, bare, revisions
-from sidecar.kubernetes.rollback.cluster.workload import Workload
+from sidecar.kubernetes.rollback.cluster.protocol import ROLLOUT, Cluster, Object
+from sidecar.kubernetes.rollback.cluster.revisions import ROLLOUT_MARKS, Revision, revisions
+from sidecar.kubernetes.rollback.cluster.workload import Workload, metadata
 from sidecar.kubernetes.rollback.decide import Act
 from sidecar.kubernetes.rollback.executors.deployment import earlier, undo_summary
 from sidecar.kubernetes.rollback.executors.patch import json_patch, merge_patch
@@ -31,9 +31,8 @@ class RolloutUndo:
             return Impossible(Outcome.UNSUPPORTED, "its template is in the object that spec.workloadRef names")
         if spec.get("paused"):
             return Impossible(Outcome.PAUSED, "the Rollout is paused by its owner")
-        past = revisions(rollout, workload.replica_sets, ROLLOUT_MARKS)
-        template = bare(spec["template"])
-        current = next((revision for revision in reversed(past) if revision.template == template), None)
+        past = revisions(workload.replica_sets, ROLLOUT_MARKS)
+        current = _current(rollout, past)
         if current is None:
             return Impossible(Outcome.NOT_OBSERVED, "the Rollout changed a moment ago and was not yet rolled out")
         stable = next((revision for revision in past if revision.hash == status.get("stableRS")), None)
@@ -66,3 +65,14 @@ class RolloutUndo:
             cause=f"model-sidecar: {act.plan.summary} ({act.record.alert})",
         )
         await cluster.json_patch(ROLLOUT, namespace, name, operations)
+
+
+def _current(rollout: Object, past: list[Revision]) -> Revision | None:
+    """Return the revision that the controller rolls out, or None where it has not seen the last change.
+
+    Templates cannot be compared: the API fills defaults into those of ReplicaSets, and not into that of a Rollout.
+    """
+    status = rollout.get("status") or {}
+    if str(status.get("observedGeneration")) != str(metadata(rollout).get("generation")):
+        return None
+    return next((revision for revision in past if revision.hash == status.get("currentPodHash")), None)
