@@ -134,13 +134,13 @@ def sent_as_they_are(table: Table, form: str) -> Iterator[Body]:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, arrow(table).schema) as writer:
             writer.write_table(arrow(table))
-        yield sink.getvalue().to_pybytes(), Form.ARROW
+        yield sink.getvalue().to_pybytes(), forms.ARROW
         return
     columns: dict[str, Any] = dict(table)
     if form == "buffers":
         for name in [name for name in table if name.startswith("number")]:
             columns[name] = np.array([math.nan if v is None else v for v in table[name]], "<f8").tobytes()
-    yield msgspec.msgpack.encode({"columns": {"features": columns}}), Form.MSGPACK
+    yield msgspec.msgpack.encode({"columns": {"features": columns}}), forms.MSGPACK
 
 
 @pytest.mark.parametrize("form", ["arrow", "buffers", "lists"])
