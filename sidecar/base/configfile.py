@@ -9,8 +9,12 @@ import msgspec
 import yaml
 
 from sidecar.base.duration import Duration
+from sidecar.base.files import read_regular
 
 T = TypeVar("T")
+
+MOST_BYTES = 16 * 2**20
+"""Longest file of settings or secrets that is read."""
 
 
 class ConfigError(Exception):
@@ -32,9 +36,9 @@ class ByteSize(int):
 
 
 def read_text(path: Path) -> str:
-    """Read a file of UTF-8 text; raises ConfigError."""
+    """Read a regular file of UTF-8 text; raises ConfigError."""
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular(path, most_bytes=MOST_BYTES).decode()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidecar.base.configfile import shown
+from sidecar.base.files import read_regular
 from sidecar.events.batch import UNFIT_NAME
 from sidecar.statistics import drift
 from sidecar.statistics.bins import CategoricalBins, NumericBins
@@ -23,6 +24,9 @@ MOST_ROWS = 2**53
 """Fewer rows than this have counts that are exact as doubles too."""
 
 _MOST_SEASON_COUNT = 2**32 - 1
+
+MOST_BYTES = 256 * 2**20
+"""Longest file of a profile or of a summary that is read."""
 
 MOST_CHARACTERS = 10_000
 """Longest name, category or other text of a profile: each is a label of many series."""
@@ -136,7 +140,7 @@ def season_bytes(counts: NDArray[np.int64]) -> bytes:
 def load(path: Path) -> Profile:
     """Read and check a profile; raises ProfileError with the file, the place and what is wrong."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path, most_bytes=MOST_BYTES)
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
@@ -147,7 +151,7 @@ def load(path: Path) -> Profile:
 def load_bins(path: Path) -> Profile:
     """Read a profile for its bins alone, so that one without rows will do; raises ProfileError."""
     try:
-        return parse(path.read_bytes(), source=str(path), without_rows=True)
+        return parse(read_regular(path, most_bytes=MOST_BYTES), source=str(path), without_rows=True)
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror or error}") from error
 

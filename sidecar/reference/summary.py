@@ -13,10 +13,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from sidecar.base.files import read_regular
 from sidecar.data.kinds import Way
 from sidecar.reference.counting.counts import Wanted
 from sidecar.reference.counting.rows import Column
 from sidecar.reference.profile import (
+    MOST_BYTES,
     CategoricalProfile,
     FeatureProfile,
     NumericProfile,
@@ -142,7 +144,7 @@ def weighted_edges(values: Floats, weights: Floats, bins: int) -> Floats:
 def load_summary(path: Path) -> Summary:
     """Read a summary; raises ProfileError."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Summary)
+        return msgspec.json.decode(read_regular(path, most_bytes=MOST_BYTES), type=Summary)
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror or error}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -1,16 +1,20 @@
 """Names and values that would break out of a label: refused in a sentence, or read back as they were put in."""
 
 import subprocess
+import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from sidecar.base.configfile import ConfigError
 from sidecar.config import Config, ModelConfig, parse
+from sidecar.exposition.text import prefix
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import LoadState
 from sidecar.reference import Profile, ProfileError
@@ -71,11 +75,26 @@ def labels(text: str, openmetrics: str) -> dict[str, set[str]]:
     return found
 
 
+def visible(text: str) -> str:
+    """Return a text as labels have it: control characters as they are written in Python, for terminals' sake."""
+    escaped = "".join(f"\\x{ord(c):02x}" if unicodedata.category(c) == "Cc" and c not in "\t\n" else c for c in text)
+    return text if escaped == text else escaped
+
+
 def exposed(of: Monitor) -> dict[str, set[str]]:
     collector = Collector(of, LoadState())
     text, _ = collector.expose("", now=1.0)
     openmetrics, _ = collector.expose("application/openmetrics-text;version=1.0.0", now=1.0)
     return labels(text.decode(), openmetrics.decode())
+
+
+@given(st.lists(st.text(st.sampled_from('\\x1b0a\x00\x1b\x9f\t\n"'), max_size=8), unique=True, min_size=2, max_size=2))
+def test_different_values_stay_different_and_no_control_character_is_left(values: list[str]) -> None:
+    lines = [prefix("m", ("l",), (value,)) for value in values]
+    assert lines[0] != lines[1]
+    assert not any(unicodedata.category(c) == "Cc" and c != "\t" for line in lines for c in line)
+    read = [dict(labels(f"{line}1\n", f"{line}1\n# EOF\n"))["l"] for line in lines]
+    assert read[0] != read[1]
 
 
 @NAMES
@@ -86,9 +105,10 @@ def test_texts_of_a_profile_and_of_the_configuration_are_read_back(text: str) ->
     profile = msgspec.structs.replace(fraud_profile(), features=(amount, changed, *outputs), source=text)
     check(profile)
     found = exposed(monitor(profile, version=text))
-    assert text in found["source"]
-    assert (text or "7") in found["model_version"]
-    assert any(text in shown for shown in found["range"])
+    written = visible(text)
+    assert written in found["source"]
+    assert (written or "7") in found["model_version"]
+    assert any(written in shown for shown in found["range"])
     assert found["model"] == {"m"}
     assert found["feature"] == {"amount", "merchant", "prediction", "probability"}
 
