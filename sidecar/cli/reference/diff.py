@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 
 from sidecar.cli.reference.data import add_bin_options, add_choice_options, add_column_options
+from sidecar.cli.reference.diff_page import page
 from sidecar.cli.reference.show import header
+from sidecar.cli.reference.write import require_place, to_file
 from sidecar.cli.terminal import console, number, printable, progress_bar, tell
 from sidecar.config import DriftConfig
 from sidecar.reference import Profile, ProfileError, load
@@ -54,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="exit with status 1 if a feature is at this level or above, or could not be judged",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--report", metavar="FILE", type=Path, help="write a page of HTML with the bins of both sides")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.alpha <= 0.5 or args.min_samples < 1:
         tell("--alpha is in (0, 0.5], --min-samples at least 1")
         return 2
+    require_place(args.report)
     a, b = _both(args)
     settings = DriftConfig(alpha=args.alpha, min_samples=args.min_samples)
     found = differences(a, b, settings)
@@ -68,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_document(a, b, found), ensure_ascii=False, indent=2))
     else:
         _print(a, b, found)
+    if args.report is not None:
+        to_file(args.report, lambda path: path.write_text(page(a, b, found), encoding="utf-8"))
     return _judge(found, args.fail_level)
 
 
