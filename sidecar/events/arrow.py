@@ -54,7 +54,7 @@ def _table(stream: bytes, *, events: int) -> "pa.Table":
         for batch in reader:
             rows += batch.num_rows
             if rows > events:
-                raise TooManyEvents(f"the body holds more than {events} events")
+                raise TooManyEvents.of(events, "events")
             batch.validate(full=True)  # offsets and codes come from outside, and are followed without a look
             batches.append(batch)
         return pa.Table.from_batches(batches, schema=reader.schema)

@@ -14,6 +14,9 @@ from sidecar.events.wire_types import ABSENT
 from sidecar.statistics import float_columns as numbers
 from sidecar.statistics.bins import Category, Coded, Floats
 
+MANY_EVENTS = 256
+"""Events from which on it pays to turn them into columns at once. As objects they take ten times the memory."""
+
 _FLOAT64 = np.dtype("<f8")
 _INT32 = np.dtype("<i4")
 _CODES = "expected a buffer of little-endian int32"

@@ -1,6 +1,5 @@
 """The wire of labels: bytes to what turned out to be true, each with the id of its prediction."""
 
-import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,11 +11,12 @@ from msgspec import Meta
 from sidecar.events import forms
 from sidecar.events.batch import Identifier
 from sidecar.events.forms import Form
+from sidecar.events.messages import refusal_of
 from sidecar.events.refusals import Refusal, Refusals, TooManyEvents, Unreadable, Unsupported
+from sidecar.events.schemas import UNREADABLE
 from sidecar.events.wire_types import identifier
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_MESSAGE = re.compile(r"(.*) - at `(\$.*)`", re.DOTALL)
+_WHEN_MISSING = {"id": "required", "label": "required"}
 
 
 class Label(msgspec.Struct, frozen=True, gc=False):
@@ -72,7 +72,7 @@ class LabelDecoder:
         read = msgspec.msgpack.decode if form is forms.MSGPACK else msgspec.json.decode
         try:
             document = read(body)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise Unreadable(str(error)) from error
         if isinstance(document, dict) and "labels" in document and "id" not in document:
             document = document["labels"]
@@ -91,18 +91,11 @@ class LabelDecoder:
             try:
                 decoded.labels.append((index, msgspec.convert(read(item), self._type)))
             except msgspec.ValidationError as error:
-                decoded.refusals.add(_refusal(index, str(error)))
-            except _UNREADABLE as error:
+                decoded.refusals.add(refusal_of(index, str(error), when_missing=_WHEN_MISSING))
+            except UNREADABLE as error:
                 decoded.refusals.add(Refusal(index, "$", str(error), "unreadable"))
         return decoded
 
     def _limit(self, labels: int) -> None:
         if labels > self._labels_per_body:
-            raise TooManyEvents(f"the body holds more than {self._labels_per_body} labels")
-
-
-def _refusal(index: int, message: str) -> Refusal:
-    match = _MESSAGE.fullmatch(message)
-    reason, path = match.groups() if match else (message, "$")
-    missing = re.fullmatch(r"Object missing required field `(\w+)`", reason)
-    return Refusal(index, f"{path}.{missing[1]}", "required") if missing else Refusal(index, path, reason)
+            raise TooManyEvents.of(self._labels_per_body, "labels")

@@ -11,8 +11,6 @@ MOST_ERRORS = 10
 class Unreadable(Exception):
     """The body is not what its form says; nothing of it is counted."""
 
-    reason = "unreadable"
-
 
 class Unsupported(Unreadable):
     """The form is not one for what is sent, or needs what is not installed."""
@@ -20,6 +18,11 @@ class Unsupported(Unreadable):
 
 class TooManyEvents(Exception):
     """The body holds more events, or labels, than the limit; nothing of it is counted."""
+
+    @classmethod
+    def of(cls, most: int, what: str) -> "TooManyEvents":
+        """Return the error of a body past a limit."""
+        return cls(f"the body holds more than {most} {what}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Field names come from users, so the generated structs have names of their own an
 
 import math
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -109,7 +110,7 @@ def _prediction(schema: Schema, *, number: Any, category: Any, undecided: Any) -
     return category
 
 
-def grown(schema: Schema, row: dict[str, Any], *, features: int, string_length: int) -> Schema:
+def grown(schema: Schema, row: Mapping[str, Any], *, features: int, string_length: int) -> Schema:
     """Return the schema with what is new in an event: columns while it is learning, else ignored names.
 
     The first value of a feature decides its kind; None decides nothing. Past `features` inputs, and for values

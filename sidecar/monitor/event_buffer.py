@@ -9,11 +9,8 @@ from itertools import chain
 import numpy as np
 
 from sidecar.events.batch import Batch, Event, Identified
-from sidecar.events.columns import batch_of_events
+from sidecar.events.columns import MANY_EVENTS, batch_of_events
 from sidecar.statistics.bins import Coded
-
-_MOST_EVENTS = 256
-"""Events that wait as objects; as columns they take a tenth of that."""
 
 _MOST_VALUES = 16_384
 """Numbers that wait in columns: so many have their bins found together."""
@@ -41,7 +38,7 @@ class Waiting:
         """Have events wait, as they were decoded or as columns; they came in `body_bytes`."""
         self._events += events
         self._bytes += body_bytes
-        if len(self._events) >= _MOST_EVENTS:
+        if len(self._events) >= MANY_EVENTS:
             self._to_columns()
         if batch is not None:
             if batch.schema.learning or batch.schema.ids:

@@ -11,7 +11,8 @@ import msgspec
 
 from sidecar.config import Config
 from sidecar.events.batch import Batch
-from sidecar.events.decode import Decoded, Decoder
+from sidecar.events.decode import Decoder
+from sidecar.events.decoded import Decoded
 from sidecar.events.forms import Form
 from sidecar.events.label_decode import DecodedLabels, Label, LabelDecoder
 from sidecar.events.refusals import Refusal, TooManyEvents, Unreadable
@@ -114,7 +115,7 @@ class Monitor:
         monitor = cls(config, profiles, now=now, start=state.epoch + timedelta(seconds=now))
         for name, model in state.models.items():
             monitor.models[name].restore(model)
-            monitor._decoder.update(model.schema)
+            monitor._decoder.schemas.replace(model.schema)
         monitor.events = dict(state.events)
         monitor.rejected = {(transport, reason): count for transport, reason, count in state.rejected}
         monitor.dropped = {(transport, reason): count for transport, reason, count in state.dropped}
@@ -128,7 +129,7 @@ class Monitor:
         return MonitorState(
             config=self._config,
             epoch=self._epoch,
-            models={name: model.state(self._decoder.schema(name)) for name, model in self.models.items()},
+            models={name: model.state(self._decoder.schemas[name]) for name, model in self.models.items()},
             events=dict(self.events),
             rejected=[(*key, count) for key, count in self.rejected.items()],
             dropped=[(*key, count) for key, count in self.dropped.items()],
@@ -254,7 +255,7 @@ class Monitor:
                 by_model.setdefault(model.name, []).append((index, label))
         for name, found in by_model.items():
             labels = self.models[name].labels
-            assert labels is not None  # as has been seen to
+            assert labels is not None  # checked in the loop above
             answers = labels.join([(label.id, label.label) for _, label in found], now=now)
             for (index, _), answer in zip(found, answers, strict=True):
                 if answer is None:
@@ -297,7 +298,7 @@ class Monitor:
         model = self.models[batch.schema.model]
         model.observe(batch, now=now, wall=self.wall(now))
         if batch.schema.learning and model.comparison is not None:
-            self._decoder.update(model.schema())
+            self._decoder.schemas.replace(model.schema())
 
     def reconfigure(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float) -> list[Discarded]:
         """Go on with another configuration, and return what of the counts is discarded.
@@ -318,12 +319,12 @@ class Monitor:
             discarded += self.models[name].discard("the model is no longer configured")
         self._config, self.models = config, models
         learned_so_far = {
-            name: m.with_ids(self._decoder.schema(name)) for name, m in models.items() if m.learner and m.learner.rows
+            name: m.with_ids(self._decoder.schemas[name]) for name, m in models.items() if m.learner and m.learner.rows
         }
         self._decoder = self._make_decoder(config)
         self._label_decoder = _label_decoder(config)
         for schema in learned_so_far.values():
-            self._decoder.update(schema)
+            self._decoder.schemas.replace(schema)
         if self.journal is not None:
             self.journal.reconfigured(config, profiles, now=now)
         return discarded

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sidecar.events import forms
 from sidecar.events.batch import PREDICTION, PROBABILITY, Batch, Key, Schema
-from sidecar.events.decode import Decoded, Decoder
+from sidecar.events.decode import Decoder
+from sidecar.events.decoded import Decoded
 from sidecar.events.forms import Form
 from sidecar.monitor.event_buffer import batches
 

@@ -175,7 +175,7 @@ def test_many_events_are_counted_as_few_are(
 ) -> None:
     def outcome(many: int) -> Any:
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(decode_module, "_MANY_EVENTS", many)
+            patched.setattr(decode_module, "MANY_EVENTS", many)
             decoder = decoder_of(*schemas)
             if way == "texts":
                 decoded = decoder.decode_texts([json.dumps(event).encode() for event in events])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.events.batch import PREDICTION, PROBABILITY
+from sidecar.events.one_by_one import OneByOne
 from sidecar.events.wire_types import learning_schema
 from tests.events.support import (
     AGE,
@@ -113,8 +114,8 @@ def test_error_events_may_leave_features_out() -> None:
 
 
 def test_error_events_without_features_do_not_have_a_body_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OneByOne, "_each", None)
     decoder = decoder_of()
-    monkeypatch.setattr(decoder, "_each", None)
     bare = {"error": True, "latency_ms": 5}
     for way in ("array", "lines"):
         assert decoder.decode(*WAYS[way]([*EVENTS, bare, bare | {"features": None}])).accepted == len(EVENTS) + 2

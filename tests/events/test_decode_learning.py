@@ -28,7 +28,7 @@ def test_learning_takes_the_kind_of_a_feature_from_its_first_value() -> None:
         {"features": {"a": "x", "b": None, "c": None}, "prediction": 1},
     ]
     content = content_of(decoder.decode(*WAYS["array"](events)))["m"]
-    schema = decoder.schema("m")
+    schema = decoder.schemas["m"]
     assert schema.numeric == (Key("input", "b"), PROBABILITY, PREDICTION)
     assert schema.categorical == (Key("input", "c"), Key("input", "a"))
     assert content.columns[Key("input", "a")] == [None, True, "x"]
@@ -42,8 +42,8 @@ def test_learning_is_alike_in_every_form(way: str) -> None:
     events = [event for event in EVENTS if event["features"]["merchant"] != 5]
     content = content_of(decoder.decode(*WAYS[way](events)))["fraud"]
     assert content == content_of(decoder_of(learning_schema("fraud")).decode(*WAYS["array"](events)))["fraud"]
-    assert set(decoder.schema("fraud").numeric) == {AMOUNT, AGE, PROBABILITY}
-    assert set(decoder.schema("fraud").categorical) == {MERCHANT, PREDICTION}
+    assert set(decoder.schemas["fraud"].numeric) == {AMOUNT, AGE, PROBABILITY}
+    assert set(decoder.schemas["fraud"].categorical) == {MERCHANT, PREDICTION}
 
 
 def test_learning_refuses_what_is_not_of_the_kind() -> None:
@@ -65,16 +65,16 @@ def test_a_refused_event_decides_no_kind() -> None:
     assert refused(decoder.decode(b'{"features": {"a": "x"}, "latency_ms": -1}', JSON)) == [
         (0, "$.latency_ms", "invalid")
     ]
-    assert decoder.schema("m") == learning_schema("m")
+    assert decoder.schemas["m"] == learning_schema("m")
     assert decoder.decode(b'{"features": {"a": 1}}', JSON).accepted == 1
-    assert Key("input", "a") in decoder.schema("m").numeric
+    assert Key("input", "a") in decoder.schemas["m"].numeric
 
 
 def test_learning_takes_no_more_features_than_the_limit() -> None:
     decoder = decoder_of(learning_schema("m"))
     decoded = decoder.decode(json.dumps({"features": {f"f{i}": i for i in range(9)}}).encode(), JSON)
-    assert len(decoder.schema("m").numeric) == LIMITS["features"] + 1  # and the probability
-    assert len(decoder.schema("m").ignored) == 4
+    assert len(decoder.schemas["m"].numeric) == LIMITS["features"] + 1  # and the probability
+    assert len(decoder.schemas["m"].ignored) == 4
     assert content_of(decoded)["m"].unknown == 4
 
 
@@ -82,19 +82,19 @@ def test_learning_ignores_what_is_no_value() -> None:
     decoder = decoder_of(learning_schema("m"))
     decoded = decoder.decode(b'{"features": {"a": [1], "b": {}, "c": 1}}', JSON)
     assert decoded.accepted == 1
-    assert decoder.schema("m").ignored == ("a", "b")
+    assert decoder.schemas["m"].ignored == ("a", "b")
 
 
 @pytest.mark.parametrize("name", ["", 'a"b', "a\\b", "a\nb", "a\0b", "x" * 21])
 def test_names_that_cannot_be_labels_are_not_learned(name: str) -> None:
     decoder = decoder_of(learning_schema("m"))
     assert decoder.decode(json.dumps({"features": {name: 1, "a": 2}}).encode(), JSON).accepted == 1
-    assert decoder.schema("m").numeric == (Key("input", "a"), PROBABILITY)
+    assert decoder.schemas["m"].numeric == (Key("input", "a"), PROBABILITY)
 
 
 def test_an_update_replaces_the_schema() -> None:
     decoder = decoder_of(learning_schema("fraud"))
     decoder.decode(b'{"features": {"zzz": 1}}', JSON)
-    decoder.update(FRAUD)
-    assert decoder.schema("fraud") == FRAUD
+    decoder.schemas.replace(FRAUD)
+    assert decoder.schemas["fraud"] == FRAUD
     assert refused(decoder.decode(b'{"features": {"amount": "x"}}', JSON)) == [(0, "$.features.amount", "invalid")]

@@ -49,7 +49,7 @@ def test_unknown_features_are_ignored_and_counted_every_time() -> None:
         decoded = decoder.decode(*WAYS[way](events))
         assert decoded.refusals.total == 0
         assert content_of(decoded)["fraud"].unknown == 2 * len(odd)
-    assert set(decoder.schema("fraud").ignored) == {"zzz", "yyy"}
+    assert set(decoder.schemas["fraud"].ignored) == {"zzz", "yyy"}
     assert content_of(decoder.decode(*WAYS["array"](EVENTS)))["fraud"].unknown == 0
 
 
@@ -96,7 +96,7 @@ def test_unknown_names_are_remembered_up_to_a_limit() -> None:
     for first in range(0, MOST_IGNORED + 300, 300):
         features = {f"z{i}": 1 for i in range(first, first + 300)}
         assert decoder.decode(json.dumps({"features": features}).encode(), JSON).accepted == 1
-    assert len(decoder.schema("fraud").ignored) == MOST_IGNORED
+    assert len(decoder.schemas["fraud"].ignored) == MOST_IGNORED
     decoded = decoder.decode(b'{"features": {"z0": 1, "never seen": 1}}', JSON)
     assert content_of(decoded)["fraud"].unknown == 1
 
@@ -109,7 +109,7 @@ def test_new_names_all_over_a_body_make_the_types_anew_once(monkeypatch: pytest.
         made.append(args)
         return event_type(*args, **options)
 
-    monkeypatch.setattr("sidecar.events.decode.event_type", counted)
+    monkeypatch.setattr("sidecar.events.schemas.event_type", counted)
     body = json.dumps([{"features": {f"z{i}": 1}} for i in range(20)]).encode()
     assert content_of(decoder.decode(body, JSON))["fraud"].unknown == 20
     assert len(made) == 1
@@ -118,4 +118,4 @@ def test_new_names_all_over_a_body_make_the_types_anew_once(monkeypatch: pytest.
 def test_long_unknown_names_take_no_memory() -> None:
     decoder = decoder_of()
     decoder.decode(json.dumps({"features": {"x" * 100_000: 1}}).encode(), JSON)
-    assert sum(map(len, decoder.schema("fraud").ignored)) <= 20
+    assert sum(map(len, decoder.schemas["fraud"].ignored)) <= 20

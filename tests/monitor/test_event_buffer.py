@@ -185,7 +185,7 @@ def test_nothing_is_lost_nor_counted_twice_whatever_waits(
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(waiting_module, "_MOST_VALUES", most_values)
-        patched.setattr(waiting_module, "_MOST_EVENTS", most_events)
+        patched.setattr(waiting_module, "MANY_EVENTS", most_events)
         for model, way, rows in wanted:
             name = "amount" if model == "fraud" else "days"
             values = [number + i for i in range(1 if way == "one" else rows)]
