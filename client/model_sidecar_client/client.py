@@ -52,7 +52,7 @@ class Client:
         )
         self._measures = False
         self._delivery = Delivery(self._options)
-        self._begun = {self._delivery.pid: self._delivery}
+        self._begun = {getpid(): self._delivery}
         self._asked: list[Callable[[], str | None]] = [sigterm_problem, lambda: self._own().problem()]
         watch(self)
         if sigterm:
@@ -84,7 +84,7 @@ class Client:
         try:
             measurement = CURRENT.get() if self._measures else None
             delivery = self._delivery
-            if delivery.pid != getpid():  # of a fork that Python was not told of, as uWSGI's
+            if not delivery.own[0]:  # of a fork that Python was not told of, as uWSGI's
                 delivery = self._own()
             if measurement is None:
                 queue = delivery.queue
@@ -185,7 +185,7 @@ class Client:
     def _own(self) -> Delivery:
         """Return the delivery of this process: in the child of a fork, a new one that all its threads share."""
         delivery, pid = self._delivery, getpid()
-        if delivery.pid == pid:
+        if delivery.own[0]:
             return delivery
         made = Delivery(self._options)
         made.closed = delivery.closed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from model_sidecar_client.bell import Bell
 from model_sidecar_client.counts import Counts, Stats
 from model_sidecar_client.event import Event, Label
+from model_sidecar_client.forks import mark_process
 from model_sidecar_client.pace import Pace
 from model_sidecar_client.process import close_with_multiprocessing
 from model_sidecar_client.queued import Queue, mark, take, waiting
@@ -40,7 +40,7 @@ class Delivery:
     """A bounded queue that the application appends to, and a thread that empties it; of the process that made it."""
 
     def __init__(self, options: Options) -> None:
-        self.pid = os.getpid()
+        self.own = mark_process()
         self.queue: Queue = deque()
         self.counts = Counts()
         self.drop_full = self.counts.drop_full
