@@ -4,6 +4,7 @@ Modules are imported when their command runs, so that `serve` starts without wha
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -35,7 +36,8 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status: 0 for success, 1 for failure, 2 for wrong usage."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    completed = _words_to_complete()
+    arguments = completed if completed is not None else list(sys.argv[1:] if argv is None else argv)
     parser = Parser(
         prog="model-sidecar",
         description="Watch a model's inputs, outputs, latency and errors, and tell Prometheus.",
@@ -48,12 +50,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             module = import_module(f"sidecar.cli.{name.replace('-', '_')}")
             module.add_arguments(command)
             command.set_defaults(run=module.run, command_parser=command)
+    if completed is not None:
+        import_module("argcomplete").autocomplete(parser)  # which writes the completions and exits
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
         # The command's own usage helps more than that of the whole.
         command = getattr(parsed, "command_parser", parser)
         command.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(_proposals(command, unknown))}")
     return int(parsed.run(parsed))
+
+
+def _words_to_complete() -> list[str] | None:
+    """Return the words behind the command where a shell asks for completions by argcomplete; None where it does not."""
+    return os.environ.get("COMP_LINE", "").split()[1:] if "_ARGCOMPLETE" in os.environ else None
 
 
 def _proposals(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> Iterator[str]:
