@@ -80,6 +80,10 @@ def test_the_defaults_of_the_chart_are_those_of_the_program() -> None:
 @example(annotated(pod(), memory_limit="1Mi"))
 @example(annotated(pod(), windows="60s,1m"))
 @example(pod({"name": "server"}, {"name": "istio-proxy"}, initContainers=[{"name": "istio-init"}]))
+@example(annotated(pod(), socket_dir="/etc/model-sidecar"))
+@example(annotated(pod(), socket_dir="/var/lib"))
+@example(pod({"name": "a", "volumeMounts": [{"name": "x", "mountPath": "//run/./model-sidecar/"}]}))
+@example(pod({"name": "a", "volumeMounts": [{"name": "x", "mountPath": "/run/x/../model-sidecar"}]}))
 @example(pod(securityContext={"fsGroup": 1, "supplementalGroups": [5]}))
 def test_the_policy_makes_of_a_pod_what_the_webhook_makes_of_it(document: Json) -> None:
     if document["metadata"].get("labels", {}).get(f"{PREFIX}inject") == "false":

@@ -205,7 +205,8 @@ def rules_of(role: Object) -> set[tuple[str, str, str]]:
 
 def documented() -> set[tuple[str, str, str]]:
     text = (CHART.parents[1] / "docs" / "rollback.md").read_text()
-    return rules_of(yaml.safe_load(text.split("## Permissions")[1].split("```yaml\n")[1].split("```")[0]))
+    [role, *_] = yaml.safe_load_all(text.split("## Permissions")[1].split("```yaml\n")[1].split("```")[0])
+    return rules_of(role)
 
 
 def test_the_receiver_may_do_what_its_document_lists_and_no_more() -> None:

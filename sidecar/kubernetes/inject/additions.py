@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from sidecar.kubernetes.inject.annotations import Wanted
+from sidecar.kubernetes.inject.form import CONFIG_DIR, REFERENCE_DIR, STATE_DIR
 from sidecar.kubernetes.inject.pod import CONFIG_ANNOTATION, CONTAINER
 from sidecar.kubernetes.inject.settings import Settings
 
@@ -15,9 +16,6 @@ CONFIG_VOLUME = CONTAINER + "-config"
 STATE_VOLUME = CONTAINER + "-state"
 PORT_NAME = "sidecar-metrics"
 
-_CONFIG_DIR = "/etc/model-sidecar"
-_STATE_DIR = "/var/lib/model-sidecar/state"
-_REFERENCE_DIR = "/var/lib/model-sidecar/reference"
 _REFERENCE_FILE = "reference.json"
 _REFERENCE_KEY = "profile.json"
 
@@ -27,12 +25,12 @@ def container(wanted: Wanted, settings: Settings) -> Json:
     user = settings.user
     mounts = [
         {"name": SOCKET_VOLUME, "mountPath": wanted.socket_dir},
-        {"name": CONFIG_VOLUME, "mountPath": _CONFIG_DIR, "readOnly": True},
+        {"name": CONFIG_VOLUME, "mountPath": CONFIG_DIR, "readOnly": True},
     ]
     if settings.state.enabled:
-        mounts.append({"name": STATE_VOLUME, "mountPath": _STATE_DIR})
+        mounts.append({"name": STATE_VOLUME, "mountPath": STATE_DIR})
     if wanted.reference_volume:
-        mounts.append({"name": wanted.reference_volume, "mountPath": _REFERENCE_DIR, "readOnly": True})
+        mounts.append({"name": wanted.reference_volume, "mountPath": REFERENCE_DIR, "readOnly": True})
     limits = {"memory": wanted.memory_limit}
     if wanted.cpu_limit:
         limits["cpu"] = wanted.cpu_limit
@@ -70,7 +68,7 @@ def container(wanted: Wanted, settings: Settings) -> Json:
 def _arguments(wanted: Wanted, settings: Settings) -> list[str]:
     arguments = [
         "serve",
-        f"--config.file={_CONFIG_DIR}/sidecar.yml",
+        f"--config.file={CONFIG_DIR}/sidecar.yml",
         # Events come by the sockets; any fixed port could be one that the application wants.
         "--ingest.listen-address=127.0.0.1:0",
         f"--ingest.unix-stream={wanted.socket_dir}/stream",
@@ -79,7 +77,7 @@ def _arguments(wanted: Wanted, settings: Settings) -> list[str]:
         f"--web.listen-address=:{wanted.port}",
     ]
     if settings.state.enabled:
-        arguments.append(f"--storage.path={_STATE_DIR}")
+        arguments.append(f"--storage.path={STATE_DIR}")
     return [*arguments, *settings.args]
 
 
@@ -122,7 +120,7 @@ def configuration(wanted: Wanted) -> str:
     if wanted.reference_configmap:
         model["reference"] = _REFERENCE_FILE
     elif wanted.reference_volume:
-        model["reference"] = f"{_REFERENCE_DIR}/{wanted.reference}"
+        model["reference"] = f"{REFERENCE_DIR}/{wanted.reference}"
     elif wanted.reference:
         model["reference"] = wanted.reference
     if wanted.windows:

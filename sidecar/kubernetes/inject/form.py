@@ -47,6 +47,12 @@ FORMS = {
 }
 """Every annotation that a pod may have, without its prefix."""
 
+CONFIG_DIR = "/etc/model-sidecar"
+STATE_DIR = "/var/lib/model-sidecar/state"
+REFERENCE_DIR = "/var/lib/model-sidecar/reference"
+OWN_DIRECTORIES = (CONFIG_DIR, STATE_DIR, REFERENCE_DIR)
+"""Where the sidecar's own volumes are mounted."""
+
 SOCKET_DIR_LENGTH = 80
 """The path of a socket may have 107 bytes."""
 
@@ -62,7 +68,22 @@ def mistake(name: str, value: str) -> str | None:
         return "each window once"
     if name == "socket-dir" and len(value) > SOCKET_DIR_LENGTH:
         return f"at most {SOCKET_DIR_LENGTH} characters"
+    if name == "socket-dir" and (own := next((own for own in OWN_DIRECTORIES if _overlap(own, value)), None)):
+        return f"a directory apart from {own}, where the sidecar keeps its own files"
     return None
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def parts_of(path: str) -> list[str]:
+    """Return the parts of a mount path, the same for all ways to write it.
+
+    >>> parts_of("//run/./x/") == parts_of("run/x") == ["run", "x"]
+    True
+    """
+    return [part for part in path.split("/") if part not in ("", ".")]
 
 
 def bytes_of(memory: str) -> int:

@@ -1,12 +1,12 @@
 """Pod to JSON patch (RFC 6902): only what is missing is added, so that patching twice is patching once."""
 
-import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.kubernetes.inject import additions
 from sidecar.kubernetes.inject.additions import Json
 from sidecar.kubernetes.inject.annotations import Wanted, wanted
+from sidecar.kubernetes.inject.form import parts_of
 from sidecar.kubernetes.inject.outcome import LeftAlone, Outcome
 from sidecar.kubernetes.inject.pod import (
     CONFIG_ANNOTATION,
@@ -105,9 +105,10 @@ def _check_names(pod: Pod, settings: Settings, asked: Wanted) -> None:
 
 def _check_mounts(container: Container, asked: Wanted) -> None:
     for mount in container.volume_mounts or ():
-        same_path = posixpath.normpath(mount.mount_path) == asked.socket_dir
-        if same_path and mount.name != additions.SOCKET_VOLUME:
-            told = f"{container.name} has a volume at {asked.socket_dir}: choose another path with "
+        parts = parts_of(mount.mount_path)
+        may_be_same = parts == parts_of(asked.socket_dir) or ".." in parts
+        if may_be_same and mount.name != additions.SOCKET_VOLUME:
+            told = f"{container.name} has a volume at {mount.mount_path}: choose another path with "
             raise LeftAlone(Outcome.MOUNT_PATH_TAKEN, told + "model-sidecar.io/socket-dir")
 
 

@@ -16,9 +16,25 @@ class _Read(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     pass
 
 
-class Metadata(_Read, frozen=True):
-    """Labels and annotations."""
+class Owner(_Read, frozen=True):
+    """What made the pod: a ReplicaSet, a Job and so on."""
 
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+    def __str__(self) -> str:
+        """Write it as `kubectl` does."""
+        return f"{self.kind.lower()}/{self.name}"
+
+
+class Metadata(_Read, frozen=True):
+    """Names, owners, labels and annotations. A pod of a controller has no name yet, only what it will begin with."""
+
+    name: str | None = None
+    generate_name: str | None = None
+    owner_references: tuple[Owner, ...] | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
 
@@ -96,6 +112,10 @@ class Pod(_Read, frozen=True):
     def annotations(self) -> dict[str, str]:
         """Return the annotations."""
         return self.metadata.annotations or {}
+
+    def owner(self) -> Owner | None:
+        """Return what controls the pod."""
+        return next((owner for owner in self.metadata.owner_references or () if owner.controller), None)
 
     def has_sidecar(self) -> bool:
         """Tell whether an injector has been here before."""

@@ -45,12 +45,11 @@ class _Review(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
-    """How a review ended."""
+    """How a review ended. `about` is which pod it was, as fields of the log."""
 
     answer: bytes
     outcome: Outcome
-    namespace: str
-    name: str
+    about: dict[str, str]
     warnings: list[str]
 
 
@@ -65,8 +64,11 @@ def review(body: bytes, settings: Settings) -> Reviewed:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(str(error)) from error
     response: dict[str, object] = {"uid": request.uid, "allowed": True}
+    about = {"namespace": request.namespace, "pod": request.name}
     try:
-        made = patch(_pod(request), settings, namespace=request.namespace)
+        pod = _pod(request)
+        about |= _names(pod, request)
+        made = patch(pod, settings, namespace=request.namespace)
     except LeftAlone as reason:
         outcome = reason.outcome
         warnings = [] if outcome in SILENT else [f"not injected: {reason}"]
@@ -81,8 +83,7 @@ def review(body: bytes, settings: Settings) -> Reviewed:
     return Reviewed(
         answer=msgspec.json.encode(document),
         outcome=outcome,
-        namespace=request.namespace,
-        name=request.name,
+        about={name: value for name, value in {**about, "uid": request.uid}.items() if value},
         warnings=warnings,
     )
 
@@ -95,6 +96,17 @@ def _pod(request: _Request) -> Pod:
         return _pods.decode(request.object)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LeftAlone(Outcome.UNREADABLE, f"the pod cannot be read: {error}") from error
+
+
+def _names(pod: Pod, request: _Request) -> dict[str, str]:
+    """Name a pod by what is known of it before it is created."""
+    owner = pod.owner()
+    return {
+        "pod": request.name or pod.metadata.name or "",
+        "generate_name": pod.metadata.generate_name or "",
+        "owner": str(owner) if owner else "",
+        "owner_uid": owner.uid if owner else "",
+    }
 
 
 def _printable(text: str) -> str:

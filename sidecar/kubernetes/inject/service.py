@@ -125,7 +125,7 @@ class Service:
 
 
 def _tell(reviewed: Reviewed) -> None:
-    fields = {"namespace": reviewed.namespace, "pod": reviewed.name, "outcome": reviewed.outcome.value}
+    fields = {**reviewed.about, "outcome": reviewed.outcome.value}
     if reviewed.warnings:
         log.warning("reviewed", **fields, told="; ".join(reviewed.warnings))
     elif reviewed.outcome not in SILENT or reviewed.outcome.value == "patched":

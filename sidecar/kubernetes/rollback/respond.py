@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sidecar.kubernetes.rollback.cluster.protocol import ATTEMPTS, Cluster, ClusterError, Conflict, Unavailable
-from sidecar.kubernetes.rollback.cluster.workload import Workload
+from sidecar.kubernetes.rollback.cluster.workload import Workload, appliers
 from sidecar.kubernetes.rollback.decide import Act, Failures, Skip, admit, decide
 from sidecar.kubernetes.rollback.executors.claim import carry_out
 from sidecar.kubernetes.rollback.executors.executor import Failed
@@ -116,7 +116,8 @@ class Responder:
             self._failures[place] = Failures(before.count + 1, self._now())
             return self._decision(act.alert, policy, Outcome.FAILED, str(error), act.workload, act.plan)
         self._failures.pop(place, None)
-        return self._decision(act.alert, policy, Outcome.DONE, act.plan.summary, act.workload, act.plan)
+        told = act.plan.summary + (_conflicts(act.workload) if executor.one_patch else "")
+        return self._decision(act.alert, policy, Outcome.DONE, told, act.workload, act.plan)
 
     def _decision(
         self,
@@ -139,3 +140,13 @@ class Responder:
             executor=executor.name if executor else "",
             dry_run=self.config.is_dry_run(policy),
         )
+
+
+def _conflicts(workload: Workload) -> str:
+    """Say what the next server-side apply meets, where the workload is applied so."""
+    names = ", ".join(appliers(workload.document))
+    if not names:
+        return ""
+    return (
+        f"; the next server-side apply by {names} conflicts with this change: correct it there, use --force-conflicts"
+    )

@@ -91,10 +91,25 @@ ODD = [
     "1Ki",
     "server,worker",
     "../etc",
+    "/etc/model-sidecar",
+    "/etc/model-sidecar/x",
+    "/var/lib/model-sidecar",
+    "/var/lib/model-sidecar-2",
     "",
     "\u00c4",
     'a"b',
 ]
+SAME_PATH = [
+    "/run/model-sidecar",
+    "/run/model-sidecar/",
+    "//run/model-sidecar",
+    "/run//model-sidecar",
+    "/run/./model-sidecar/.",
+    "/run/x/../model-sidecar",
+    "run/model-sidecar",
+]
+"""Ways to write the path of the sockets."""
+
 ANNOTATIONS = st.dictionaries(st.sampled_from(list(GOOD)), st.booleans(), max_size=3).flatmap(
     lambda chosen: st.fixed_dictionaries(
         {f"{PREFIX}{name}": st.just(GOOD[name]) if good else st.sampled_from(ODD) for name, good in chosen.items()}
@@ -115,7 +130,7 @@ def containers(draw: st.DrawFn, name: str) -> Json:
     """Draw a container; its lists are absent, empty or filled."""
     made: Json = {"name": name, "image": "app:1"}
     if (mounts := draw(_maybe(st.lists(VOLUMES, max_size=2, unique=True)))) is not None:
-        paths = ["/run/model-sidecar" if _seldom(draw) else "/data", "/tmp"]
+        paths = [draw(st.sampled_from(SAME_PATH)) if _seldom(draw) else "/data", "/tmp"]
         made["volumeMounts"] = [{"name": v, "mountPath": p} for v, p in zip(mounts, paths, strict=False)]
     if (env := draw(_maybe(st.sampled_from([[], ["A"], ["A", "MODEL_SIDECAR_SOCKET"]])))) is not None:
         made["env"] = [{"name": variable, "value": "x"} for variable in env]

@@ -82,6 +82,22 @@ def test_what_is_no_pod_that_is_created_is_let_through() -> None:
         assert (answer_of(reviewed.answer)["allowed"], reviewed.outcome) == (True, Outcome.NOT_A_NEW_POD)
 
 
+def test_a_pod_without_a_name_is_named_by_what_makes_it() -> None:
+    document = pod()
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "fraud-7d9", "uid": "u-1", "controller": True}
+    document["metadata"] = {"generateName": "fraud-7d9-", "ownerReferences": [{**owner, "controller": False}, owner]}
+
+    about = review(body(review_of(document, namespace="ml", uid="r-1")), Settings()).about
+
+    assert about == {
+        "namespace": "ml",
+        "generate_name": "fraud-7d9-",
+        "owner": "replicaset/fraud-7d9",
+        "owner_uid": "u-1",
+        "uid": "r-1",
+    }
+
+
 def test_warnings_are_short_and_printable() -> None:
     reviewed = review(body(review_of(annotated(pod(), model="\n\x1b[31m" + "Ä" * 1000))), Settings())
 

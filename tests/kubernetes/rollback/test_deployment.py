@@ -12,6 +12,7 @@ from tests.kubernetes.rollback.support import (
     deploy,
     history,
     images,
+    notification,
     policy,
     receiver,
     rule,
@@ -278,3 +279,24 @@ async def test_two_receivers_that_decide_at_once_act_once(fake: FakeKubernetes, 
     assert sorted(answers) == [(200, ["done"]), *[(200, ["duplicate"])] * 3]
     assert fake.changed("deployments") == ["template"]
     assert len(history(fake.get("deployments", "fraud-server"))) == 1
+
+
+@pytest.mark.parametrize(("operation", "told"), [("Apply", True), ("Update", False)])
+async def test_what_server_side_apply_will_meet_is_told(
+    fake: FakeKubernetes, clock: Clock, operation: str, told: bool
+) -> None:
+    deploy(fake, "fraud:1", "fraud:2")
+    entry = {"manager": "helm", "operation": operation, "fieldsV1": {"f:spec": {"f:template": {}}}}
+    fake.edit("deployments", "fraud-server", lambda o: o["metadata"].update(managedFields=[entry]))
+
+    async with receiver(fake, clock) as one:
+        _, document = await one.post(notification())
+
+    [decision] = document["alerts"]
+    sentence = "the next server-side apply by helm conflicts with this change: correct it there, use --force-conflicts"
+    assert decision["outcome"] == "done"
+    assert (sentence in decision["reason"]) is told
+    [event] = fake.all("events")
+    assert (sentence in event["message"]) is told
+    managers = [f["manager"] for f in fake.get("deployments", "fraud-server")["metadata"]["managedFields"]]
+    assert managers == ["helm", "model-sidecar"]

@@ -84,7 +84,10 @@ async def test_the_dry_run_of_the_first_steps_says_what_it_would_do(clock: Clock
     deploy(fake, "fraud:1", "fraud:2")
     config = parse_policy(block("Switching it on", "yaml"), Path("policy.yml"))
     words = shlex.split(block("Switching it on", "sh", 1))
-    body = words[words.index("--data") + 1].encode()
+    now = "$(date -u +%FT%TZ)"
+    text = words[words.index("--data") + 1]
+    assert now in text
+    body = text.replace(now, f"{NOON:%Y-%m-%dT%H:%M:%SZ}").encode()
     [alert] = parse_payload(body).alerts
     assert alert.starts_at == NOON
 
@@ -110,7 +113,7 @@ async def test_the_role_allows_what_is_asked_for_and_no_more(fake: FakeKubernete
     """Every executor and guard runs against the fake; the union of the requests is the Role."""
     for run in (_deployments, _rollouts, _inference_services, _autoscaled):
         await run(fake, clock)
-    document = yaml.safe_load(block("Permissions", "yaml"))
+    document, account, binding = yaml.safe_load_all(block("Permissions", "yaml"))
     allowed = {
         (group, resource, verb)
         for rule in document["rules"]
@@ -121,6 +124,9 @@ async def test_the_role_allows_what_is_asked_for_and_no_more(fake: FakeKubernete
 
     assert {request.rule() for request in fake.requests} == allowed
     assert {request.namespace for request in fake.requests} == {document["metadata"]["namespace"]}
+    assert binding["metadata"]["namespace"] == document["metadata"]["namespace"]
+    assert binding["roleRef"]["name"] == document["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": account["kind"], **account["metadata"]}]
 
 
 LISTED = """

@@ -88,6 +88,8 @@ async def test_an_undo_is_never_undone(fake: FakeKubernetes, clock: Clock) -> No
         for _ in range(5):
             clock.pass_(hours=2)
             assert await one.send(alert_json(starts_at=clock.now)) == (200, ["undo_of_undo"])
+            last = (await one.get("/history"))["decisions"][0]
+            assert last["reason"].startswith("this receiver has gone back to fraud:1 from fraud:2; ")
 
     assert now_running(fake) == "fraud:1"
 

@@ -98,3 +98,9 @@ def manager(document: Object) -> str | None:
         if field.get("manager") in _CONTROLLERS:
             return _CONTROLLERS[field["manager"]]
     return None
+
+
+def appliers(document: Object) -> list[str]:
+    """Name the field managers that own fields of an object by server-side apply, and so meet conflicts over changes."""
+    fields = metadata(document).get("managedFields") or []
+    return sorted({f"{f.get('manager')}" for f in fields if f.get("operation") == "Apply" and not f.get("subresource")})

@@ -58,7 +58,8 @@ def earlier(current: Revision, past: list[Revision], history: History) -> Revisi
         return Impossible(Outcome.NO_EARLIER_REVISION, f"revision {current.number} is the first that is kept")
     later = [revision for revision in before if _after(revision, current)]
     if later:
-        reason = f"somebody has gone back to {current.version} from {later[-1].version}; further back is for a person"
+        by = "this receiver" if later[-1].hash in history.rolled_back_from else "somebody"
+        reason = f"{by} has gone back to {current.version} from {later[-1].version}; further back is for a person"
         return Impossible(Outcome.UNDO_OF_UNDO, reason)
     others = [revision for revision in before if identity(revision.template) != identity(current.template)]
     if not others:
