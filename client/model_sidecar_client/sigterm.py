@@ -7,9 +7,11 @@ waiting, and calls theirs. Where it is ignored, or handled by other than Python,
 
 from __future__ import annotations
 
+import _thread
 import logging
 import os
 import signal
+import sys
 import weakref
 from pathlib import Path
 from types import FrameType
@@ -52,7 +54,7 @@ def sigterm_problem() -> str | None:
     """Return a sentence where SIGTERM ends the process before anything is sent."""
     if _ends_the_process(signal.getsignal(signal.SIGTERM)):
         return (
-            "SIGTERM ends this process without sending what is queued: make the client in the main thread, or close it"
+            "SIGTERM ends this process before what is queued is sent: make the client in the main thread, or close it"
         )
     return None
 
@@ -83,17 +85,19 @@ class _Handler:
                 sending.hurry()
             self._before(number, frame)
             return
+        try:
+            self._end(number)
+        except Exception:
+            if "greenlet" not in sys.modules:
+                raise
+            # gevent and eventlet let nobody wait in their hub, where handlers run while all greenlets wait. This starts
+            # a greenlet there, without waiting for it as `threading` does.
+            _thread.start_new_thread(self._end, (number,))
+
+    def _end(self, number: int) -> None:
         for sending in list(_SENDING):
-            _send(sending)
+            if not sending.flush(EXIT_SECONDS):
+                log.warning("SIGTERM: events are lost that could not be sent in %g seconds", EXIT_SECONDS)
         signal.signal(number, self._before)
         os.kill(os.getpid(), number)
         signal.signal(number, self)  # it goes on: the first process of a container does
-
-
-def _send(sending: Sending) -> None:
-    try:
-        sent = sending.flush(EXIT_SECONDS)
-    except Exception:  # noqa: BLE001  (gevent lets nobody wait in its hub, where handlers may run)
-        sent = False
-    if not sent:
-        log.warning("SIGTERM: events are lost that could not be sent in %g seconds", EXIT_SECONDS)

@@ -158,6 +158,30 @@ gevent.joinall([gevent.spawn(work, i) for i in range(80)])
 os.kill(os.getpid(), signal.SIGTERM)
 gevent.sleep(60)
 """,
+    "gevent, SIGTERM while all wait": """
+from gevent import monkey; monkey.patch_all()
+import gevent, subprocess
+gevent.joinall([gevent.spawn(work, i) for i in range(80)])
+subprocess.Popen(["sh", "-c", "sleep 0.5; kill -TERM $0", str(os.getpid())])
+gevent.sleep(60)
+""",
+    "eventlet, SIGTERM while all wait": """
+import eventlet; eventlet.monkey_patch()
+pool = eventlet.GreenPool()
+for i in range(80): pool.spawn(work, i)
+pool.waitall()
+import subprocess
+subprocess.Popen(["sh", "-c", "sleep 0.5; kill -TERM $0", str(os.getpid())])
+eventlet.sleep(60)
+""",
+    "asyncio, SIGTERM while all wait": """
+import asyncio, subprocess
+async def log():
+    for i in range(80): work()
+    subprocess.Popen(["sh", "-c", "sleep 0.5; kill -TERM $0", str(os.getpid())])
+    await asyncio.sleep(60)
+asyncio.run(log())
+""",
     "eventlet": """
 import eventlet; eventlet.monkey_patch()
 pool = eventlet.GreenPool()
@@ -240,3 +264,35 @@ def test_a_sidecar_that_hangs_holds_up_the_end_for_seconds_and_the_loss_is_said(
         result = ended(tmp_path, ENDS[end].replace("80", "2000"), running.targets["http"])
         assert time.monotonic() - began < 15
     assert ("lost" if end == "SIGTERM" else "dropped") in result.stderr
+
+
+OUTSIDE = """
+import ctypes, logging, signal, threading
+from model_sidecar_client import Client
+logging.basicConfig(format="%(message)s")
+"""
+
+IN_THREAD = """
+made = []
+thread = threading.Thread(target=lambda: made.append(Client()))
+thread.start(); thread.join()
+print(*made[0].problems())
+"""
+
+HANDLED_IN_C = """
+caught = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda number: None)
+ctypes.CDLL(None).signal(15, caught)
+client = Client()
+print(signal.getsignal(15) is signal.SIG_DFL, client.problems())
+"""
+
+
+def test_a_client_that_is_made_in_another_thread_warns_of_sigterm() -> None:
+    result = subprocess.run([sys.executable, "-c", OUTSIDE + IN_THREAD], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("SIGTERM ends this process before")
+    assert result.stderr == result.stdout
+
+
+def test_a_handler_that_python_does_not_know_of_is_left_alone() -> None:
+    result = subprocess.run([sys.executable, "-c", OUTSIDE + HANDLED_IN_C], capture_output=True, text=True, check=True)
+    assert (result.stdout, result.stderr) == ("True []\n", "")
