@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.trust import peers
+from bench.trust import cells, peers
 from bench.trust.judge import Order, Verdict, reference_of, replay
 from bench.trust.streams import BEGIN, Change, Drift, Stream, between, first, generate, retried, shuffled
 
@@ -121,8 +121,11 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.trust", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed of each, and no peers")
-    parser.add_argument("name", nargs="*", help="part of the name of a case; without one, all of them")
+    parser.add_argument("name", nargs="*", help="part of the name of a case, or cells; all cases without")
     args = parser.parse_args()
+    if args.name == ["cells"]:
+        cells.main(references=60 if args.quick else 400, windows=200)
+        return
 
     def chosen(name: str) -> bool:
         return not args.name or any(part in name for part in args.name)

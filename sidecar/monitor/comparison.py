@@ -92,10 +92,7 @@ class Comparison:
         self.thresholds = [settings.thresholds_for(feature.name) for feature in self.features]
         self._steps = level_steps(self.thresholds)
         self.significance_factor: Floats = np.array(
-            [
-                drift.significance_factor(bins.size, alpha=settings.alpha, design_effect=feature.design_effect)
-                for bins, feature in zip(self.bins, self.features, strict=True)
-            ]
+            [feature.significance_factor(settings.alpha) for feature in self.features]
         )
 
     def observe(self, batch: Batch, *, now: float, wall: datetime) -> None:

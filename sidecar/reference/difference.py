@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sidecar.config import DriftConfig
+from sidecar.reference.counting.thin import thin_effect
 from sidecar.reference.profile import CategoricalProfile, FeatureProfile, NumericProfile, Profile
 from sidecar.statistics import drift
 from sidecar.statistics.drift_table import PSI, STATISTICS, THRESHOLD, Compared
@@ -70,7 +71,14 @@ def difference(a: FeatureProfile, b: FeatureProfile, settings: DriftConfig) -> D
         samples=samples,
         reference_samples=np.array([rows_a]),
         significance_factor=np.array(
-            [drift.significance_factor(len(reference), alpha=settings.alpha, design_effect=a.design_effect)]
+            [
+                drift.significance_factor(
+                    len(reference),
+                    alpha=settings.alpha,
+                    design_effect=a.design_effect,
+                    thin_effect=thin_effect(reference.tolist()),
+                )
+            ]
         ),
     )
     found = {statistic.name: statistic.formula(compared) for statistic in STATISTICS}

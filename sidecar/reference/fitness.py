@@ -31,10 +31,7 @@ def _beyond_limits(profile: Profile, limits: Limits) -> Iterator[str]:
 def _blind(profile: Profile, settings: DriftConfig) -> Iterator[str]:
     """Say of how many features critical drift would be no more than chance, however many events there are."""
     critical = settings.thresholds.critical
-    factors = [
-        drift.significance_factor(len(f.bin_counts()), alpha=settings.alpha, design_effect=f.design_effect)
-        for f in profile.features
-    ]
+    factors = [f.significance_factor(settings.alpha) for f in profile.features]
     least = drift.psi_threshold(np.array(factors), np.array([np.inf]), np.array([profile.rows]))
     blind = int((least > critical).sum())
     if not blind:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sidecar.reference.counting.design_effects import LEAST_BLOCKS, stretch_effects
 from sidecar.reference.counting.stretches import LEAST_BLOCK_ROWS
+from sidecar.reference.counting.thin import thin_effect
 from sidecar.reference.profile import (
     CategoricalProfile,
     FeatureProfile,
@@ -181,9 +182,12 @@ def _feature(parts: Sequence[Profile], number: int) -> FeatureProfile:
     else:
         effect = round(seasonal_effect(parts, features, total, season), 4)
         by_slot = season_bytes(np.array([season_counts(f, season) for f in features]).sum(axis=0, dtype=np.int64))
+    slots = [rows for rows in map(sum, zip(*(part.season_rows for part in parts), strict=True)) if rows]
+    thin = round(thin_effect(total, float(np.median(slots)) if slots else None), 4)
     if isinstance(first, CategoricalProfile):
         return msgspec.structs.replace(
             first,
+            thin_effect=thin,
             counts=tuple(total[:-2]),
             other=total[-2],
             missing=total[-1],
@@ -194,6 +198,7 @@ def _feature(parts: Sequence[Profile], number: int) -> FeatureProfile:
     mean, std = _moments(numeric)
     return msgspec.structs.replace(
         first,
+        thin_effect=thin,
         counts=tuple(total[:-1]),
         missing=total[-1],
         min=min((f.min for f in numeric if f.min is not None), default=None),

@@ -28,6 +28,9 @@ _MOST_SEASON_COUNT = 2**32 - 1
 MOST_BYTES = 256 * 2**20
 """Longest file of a profile or of a summary that is read."""
 
+EARLIER_SMOOTHING = "jeffreys-to-reference"
+"""Of files from before it was written down. Its design effects are taken: they are ratios, and about the same."""
+
 MOST_CHARACTERS = 10_000
 """Longest name, category or other text of a profile: each is a label of many series."""
 
@@ -42,8 +45,19 @@ class _Feature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     counts: tuple[int, ...]
     missing: int
     design_effect: float = 1.0
+    thin_effect: float = 1.0
     season_counts: bytes = b""
     """Little-endian uint32 of shape `(slots, bins)`: the counts of each slot of the season; nothing without one."""
+
+    def significance_factor(self, alpha: float) -> float:
+        """Return the factor by which the smallest PSI that means anything is found, of all bins."""
+        return drift.significance_factor(
+            self.size(), alpha=alpha, design_effect=self.design_effect, thin_effect=self.thin_effect
+        )
+
+    def size(self) -> int:
+        """Return the number of bins, `missing` included."""
+        return len(self.counts) + 1
 
 
 class NumericProfile(_Feature, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="numeric"):
@@ -69,6 +83,10 @@ class CategoricalProfile(_Feature, frozen=True, kw_only=True, forbid_unknown_fie
 
     categories: tuple[str, ...]
     other: int
+
+    def size(self) -> int:
+        """Return the number of bins, `other` and `missing` included."""
+        return len(self.counts) + 2
 
     def bins(self) -> CategoricalBins:
         """Return the bins that live values are counted in."""
@@ -96,7 +114,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     rows: int
     window_rows: int = 0
     smoothing: str = drift.SMOOTHING
-    """Of the PSI that the design effects were found with. Files from before it was written down had this one."""
+    """Of the PSI that the design effects were found with."""
     parts: tuple[str, ...] = ()
     """Fingerprints of the profiles that were merged into this one."""
     season: Season | None = None
@@ -161,6 +179,8 @@ def parse(content: bytes, *, source: str, without_rows: bool = False) -> Profile
     try:
         document = msgspec.json.decode(content)
         fingerprint = document.pop("fingerprint", None) if isinstance(document, dict) else None
+        if isinstance(document, dict):
+            document.setdefault("smoothing", EARLIER_SMOOTHING)
         profile = msgspec.convert(document, Profile)
         check(profile, without_rows=without_rows)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
@@ -229,10 +249,11 @@ def check(profile: Profile, *, without_rows: bool = False) -> None:
             raise ProfileError(f"{where}: a count is negative")
         if sum(counts) != profile.rows:
             raise ProfileError(f"{where}: counts add up to {sum(counts)}, not to the {profile.rows} rows")
-        if not (math.isfinite(feature.design_effect) and feature.design_effect >= 1):
-            raise ProfileError(f"{where}: design_effect is {feature.design_effect}, not a number of at least 1")
+        for name, effect in (("design_effect", feature.design_effect), ("thin_effect", feature.thin_effect)):
+            if not (math.isfinite(effect) and effect >= 1):
+                raise ProfileError(f"{where}: {name} is {effect}, not a number of at least 1")
     _check_season(profile)
-    if profile.smoothing != drift.SMOOTHING:
+    if profile.smoothing not in (drift.SMOOTHING, EARLIER_SMOOTHING):
         raise ProfileError(
             f"its design effects are of a PSI smoothed as {shown(profile.smoothing)}, not as {drift.SMOOTHING!r}: "
             "build it again"

@@ -26,7 +26,7 @@ from sidecar.reference.profile import (
     ProfileError,
     Role,
 )
-from sidecar.statistics.bins import Coded, Floats, quantile_edges
+from sidecar.statistics.bins import Coded, Floats, edges_around, top_counted
 
 POINTS = 4096
 
@@ -114,7 +114,7 @@ def _agreed(key: tuple[Role, str], summaries: Sequence[Summary], *, bins: int, c
     for column in columns:
         for value, weight in zip(column.values, column.weights, strict=True):
             totals[str(value)] = totals.get(str(value), 0.0) + weight
-    kept = tuple(sorted(totals, key=lambda text: (-totals[text], text))[:categories])
+    kept = top_counted(totals, categories)
     return CategoricalProfile(name=name, role=role, categories=kept, counts=(0,) * len(kept), other=0, missing=0)
 
 
@@ -132,7 +132,7 @@ def weighted_edges(values: Floats, weights: Floats, bins: int) -> Floats:
     """Choose inner edges as `quantile_edges` does, from values that stand for more or less than one row each."""
     distinct, places = np.unique(values, return_inverse=True)
     if distinct.size <= bins:
-        return quantile_edges(distinct, bins)
+        return edges_around(distinct, np.bincount(places, weights=weights))
     running = np.cumsum(np.bincount(places, weights=weights))
     targets = np.arange(1, bins) / bins * running[-1]
     if not all(weight.is_integer() for weight in weights.tolist()):

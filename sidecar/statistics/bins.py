@@ -7,16 +7,19 @@ Every feature has a `missing` bin, always its last. A numeric value `x` is in bi
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise, repeat
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
+THIN_ROWS = 10
+"""Rows below which a bin is put together with others where it can be."""
+
 Category = str | bool | int | float | None
 
 _UNLISTED = -1
@@ -224,13 +227,34 @@ def quantile_edges(values: Floats, bins: int) -> Floats:
     what lies below and above, so that a constant that changes is seen.
     """
     finite = values[np.isfinite(values)]
-    distinct = np.unique(finite)
+    distinct, rows = np.unique(finite, return_counts=True)
     if distinct.size > bins:
         shares = np.arange(1, bins) / bins
         return np.unique(np.quantile(finite, shares, method="inverted_cdf"))
+    return edges_around(distinct, rows)
+
+
+def edges_around(distinct: Floats, rows: NDArray[Any]) -> Floats:
+    """Choose inner edges around each of a few values, which ascend, and where all of them end, below and above.
+
+    Values of few rows share a bin with those beside them that are of few rows too.
+    """
     if distinct.size == 0:
         return distinct
-    return _edges_around(distinct)
+    edges = _edges_around(distinct)
+    apart = _apart(rows.tolist())
+    return edges if edges.size != distinct.size + 1 else np.concatenate((edges[:1], edges[1:-1][apart], edges[-1:]))
+
+
+def _apart(rows: Sequence[float]) -> list[bool]:
+    """Tell of each two neighbours whether they have bins of their own, putting the thinnest pairs together first."""
+    least = least_rows(math.fsum(rows))
+    groups, apart = [(float(row), i) for i, row in enumerate(rows)], [True] * (len(rows) - 1)
+    while pairs := [(a[0] + b[0], i) for i, (a, b) in enumerate(pairwise(groups)) if a[0] < least and b[0] < least]:
+        together, i = min(pairs)
+        apart[groups[i + 1][1] - 1] = False
+        groups[i : i + 2] = [(together, groups[i][1])]
+    return apart
 
 
 def _edges_around(distinct: Floats) -> Floats:
@@ -248,10 +272,24 @@ def _edges_around(distinct: Floats) -> Floats:
     return np.unique(np.concatenate(([below], middle, [above])))
 
 
+def least_rows(rows: float) -> float:
+    """Return how many of so many rows a bin should hold: ten, and fewer where all are fewer than 200.
+
+    Of fewer, two samples can hardly be compared, and those that have a few by chance would be the ones chosen.
+    """
+    return min(THIN_ROWS, rows / 20)
+
+
 def top_categories(values: Iterable[str], most: int) -> tuple[str, ...]:
-    """Return the `most` common categories, commonest first, ties in alphabetical order."""
-    counts = Counter(values)
-    return tuple(sorted(counts, key=lambda name: (-counts[name], name))[:most])
+    """Return the `most` common categories that have `least_rows`, commonest first, ties in alphabetical order."""
+    return top_counted(Counter(values), most)
+
+
+def top_counted(rows: Mapping[str, float], most: int) -> tuple[str, ...]:
+    """Return what `top_categories` does of the rows of each."""
+    least = least_rows(math.fsum(rows.values()))
+    kept = [name for name, number in rows.items() if number >= least]
+    return tuple(sorted(kept, key=lambda name: (-rows[name], name))[:most])
 
 
 def _numbered(count: int) -> list[str]:

@@ -37,7 +37,7 @@ def shares(values: NDArray[Any], starts: Indices) -> Floats:
     return np.asarray(values / _per_bin(per_feature(values, starts), starts, values.shape[-1]), dtype=np.float64)
 
 
-SMOOTHING = "jeffreys-to-reference"
+SMOOTHING = "floor-0.0005"
 """How the shares of a PSI are smoothed: `reference_shares` and `live_shares`. Another way gets another name, as design
 effects in saved profiles are of the PSI that they were built with."""
 
@@ -137,16 +137,18 @@ def _cumulative_shares(counts: NDArray[Any], starts: Indices, present: NDArray[n
     return np.asarray((running - _per_bin(before, starts, bins)) / _per_bin(total, starts, bins))
 
 
-def significance_factor(bins: int, *, alpha: float, design_effect: float = 1.0) -> float:
-    """Return `chi2.isf(alpha, B - 1) * design_effect`, by which `1/N + 1/M` gives the smallest PSI that means anything.
+def significance_factor(bins: int, *, alpha: float, design_effect: float = 1.0, thin_effect: float = 1.0) -> float:
+    """Return `chi2.isf(alpha, B - 1) * max(design_effect, thin_effect)`.
 
-    Without drift `PSI ~ (1/N + 1/M) chi2(B - 1)`: Yurdakul, *Statistical Properties of the Population Stability
-    Index* (2018). `design_effect` corrects for rows that are not independent.
+    By it `1/N + 1/M` gives the smallest PSI that means anything. Without drift `PSI ~ (1/N + 1/M) chi2(B - 1)`:
+    Yurdakul, *Statistical Properties of the Population Stability Index* (2018). `design_effect` corrects for rows that
+    are not independent, `thin_effect` for bins of few rows; windows in which rows depend on each other have both, so
+    that the larger one is enough.
 
     >>> round(significance_factor(10, alpha=0.001) * (1 / 500 + 1 / 10_000), 9)
     0.058542046
     """
-    return chi2_isf(alpha, bins - 1) * design_effect
+    return chi2_isf(alpha, bins - 1) * max(design_effect, thin_effect)
 
 
 def psi_threshold(factor: Floats, samples: NDArray[Any], reference_samples: NDArray[Any]) -> Floats:

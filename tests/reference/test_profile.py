@@ -350,14 +350,14 @@ def test_a_season_that_is_none_is_refused_where_it_is_read(change: dict[str, Any
         parse(json.dumps(document).encode(), source="p.json")
 
 
-def test_design_effects_of_another_smoothing_are_refused_and_old_files_have_this_one(tmp_path: Path) -> None:
+def test_design_effects_of_another_smoothing_are_refused_and_those_of_old_files_taken(tmp_path: Path) -> None:
     profile = build({"x": [1.0, 2.0, 3.0]})
     document = json.loads(dump(profile))
-    assert document["smoothing"] == "jeffreys-to-reference"
+    assert document["smoothing"] == "floor-0.0005"
     other = json.dumps(document | {"smoothing": "none"}).encode()
-    with pytest.raises(
-        ProfileError, match="of a PSI smoothed as 'none', not as 'jeffreys-to-reference': build it again"
-    ):
+    with pytest.raises(ProfileError, match=r"of a PSI smoothed as 'none', not as 'floor-0\.0005': build it again"):
         parse(other, source="x")
     del document["smoothing"]
-    assert parse(json.dumps(document).encode(), source="x") == profile
+    earlier = parse(json.dumps(document).encode(), source="x")
+    assert earlier == replace(profile, smoothing="jeffreys-to-reference")
+    assert parse(dump(earlier), source="x") == earlier

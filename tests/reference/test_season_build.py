@@ -18,7 +18,7 @@ from sidecar.reference.counting.counts import FeatureSpec, Wanted, assemble
 from sidecar.reference.counting.design_effects import LEAST_BLOCKS
 from sidecar.reference.counting.rows import Counting
 from sidecar.reference.counting.stretches import Stretches, most_blocks
-from sidecar.reference.profile import season_counts
+from sidecar.reference.profile import CategoricalProfile, season_counts
 from sidecar.reference.seasonal import Seasonal
 from sidecar.statistics import drift
 from sidecar.statistics.bins import NumericBins, quantile_edges
@@ -248,7 +248,8 @@ def test_counts_of_each_hour_of_the_week_are_those_of_the_data(year: Path, tmp_p
     rows = [int((slot == s).sum()) for s in range(HOURS)]
     assert profile.season_rows == tuple(rows)
     carrier = profile.features[1]
-    for name, counted in zip(carrier.bins().ranges, season_counts(carrier, NEW_YORK).T, strict=False):
+    assert isinstance(carrier, CategoricalProfile)
+    for name, counted in zip(carrier.categories, season_counts(carrier, NEW_YORK).T, strict=False):
         of_carrier = slot[frame["carrier"] == name]
         assert counted.tolist() == [int((of_carrier == s).sum()) for s in range(HOURS)]
 

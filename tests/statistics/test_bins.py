@@ -15,6 +15,7 @@ from sidecar.statistics.bins import (
     NumericBins,
     NumericBlocks,
     category_text,
+    edges_around,
     quantile_edges,
     top_categories,
 )
@@ -269,6 +270,30 @@ def test_ties_collapse() -> None:
 @pytest.mark.parametrize("values", [[], [math.inf], [-math.inf, math.inf]])
 def test_no_finite_values_make_no_edges(values: list[float]) -> None:
     assert quantile_edges(_array(values), 10).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "apart"),
+    [
+        ([500, 300, 200], [0.5, 1.5]),
+        ([900, 60, 8, 7, 30], [0.5, 1.5, 3.5]),
+        ([900, 90, 4, 3, 3], [0.5, 1.5]),
+        ([990, 4, 300], [0.5, 1.5]),
+        ([3, 4, 5, 900], [2.5]),
+        ([3, 2, 1], [0.5, 1.5]),
+    ],
+)
+def test_values_of_few_rows_share_a_bin_with_others_beside_them_that_are_of_few(
+    rows: list[int], apart: list[float]
+) -> None:
+    values = np.arange(len(rows), dtype=float)
+    edges = edges_around(values, np.array(rows)).tolist()
+    assert edges == [-0.5, *apart, len(rows) - 0.5] == quantile_edges(np.repeat(values, rows), 10).tolist()
+
+
+def test_categories_of_few_rows_are_not_listed() -> None:
+    assert top_categories(["a"] * 500 + ["b"] * 10 + ["c"] * 9, 5) == ("a", "b")
+    assert top_categories(["a"] * 50 + ["b"] * 3 + ["c"] * 2, 5) == ("a", "b")
 
 
 def test_top_categories_are_the_commonest_then_alphabetical() -> None:

@@ -282,10 +282,12 @@ def test_docstrings_give_the_formulas_that_are_computed(vector: Any) -> None:
 
 def test_docstrings_give_the_threshold_that_is_computed() -> None:
     written = _formula(drift.significance_factor, having="isf")
-    names = {"chi2": scipy.stats.chi2, "alpha": 0.01, "B": 12, "design_effect": 1.5}
+    names = {"chi2": scipy.stats.chi2, "alpha": 0.01, "B": 12, "design_effect": 1.5, "thin_effect": 1.2, "max": max}
     factor = eval(written, {"__builtins__": {}}, names)
-    assert factor == pytest.approx(drift.significance_factor(12, alpha=0.01, design_effect=1.5), rel=1e-9)
+    assert factor == pytest.approx(
+        drift.significance_factor(12, alpha=0.01, design_effect=1.5, thin_effect=1.2), rel=1e-9
+    )
     written = _formula(drift.psi_threshold, having="factor")
     smallest = eval(written, {"__builtins__": {}}, {"factor": factor, "N": 300, "M": 7000})
-    computed = drift.psi_threshold(np.array([factor]), np.array([300]), np.array([7000]))
-    assert smallest == pytest.approx(computed[0])
+    [least] = drift.psi_threshold(np.array([factor]), np.array([300]), np.array([7000]))
+    assert smallest == pytest.approx(least)

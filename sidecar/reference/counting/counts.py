@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from sidecar.reference.counting.thin import thin_effects
 from sidecar.reference.profile import (
     CategoricalProfile,
     FeatureProfile,
@@ -112,12 +113,13 @@ def assemble(
     """Return the profile of what was counted in agreed bins; raises ProfileError if that is nothing."""
     if counted.rows == 0:
         raise ProfileError("there are no rows to build from")
-    features = []
+    features, thin = [], _thin_effects(specs, counted)
     for i, (spec, start) in enumerate(zip(specs, first_bins(specs).tolist(), strict=True)):
         own = slice(start, start + spec.bins.size)
         feature = _feature(
             spec, counted.counts[own].tolist(), counted.moments[i], design_effect=float(counted.design_effects[i])
         )
+        feature = msgspec.structs.replace(feature, thin_effect=round(float(thin[i]), 4))
         if counted.by_slot is not None:
             feature = msgspec.structs.replace(feature, season_counts=season_bytes(counted.by_slot[:, own]))
         features.append(feature)
@@ -134,6 +136,12 @@ def assemble(
     )
     check(profile)
     return profile
+
+
+def _thin_effects(specs: Sequence[FeatureSpec], counted: Counted) -> Floats:
+    """Return those of the counts, or of an hour of the middle by season, with which windows are compared then."""
+    rows = [number for number in counted.season_rows if number]
+    return thin_effects(counted.counts, first_bins(specs), rows=float(np.median(rows)) if rows else None)
 
 
 def first_bins(specs: Sequence[FeatureSpec]) -> NDArray[np.intp]:

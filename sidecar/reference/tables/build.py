@@ -23,7 +23,7 @@ from sidecar.reference.counting.times import WINDOW_SECONDS, Clock, Notice
 from sidecar.reference.profile import Profile, ProfileError
 from sidecar.reference.tables.counts import LARGEST, Read, counts_of, double, marked
 from sidecar.reference.tables.times import count_by_clock
-from sidecar.statistics.bins import CategoricalBins, Floats, NumericBins, quantile_edges
+from sidecar.statistics.bins import CategoricalBins, Floats, NumericBins, edges_around, least_rows
 from sidecar.statistics.season import Season
 
 
@@ -161,11 +161,10 @@ def _few_whole_numbers(column: Any) -> bool:
 
 
 def _sizes(table: ibis.Table, reads: Sequence[Read]) -> dict[str, int]:
-    """Return how many rows there are, and of each numeric column how many values."""
+    """Return how many rows there are, and of each column how many values."""
     sizes = {"rows": table.count()}
     for i, read in enumerate(reads):
-        if read.numeric:
-            sizes[f"present{i}"] = read.values.count()
+        sizes[f"present{i}"] = read.values.count()
     [found] = table.aggregate(**sizes).execute().to_dict("records")
     return {name: int(number) if number == number and number is not None else 0 for name, number in found.items()}
 
@@ -176,7 +175,9 @@ def _choose(
     chosen, specs = [], []
     for i, read in enumerate(reads):
         if not read.numeric:
-            specs.append(FeatureSpec(read.wanted, CategoricalBins(_commonest(table, read, categories))))
+            specs.append(
+                FeatureSpec(read.wanted, CategoricalBins(_commonest(table, read, categories, sizes[f"present{i}"])))
+            )
         elif sizes[f"present{i}"] or read.wanted.name == "probability":
             specs.append(FeatureSpec(read.wanted, NumericBins(_edges(table, read, bins, sizes[f"present{i}"]))))
         else:  # without any value, it takes whatever comes
@@ -186,22 +187,22 @@ def _choose(
     return chosen, specs
 
 
-def _commonest(table: ibis.Table, read: Read, most: int) -> tuple[str, ...]:
+def _commonest(table: ibis.Table, read: Read, most: int, total: int) -> tuple[str, ...]:
     if not most:
         return ()
     texts = table.select(v=read.values)
     counted = texts.filter(texts.v.notnull()).group_by("v").aggregate(n=lambda t: t.count())
     found = counted.order_by(counted.n.desc(), counted.v.asc()).limit(most).execute()
     pairs = sorted(zip((-found["n"]).tolist(), found["v"].tolist(), strict=True))
-    return tuple(text for _, text in pairs)
+    return tuple(text for less, text in pairs if -less >= least_rows(total))
 
 
 def _edges(table: ibis.Table, read: Read, bins: int, total: int) -> Floats:
     values = table.filter(read.values.notnull()).select(v=read.values)
     distinct = values.group_by("v").aggregate(n=lambda t: t.count())
-    few = distinct.order_by(distinct.v).limit(bins + 1).execute()["v"].to_numpy(dtype=np.float64)
-    if few.size <= bins:
-        return quantile_edges(few, bins)
+    few = distinct.order_by(distinct.v).limit(bins + 1).execute()
+    if len(few) <= bins:
+        return edges_around(few["v"].to_numpy(dtype=np.float64), few["n"].to_numpy(dtype=np.float64))
     running = distinct.mutate(below=distinct.n.sum().over(ibis.cumulative_window(order_by=distinct.v)))
     ranks = [math.ceil(share * total) for share in (np.arange(1, bins) / bins).tolist()]
     if not ranks:
