@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
+import numpy as np
 
 from sidecar.statistics.bins import Category, Floats
 
@@ -90,3 +91,32 @@ class Batch:
     categorical: list[Sequence[Category]]
     unknown: int
     identified: Identified = Identified()
+
+    def fitted(self, schema: Schema) -> "Batch":
+        """Return the events with the columns of another schema: all missing where they have none of that name."""
+        if self.schema.numeric == schema.numeric and self.schema.categorical == schema.categorical:
+            return self
+        numbers = dict(zip(self.schema.numeric, self.numeric, strict=True))
+        texts = dict(zip(self.schema.categorical, self.categorical, strict=True))
+        missing = np.full(self.rows, np.nan)
+        numeric = [numbers.get(key, missing) for key in schema.numeric]
+        return replace(
+            self,
+            schema=schema,
+            numeric=np.array(numeric).reshape(len(numeric), self.rows),
+            categorical=[texts.get(key, (None,) * self.rows) for key in schema.categorical],
+        )
+
+    def from_row(self, first: int) -> "Batch":
+        """Return the rows from `first` on, without what is counted for the batch as a whole."""
+        return replace(
+            self,
+            events=0,
+            errors=0,
+            latency_seconds=self.latency_seconds[:0],
+            rows=self.rows - first,
+            numeric=self.numeric[:, first:],
+            categorical=[column[first:] for column in self.categorical],
+            unknown=0,
+            identified=Identified(),
+        )

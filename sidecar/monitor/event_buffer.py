@@ -1,4 +1,4 @@
-"""Waiting: events of small bodies, until there are enough to count together.
+"""Event buffer: events of small bodies, until there are enough to count together or half a second is over.
 
 Counting costs by the call as much as by the event: some fifty calls of NumPy, whether for one event or for thousands.
 """
@@ -13,47 +13,66 @@ from sidecar.events.columns import MANY_EVENTS, batch_of_events
 from sidecar.statistics.bins import Coded
 
 _MOST_VALUES = 16_384
-"""Numbers that wait in columns: so many have their bins found together."""
+"""Numbers held in columns: so many have their bins found together."""
 
 _MOST_BATCHES = 256
-"""Columns of bodies that wait: with more of them nothing is saved, and to put them together takes long at once."""
+"""Bodies held as columns: more of them save nothing, and take long to concatenate."""
 
 _FEW_ROWS = 64
-"""Rows of which texts are looked up at less cost than codes are counted apart."""
+"""Up to so many rows, expanding codes to strings is cheaper than counting them apart."""
 
 _MOST_BYTES = 8 * 2**20
-"""Length of the bodies of what waits: texts and ignored values, which are no numbers, are bounded by it."""
+"""Length of the bodies held: it bounds texts and ignored values, which are not counted as numbers."""
+
+_LONGEST_WAIT_SECONDS = 0.5
 
 
-class Waiting:
-    """What waits. `full` says that it is to be counted now."""
+class EventBuffer:
+    """Events in arrival order, those of small bodies as objects and the others as columns.
+
+    `full` says that they are to be counted now. `last` is when the last of them came.
+    """
 
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._columns: list[Batch] = []
         self._values = self._bytes = 0
+        self._since: float | None = None
+        self.last = 0.0
         self.full = False
 
-    def add(self, events: Sequence[Event], batch: Batch | None, *, body_bytes: int) -> None:
-        """Have events wait, as they were decoded or as columns; they came in `body_bytes`."""
+    @property
+    def empty(self) -> bool:
+        """Say whether no events are held."""
+        return self._since is None
+
+    def due(self, now: float) -> bool:
+        """Say whether the first event has waited for as long as it may."""
+        return self._since is not None and now > self._since + _LONGEST_WAIT_SECONDS
+
+    def add(self, events: Sequence[Event], batch: Batch | None, *, body_bytes: int, now: float) -> None:
+        """Hold the events of a body, as they were decoded or as columns."""
+        if self._since is None:
+            self._since = now
+        self.last = now
         self._events += events
         self._bytes += body_bytes
         if len(self._events) >= MANY_EVENTS:
             self._to_columns()
         if batch is not None:
             if batch.schema.learning or batch.schema.ids:
-                self._to_columns()  # as what came first is learned from first, and is what counts of an id
+                self._to_columns()  # learning, and the joining of labels, depend on the order of arrival
             self._add(batch)
         if self._bytes >= _MOST_BYTES:
             self.full = True
 
     def take(self) -> list[Batch]:
-        """Return what waits, in as few batches as can be, and let nothing wait."""
+        """Return all events in as few batches as possible, and hold none."""
         self._to_columns()
         alike: dict[int, list[Batch]] = {}
         for batch in self._columns:
             alike.setdefault(id(batch if _coded(batch) else batch.schema), []).append(batch)
-        self._columns, self._values, self._bytes, self.full = [], 0, 0, False
+        self._columns, self._values, self._bytes, self._since, self.full = [], 0, 0, None, False
         return [_merged(group) for group in alike.values()]
 
     def _to_columns(self) -> None:
@@ -67,7 +86,7 @@ class Waiting:
         self._columns.append(batch)
         self._values += batch.events * (1 + len(batch.numeric) + len(batch.categorical))
         many = self._values >= _MOST_VALUES or len(self._columns) >= _MOST_BATCHES
-        # Columns with codes cannot be put together, and keep all their texts and their whole body.
+        # Coded columns cannot be concatenated, and keep all their texts and their whole body.
         self.full = self.full or many or batch.schema.learning or _coded(batch)
 
 
@@ -82,12 +101,12 @@ def batches(events: Sequence[Event]) -> list[Batch]:
 
 
 def _coded(batch: Batch) -> bool:
-    """Tell whether a column has codes, which mean something else in every body."""
+    """Say whether a column is coded: codes mean something else in every body."""
     return any(isinstance(column, Coded) for column in batch.categorical)
 
 
 def _merged(alike: Sequence[Batch]) -> Batch:
-    """Put batches of one schema, none of them coded, after one another."""
+    """Concatenate batches of one schema, none of them coded."""
     if len(alike) == 1:
         return alike[0]
     return Batch(

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from sidecar.config import ModelConfig
 from sidecar.events.batch import Batch, Schema
@@ -76,9 +75,9 @@ class Model:
             if not self.learner.complete:
                 return
             self._finish_learning(self.learner, now=now, wall=wall)
-            batch = rows_from(batch, used)
+            batch = batch.from_row(used)
         assert self.comparison is not None  # for the type checker
-        self.comparison.observe(fitted(batch, self.comparison.schema), now=now, wall=wall)
+        self.comparison.observe(batch.fitted(self.comparison.schema), now=now, wall=wall)
 
     def reconfigure(self, config: ModelConfig, profile: Profile | None, *, now: float) -> list[Discarded]:
         """Go on with another configuration and reference, keeping the counts that still mean the same.
@@ -170,32 +169,3 @@ class Model:
         if self.labels is not None:
             prediction = self.comparison.profile.output("prediction") if self.comparison else None
             self.labels.take_classes(prediction.bins() if isinstance(prediction, CategoricalProfile) else None)
-
-
-def rows_from(batch: Batch, first: int) -> Batch:
-    """Return the rows of a batch from `first` on, without what is counted for the batch as a whole."""
-    return Batch(
-        schema=batch.schema,
-        events=0,
-        errors=0,
-        latency_seconds=batch.latency_seconds[:0],
-        rows=batch.rows - first,
-        numeric=batch.numeric[:, first:],
-        categorical=[column[first:] for column in batch.categorical],
-        unknown=0,
-    )
-
-
-def fitted(batch: Batch, schema: Schema) -> Batch:
-    """Return the batch with the columns of `schema`: missing where it has none, without those that are not there."""
-    made_by = batch.schema
-    if made_by.numeric == schema.numeric and made_by.categorical == schema.categorical:
-        return batch
-    numbers = dict(zip(made_by.numeric, batch.numeric, strict=True))
-    texts = dict(zip(made_by.categorical, batch.categorical, strict=True))
-    missing = np.full(batch.rows, np.nan)
-    numeric = [numbers.get(key, missing) for key in schema.numeric]
-    batch.numeric = np.array(numeric).reshape(len(numeric), batch.rows)
-    batch.categorical = [texts.get(key, (None,) * batch.rows) for key in schema.categorical]
-    batch.schema = schema
-    return batch

@@ -1,6 +1,7 @@
 """Monitor: the one owner of the state of all models, fed with bodies and read by everyone.
 
-Single-threaded: events wait until there are enough of them to count together, someone reads, or half a second is over.
+Single-threaded: events stay in a buffer until there are enough to count together, someone reads, or half a second is
+over.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,15 +18,14 @@ from sidecar.events.forms import Form
 from sidecar.events.label_decode import DecodedLabels, Label, LabelDecoder
 from sidecar.events.refusals import Refusal, TooManyEvents, Unreadable
 from sidecar.exposition.catalogue import DROP_REASONS, LABEL_REJECT_REASONS, REJECT_REASONS
-from sidecar.monitor.event_buffer import Waiting
+from sidecar.monitor.event_buffer import EventBuffer
 from sidecar.monitor.label_join import Misjoined
 from sidecar.monitor.model import Discarded, Model, ModelState
 from sidecar.reference.profile import Profile
 from sidecar.statistics.buffers import StateError
 
-_LONGEST_WAIT_SECONDS = 0.5
 _STEP = timedelta(seconds=1)
-"""Differences of the time of day that are more than reading two clocks one after the other makes."""
+"""Smallest change of the time of day that is taken for a step of the clock, not for the time between two reads."""
 
 _MISJOINED: dict[Misjoined, tuple[str, str]] = {
     "unknown_id": ("$.id", "no prediction with this id is kept: there was none, or its time is over"),
@@ -48,9 +48,9 @@ class MonitorState(msgspec.Struct, frozen=True):
 
 
 class Journal(Protocol):
-    """What a Monitor tells of all that changes its state, in order and once it is done.
+    """Told of every change of a monitor's state, in order, after the change.
 
-    Doing the same again, in order and each at its `now`, makes the same state, to the bit.
+    Repeating the changes in order, each at its `now`, gives the same state to the bit.
     """
 
     def submitted(self, body: bytes, form: Form, *, transport: str, now: float) -> None:
@@ -72,7 +72,7 @@ class Journal(Protocol):
         """Keep what was lost."""
 
     def flushed(self, *, now: float) -> None:
-        """Keep that events which waited were counted together."""
+        """Keep that the buffered events were counted."""
 
     def reconfigured(self, config: Config, profiles: Mapping[str, Profile | None], *, now: float) -> None:
         """Keep a change of the configuration."""
@@ -96,9 +96,7 @@ class Monitor:
         self.models = {model.name: Model(model, profiles[model.name], now=now) for model in config.models}
         self._decoder = self._make_decoder(config)
         self._label_decoder = _label_decoder(config)
-        self._waiting = Waiting()
-        self._waiting_since: float | None = None
-        self._waiting_until = now
+        self._buffer = EventBuffer()
         self.events: dict[str, int] = {}
         self.rejected: dict[tuple[str, str], int] = {}
         self.dropped: dict[tuple[str, str], int] = {}
@@ -208,13 +206,10 @@ class Monitor:
             self.rejected[transport, reason] += count
         if not accepted:
             return
-        if self._waiting_since is not None and now > self._waiting_since + _LONGEST_WAIT_SECONDS:
+        if self._buffer.due(now):
             self._flush()
-        if self._waiting_since is None:
-            self._waiting_since = now
-        self._waiting_until = now
-        self._waiting.add(decoded.events, decoded.batch, body_bytes=body_bytes)
-        if self._waiting.full:
+        self._buffer.add(decoded.events, decoded.batch, body_bytes=body_bytes, now=now)
+        if self._buffer.full:
             self._flush()
 
     def submit_labels(self, body: bytes, form: Form, *, transport: str, now: float) -> DecodedLabels:
@@ -282,17 +277,16 @@ class Monitor:
             self.journal.dropped(transport, reason, count)
 
     def flush(self, *, now: float) -> None:
-        """Count the events that wait. To be called before reading, and about every half second."""
-        if self._waiting_since is not None:
+        """Count the events in the buffer. To be called before reading, and about every half second."""
+        if not self._buffer.empty:
             self._flush()
             if self.journal is not None:
                 self.journal.flushed(now=now)
 
     def _flush(self) -> None:
-        """Count what waits, at the time when the last of it came."""
-        self._waiting_since = None
-        for batch in self._waiting.take():
-            self._observe(batch, now=self._waiting_until)
+        """Count the events in the buffer, as of the time when the last of them came."""
+        for batch in self._buffer.take():
+            self._observe(batch, now=self._buffer.last)
 
     def _observe(self, batch: Batch, *, now: float) -> None:
         model = self.models[batch.schema.model]
