@@ -28,7 +28,7 @@ class Case:
     def rows(self, number: int, random: np.random.Generator) -> list[Any]:
         """Draw rows."""
         if not self.values:
-            return random.random(number).tolist()
+            return list(random.random(number).tolist())
         codes = random.choice(len(self.values), number, p=self._shares())
         return [self.values[code] for code in codes.tolist()]
 
@@ -38,11 +38,11 @@ class Case:
             assert isinstance(bins, NumericBins)
             return np.append(np.diff(np.clip(np.concatenate(([0], bins.edges, [1])), 0, 1)), 0)
         places = bins.index(np.array(self.values, float) if isinstance(bins, NumericBins) else self.values)
-        return np.bincount(places, weights=self._shares(), minlength=bins.size)
+        return np.bincount(places, weights=self._shares(), minlength=bins.size).astype(np.float64)
 
     def _shares(self) -> NDArray[np.float64]:
-        weights = np.array(self.weights)
-        return weights / weights.sum()
+        weights = np.array(self.weights, dtype=np.float64)
+        return np.asarray(weights / weights.sum())
 
 
 def _categories(weights: Sequence[float]) -> Case:
