@@ -53,7 +53,7 @@ class Client:
         self._measures = False
         self._delivery = Delivery(self._options)
         self._begun = {getpid(): self._delivery}
-        self._asked: list[Callable[[], str | None]] = [sigterm_problem, lambda: self._own().problem()]
+        self._asked: list[Callable[[], str | None]] = [sigterm_problem]
         watch(self)
         if sigterm:
             send_before_sigterm(self)
@@ -173,7 +173,7 @@ class Client:
 
     def problems(self) -> list[str]:
         """Return what seems wrong with the way the client is used, a sentence each; none where nothing does."""
-        return [problem for ask in self._asked if (problem := ask()) is not None]
+        return [*self._own().problems(), *(problem for ask in self._asked if (problem := ask()) is not None)]
 
     def also_ask(self, problem: Callable[[], str | None]) -> None:
         """Have `problems` ask this function, too; it returns a sentence, or None where all is well."""

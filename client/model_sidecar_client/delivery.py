@@ -122,12 +122,15 @@ class Delivery:
         with self._sender.moving:
             return self.counts.stats(queued=waiting(self.queue) + self._sender.in_hand)
 
-    def problem(self) -> str | None:
-        """Return a sentence where the thread does not run, as where a server does not let it."""
-        still = time.monotonic() - self._looked_at
-        if self.thread is None or still < _STILL_SECONDS:
-            return None
-        return f"the thread that sends has not run for {still:.0f} seconds"
+    def problems(self) -> list[str]:
+        """Return a sentence where events were refused, and one where a server does not let the thread run."""
+        found = []
+        refused, still = self.counts.stats(queued=0).rejected, time.monotonic() - self._looked_at
+        if refused:
+            found.append(f"events refused so far: {refused}, the last for {self._sender.refusal}")
+        if self.thread is not None and still > _STILL_SECONDS:
+            found.append(f"the thread that sends has not run for {still:.0f} seconds")
+        return found
 
     def start(self) -> bool:
         """Start the thread, unless somebody else is about to; returns whether there is one, or is to be."""
@@ -217,8 +220,12 @@ class Delivery:
         return len(batch) + 1
 
     def _report(self) -> None:
-        """Say how many events were dropped, if there are more than were said before."""
-        dropped = self.counts.stats(queued=0).dropped
-        if sum(dropped.values()) > self._reported:
-            self._reported, self._reported_at = sum(dropped.values()), time.monotonic()
-            log.warning("events dropped so far: %s", dropped)
+        """Say how many events were dropped and refused, if there are more than were said before."""
+        stats = self.counts.stats(queued=0)
+        lost = sum(stats.dropped.values()) + stats.rejected
+        if lost > self._reported:
+            self._reported, self._reported_at = lost, time.monotonic()
+            if stats.dropped:
+                log.warning("events dropped so far: %s", stats.dropped)
+            if stats.rejected:
+                log.warning("events refused so far: %d, the last for %s", stats.rejected, self._sender.refusal)

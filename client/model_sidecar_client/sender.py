@@ -36,6 +36,8 @@ class Sender:
         self._stopped = False
         self._stop = Bell()
         self.in_hand = 0
+        self.refusal: str | None = None
+        """Why the sidecar refused the event that it refused last."""
         # Held while events go from one number to another, so that who adds them up sees each once; never by `log`.
         self.moving = threading.RLock()
 
@@ -109,6 +111,7 @@ class Sender:
                 with self.moving:
                     self.in_hand -= len(body.events)
                     self._counts.answer(accepted=answer.accepted, rejected=answer.rejected)
+                self.refusal = answer.reason or self.refusal
                 return
 
     def _given_up(self, error: TransportError, body: Body, seconds_left: float, pause: float) -> bool:

@@ -58,10 +58,11 @@ class Unanswered(TransportError):
 
 
 class Answer(NamedTuple):
-    """How many events of a body were counted, and how many refused."""
+    """How many events of a body were counted, how many refused, and why the first of those was."""
 
     accepted: int
     rejected: int
+    reason: str | None = None
 
 
 class Transport(Protocol):
@@ -168,17 +169,23 @@ def _answer(response: HTTPResponse, content: bytes, events: int) -> Answer:
         raise TooLarge
     if response.status == 202:
         return Answer(events, 0)
-    accepted = _accepted(content) if response.status == 200 else 0
-    return Answer(min(accepted, events), events - min(accepted, events))
+    accepted, reason = _refused(content)
+    accepted = min(accepted, events) if response.status == 200 else 0
+    return Answer(accepted, events - accepted, reason or f"an answer with status {response.status}")
 
 
-def _accepted(content: bytes) -> int:
+def _refused(content: bytes) -> tuple[int, str | None]:
+    """Return how many events an answer says were counted, and why the first of the others was not."""
     import json
 
-    try:
-        return int(json.loads(content)["accepted"])
-    except (ValueError, TypeError, LookupError):
-        return 0  # not the answer of a sidecar
+    accepted, reason = 0, None
+    with suppress(ValueError, TypeError, LookupError):  # it need not be the answer of a sidecar
+        document = json.loads(content)
+        reason = str(document["error"]) if "error" in document else None
+        accepted = int(document["accepted"])
+        first = document["errors"][0]
+        reason = f"{first['path']}: {first['reason']}"
+    return accepted, reason
 
 
 class Datagrams:

@@ -50,12 +50,27 @@ def test_values_outputs_latency_and_errors_are_those_that_were_logged(tmp_path: 
 
 
 @pytest.mark.parametrize("transport", ["http", "unix_stream"])
-def test_what_the_sidecar_refuses_is_counted(up: Listening, transport: str) -> None:
+def test_what_the_sidecar_refuses_is_counted_and_said(
+    up: Listening, transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with client_to(up.targets[transport]) as client:
         client.log(EVENT, latency_ms=-1)
         client.log(EVENT)
         assert client.flush()
         assert (client.stats().accepted, client.stats().rejected) == (1, 1)
+        [problem] = client.problems()
+        assert problem.startswith("events refused so far: 1, the last for $.latency_ms")
+    assert problem in caplog.messages
+
+
+def test_what_is_no_sidecar_is_named_by_its_answer(up: Listening) -> None:
+    with client_to(f"{up.targets['http']}/elsewhere") as client:
+        client.log(EVENT)
+        assert client.flush()
+        assert client.stats().rejected == 1
+        [problem] = client.problems()
+        assert problem.startswith("events refused so far: 1, the last for ")
+        assert "404" in problem or "no such" in problem
 
 
 def test_what_no_event_can_be_is_dropped_and_costs_the_others_nothing(up: Listening) -> None:
