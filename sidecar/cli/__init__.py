@@ -23,6 +23,7 @@ COMMANDS = {
     "backtest": "replay timestamped history through the shipped alerts, and tune them",
     "rollback": "receive alerts from Alertmanager, and roll back or scale down what a policy allows",
     "inject": "add the sidecar to pods that ask for it, as an admission webhook of Kubernetes",
+    "dashboards": "write the Grafana dashboards of a site",
     "rules": "write the Prometheus rules and the Alertmanager configuration of a site",
 }
 

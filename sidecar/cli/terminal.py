@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-_EXTRA = ("duckdb", "pyarrow", "rich")
+_EXTRAS = {"duckdb": "reference", "pyarrow": "reference", "rich": "reference", "grafana_foundation_sdk": "dashboards"}
+"""Which extra brings which library."""
+
 _PIPE_COLUMNS = 200
 
 Progress = Callable[[str, int, int], None]
@@ -27,9 +29,10 @@ def needs_extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
+        library = (error.name or "").partition(".")[0]
+        if library not in _EXTRAS:
             raise
-        tell(f"this command needs {error.name}: pip install 'model-sidecar[reference]'")
+        tell(f"this command needs {library}: pip install 'model-sidecar[{_EXTRAS[library]}]'")
         raise SystemExit(1) from error
 
 

@@ -16,12 +16,12 @@ from grafana_foundation_sdk.models import dashboard as sdk
 from grafana_foundation_sdk.models import units
 from numpy.typing import NDArray
 
-from dashboards import links, look
-from dashboards.__main__ import main
-from dashboards.files import product
 from sidecar.alerting.rules import ALERTS, Settings
 from sidecar.alerting.rules.files import rule_groups
 from sidecar.alerting.rules.rule import Alert, Record
+from sidecar.cli import main
+from sidecar.dashboards import links, look
+from sidecar.dashboards.files import product
 from sidecar.exposition import catalogue, label_metrics, model_metrics, sidecar_metrics
 from sidecar.exposition.metric import Metric
 from sidecar.kubernetes.rollback import metrics as rollback_metrics
@@ -86,7 +86,7 @@ EXPORTED = set().union(*(samples(m) for m in (*catalogue.CATALOGUE, *rollback_me
 
 def test_golden_dashboards_are_in_step_with_the_code(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--golden"):
-        assert main([]) == 0
+        assert main(["dashboards", f"--output={FOLDER}"]) == 0
     committed = {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.json")}
     assert committed == product(Settings()), "if the code is right: make golden"
 
@@ -354,7 +354,7 @@ def test_a_site_writes_its_own_with_its_windows_limits_and_links(tmp_path: Path)
         "objectives: {latency: [{target: 0.95, seconds: 0.25}]}\n"
         "links: {runbook: 'https://wiki.test/{alert}'}\n"
     )
-    assert main([f"--config={tmp_path / 'site.yml'}", f"--output={tmp_path / 'out'}"]) == 0
+    assert main(["dashboards", f"--config.file={tmp_path / 'site.yml'}", f"--output={tmp_path / 'out'}"]) == 0
     written = {path.stem: path.read_text("utf-8") for path in (tmp_path / "out").glob("*.json")}
     assert set(written) == UIDS
     [window] = [v for v in variables(json.loads(written["model-drift"])) if v["name"] == "window"]
@@ -367,6 +367,6 @@ def test_a_site_writes_its_own_with_its_windows_limits_and_links(tmp_path: Path)
 
 def test_settings_that_cannot_work_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "site.yml").write_text("drift: {windos: [5m]}")
-    assert main([f"--config={tmp_path / 'site.yml'}", f"--output={tmp_path / 'out'}"]) == 2
+    assert main(["dashboards", f"--config.file={tmp_path / 'site.yml'}", f"--output={tmp_path / 'out'}"]) == 1
     assert "windos" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -5,9 +5,9 @@ from typing import Any
 
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 
-from dashboards import drift, feature, health, rollbacks, service
-from dashboards.board import document
 from sidecar.alerting.rules.settings import Settings
+from sidecar.dashboards import drift, feature, health, rollbacks, service
+from sidecar.dashboards.board import document
 
 BOARDS = (drift.board, feature.board, service.board, health.board, rollbacks.board)
 

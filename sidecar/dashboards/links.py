@@ -3,8 +3,8 @@
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard
 
-from dashboards.panels import Link
 from sidecar.alerting.rules.settings import Links
+from sidecar.dashboards.panels import Link
 
 DRIFT, FEATURE, SERVICE, HEALTH, ROLLBACKS = (
     "model-drift",

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from dashboards import links, look, quality
-from dashboards.board import Board, Section
-from dashboards.links import SERVICE
-from dashboards.panels import About, Column, Placed, cells, heat, lines, number, rows
-from dashboards.promql import MODELS, Query, pick
-from dashboards.variables import models, namespaces
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.recording.service import ERRORS_SLO, latency_slo
 from sidecar.alerting.rules.settings import Objectives, Settings
+from sidecar.dashboards import links, look, quality
+from sidecar.dashboards.board import Board, Section
+from sidecar.dashboards.links import SERVICE
+from sidecar.dashboards.panels import About, Column, Placed, cells, heat, lines, number, rows
+from sidecar.dashboards.promql import MODELS, Query, pick
+from sidecar.dashboards.variables import models, namespaces
 from sidecar.exposition import model_metrics
 
 _BUCKETS = pick(f"{model_metrics.LATENCY.name}_bucket", MODELS)

@@ -9,11 +9,11 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
 
-from dashboards import links
-from dashboards.panels import DATASOURCE, Placed
-from dashboards.promql import pick
-from dashboards.variables import Variable, data_source
 from sidecar.alerting.rules.settings import Settings
+from sidecar.dashboards import links
+from sidecar.dashboards.panels import DATASOURCE, Placed
+from sidecar.dashboards.promql import pick
+from sidecar.dashboards.variables import Variable, data_source
 from sidecar.kubernetes.rollback import metrics as rollback_metrics
 
 COLUMNS = 24

@@ -1,10 +1,10 @@
 """Files: whether the counts of each sidecar would survive a crash."""
 
-from dashboards import links, look
-from dashboards.board import Section
-from dashboards.panels import About, Link, Placed, lines, states
-from dashboards.promql import SIDECARS, Query, pick
 from sidecar.alerting.rules.settings import Settings
+from sidecar.dashboards import links, look
+from sidecar.dashboards.board import Section
+from sidecar.dashboards.panels import About, Link, Placed, lines, states
+from sidecar.dashboards.promql import SIDECARS, Query, pick
 from sidecar.exposition import sidecar_metrics
 from sidecar.exposition.metric import Metric
 

@@ -1,12 +1,12 @@
 """Sidecar health: whether what watches the models can be trusted."""
 
-from dashboards import links, look, references, storage
-from dashboards.board import Board, Section
-from dashboards.links import HEALTH
-from dashboards.panels import About, Placed, lines, number, states
-from dashboards.promql import MODELS, SIDECARS, Query, pick
-from dashboards.variables import models, namespaces, several
 from sidecar.alerting.rules.settings import Settings
+from sidecar.dashboards import links, look, references, storage
+from sidecar.dashboards.board import Board, Section
+from sidecar.dashboards.links import HEALTH
+from sidecar.dashboards.panels import About, Placed, lines, number, states
+from sidecar.dashboards.promql import MODELS, SIDECARS, Query, pick
+from sidecar.dashboards.variables import models, namespaces, several
 from sidecar.exposition import sidecar_metrics
 from sidecar.exposition.metric import Metric
 

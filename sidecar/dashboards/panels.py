@@ -13,8 +13,8 @@ from grafana_foundation_sdk.models import common, dashboard
 from grafana_foundation_sdk.models import heatmap as heatmap_models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from dashboards import look
-from dashboards.promql import Query
+from sidecar.dashboards import look
+from sidecar.dashboards.promql import Query
 
 DATASOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
 REFS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

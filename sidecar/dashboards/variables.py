@@ -6,10 +6,10 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard
 
-from dashboards.panels import DATASOURCE
-from dashboards.promql import pick
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.settings import Drift
+from sidecar.dashboards.panels import DATASOURCE
+from sidecar.dashboards.promql import pick
 from sidecar.exposition import model_metrics
 
 Variable = Builder[dashboard.VariableModel]

@@ -1,12 +1,12 @@
 """Rollbacks: what the receiver of alerts did, what it did not do, and why."""
 
-from dashboards import look
-from dashboards.board import Board, Section
-from dashboards.links import ROLLBACKS
-from dashboards.panels import About, Column, Placed, lines, number, rows, states
-from dashboards.promql import Query, pick
-from dashboards.variables import several
 from sidecar.alerting.rules.settings import Settings
+from sidecar.dashboards import look
+from sidecar.dashboards.board import Board, Section
+from sidecar.dashboards.links import ROLLBACKS
+from sidecar.dashboards.panels import About, Column, Placed, lines, number, rows, states
+from sidecar.dashboards.promql import Query, pick
+from sidecar.dashboards.variables import several
 from sidecar.exposition.metric import Metric
 from sidecar.kubernetes.rollback import metrics
 from sidecar.kubernetes.rollback.outcome import Outcome

@@ -1,11 +1,11 @@
 """How right predictions are, where labels come back: part of the dashboard of a service."""
 
-from dashboards import links, look
-from dashboards.board import Section
-from dashboards.panels import About, Placed, lines
-from dashboards.promql import MODELS, Query, pick
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.settings import Settings
+from sidecar.dashboards import links, look
+from sidecar.dashboards.board import Section
+from sidecar.dashboards.panels import About, Placed, lines
+from sidecar.dashboards.promql import MODELS, Query, pick
 from sidecar.exposition import label_metrics, sidecar_metrics
 
 _MODEL = "{{namespace}} {{model}}"

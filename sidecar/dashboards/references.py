@@ -1,12 +1,12 @@
 """References and configuration: what models are compared with, and whether it is what it should be."""
 
-from dashboards import links, look
-from dashboards.board import Section
-from dashboards.panels import About, Column, Placed, lines, rows
-from dashboards.promql import MODELS, SIDECARS, Query, pick
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.settings import Settings
 from sidecar.base.duration import milliseconds
+from sidecar.dashboards import links, look
+from sidecar.dashboards.board import Section
+from sidecar.dashboards.panels import About, Column, Placed, lines, rows
+from sidecar.dashboards.promql import MODELS, SIDECARS, Query, pick
 from sidecar.exposition import model_metrics, sidecar_metrics
 
 _KEYS = "namespace, model, reference"

@@ -1,13 +1,13 @@
 """Drift overview: which models have moved, how far, in which features, and since when."""
 
-from dashboards import links, look, promql
-from dashboards.board import Board, Section
-from dashboards.links import DRIFT, SERVICE
-from dashboards.panels import About, Column, Placed, cells, lines, number, rows, states
-from dashboards.promql import FEATURES, MODELS, WINDOW, Query, pick
-from dashboards.variables import features, models, namespaces, window
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.settings import Settings
+from sidecar.dashboards import links, look, promql
+from sidecar.dashboards.board import Board, Section
+from sidecar.dashboards.links import DRIFT, SERVICE
+from sidecar.dashboards.panels import About, Column, Placed, cells, lines, number, rows, states
+from sidecar.dashboards.promql import FEATURES, MODELS, WINDOW, Query, pick
+from sidecar.dashboards.variables import features, models, namespaces, window
 
 FIRING = f'ALERTS{{alertstate="firing", {MODELS}}}'
 _MODEL = "by (namespace, model)"

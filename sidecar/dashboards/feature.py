@@ -4,14 +4,14 @@ from string import ascii_uppercase
 
 from grafana_foundation_sdk.builders import timeseries as lines_build
 
-from dashboards import links, look, promql
-from dashboards.board import Board, Section
-from dashboards.links import FEATURE
-from dashboards.panels import About, Placed, bars, cells, lines, number
-from dashboards.promql import ONE_FEATURE, WINDOW, Query, pick, with_range
-from dashboards.variables import one_feature, window
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.settings import Settings
+from sidecar.dashboards import links, look, promql
+from sidecar.dashboards.board import Board, Section
+from sidecar.dashboards.links import FEATURE
+from sidecar.dashboards.panels import About, Placed, bars, cells, lines, number
+from sidecar.dashboards.promql import ONE_FEATURE, WINDOW, Query, pick, with_range
+from sidecar.dashboards.variables import one_feature, window
 from sidecar.exposition import model_metrics
 from sidecar.statistics.drift_table import other_statistics
 

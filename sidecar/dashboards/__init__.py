@@ -1,4 +1,4 @@
-"""The Grafana dashboards: `python -m dashboards` writes the JSON files beside this code.
+"""The Grafana dashboards: `model-sidecar dashboards` writes their JSON files.
 
 `drift`, `feature`, `service`, `health` and `rollbacks` say what is shown, each of them one dashboard. They build
 panels with `panels` and `look` from the queries of `promql`; `board` adds what all dashboards share, and `files` makes
