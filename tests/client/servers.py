@@ -35,8 +35,8 @@ class OverSocket(http.client.HTTPConnection):
 class Server:
     """A server process that listens on a Unix socket."""
 
-    def __init__(self, process: subprocess.Popen[bytes], path: Path, log: Path) -> None:
-        self._process, self._path, self._log = process, path, log
+    def __init__(self, process: subprocess.Popen[bytes], path: Path, log: Path, *, is_uwsgi: bool) -> None:
+        self._process, self._path, self._log, self._is_uwsgi = process, path, log, is_uwsgi
 
     @property
     def log(self) -> str:
@@ -65,6 +65,10 @@ class Server:
 
     def end(self, number: signal.Signals) -> None:
         """Send a signal to the first process, and wait until it has ended."""
+        if self._is_uwsgi:
+            # It takes a worker for busy until shortly after an answer, and runs no exit hooks of a busy one. Nothing
+            # tells when that is over.
+            time.sleep(0.5)
         self._process.send_signal(number)
         self._process.wait(END_SECONDS)
 
@@ -86,7 +90,7 @@ def served(folder: Path, command: Sequence[str], target: str, **environment: str
             start_new_session=True,
         )
         try:
-            yield Server(process, path, log)
+            yield Server(process, path, log, is_uwsgi=words[0] == "uwsgi")
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -1,3 +1,4 @@
+import ctypes
 import http.client
 import threading
 from collections import deque
@@ -184,3 +185,18 @@ def test_what_is_logged_while_the_client_closes_is_accounted_for(up: Listening) 
     client.log(EVENT)
     assert total(client.stats()) == logged + 1
     assert client.stats().dropped["closed"] >= 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_is_killed_is_followed_by_another(up: Listening) -> None:
+    with client_to(up.targets["http"]) as client:
+        client.log(EVENT)
+        assert client.flush(30)
+        thread = client._delivery.thread
+        assert thread
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+        thread.join(30)
+        assert not thread.is_alive()
+        client.log(EVENT)
+        assert client.flush(30)
+        assert client.stats().accepted == total(client.stats()) == 2
