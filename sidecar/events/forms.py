@@ -65,20 +65,20 @@ ARROW = Form(
 FORMS = (JSON, NDJSON, MSGPACK, ARROW)
 """Every form. A single event of a datagram, and lines of them, have no magic: they are what is left."""
 
-_SAYS_NOTHING = ("", "application/x-www-form-urlencoded", "application/octet-stream", "text/plain")
+_SAYS_NOTHING = ("application/x-www-form-urlencoded", "application/octet-stream", "text/plain")
 """Media types of clients that do not say what they send, such as `curl --data`."""
 
 
 def of_content_type(content_type: str) -> Form:
     """Return the form of a Content-Type; raises Unsupported.
 
-    JSON is assumed where it says nothing, and for types that end in `+json`.
+    JSON is assumed where it says nothing or is no media type, and for types that end in `+json`.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     for form in FORMS:
         if media_type in form.media_types:
             return form
-    if media_type in _SAYS_NOTHING or media_type.endswith("+json"):
+    if "/" not in media_type or media_type in _SAYS_NOTHING or media_type.endswith("+json"):
         return JSON
     known = ", ".join(form.media_types[0] for form in FORMS)
     raise Unsupported(f"the media type {media_type[:100]!r} is not one of {known}")

@@ -39,11 +39,17 @@ class Bounds:
 
 
 async def bounded_runner(
-    application: web.Application, bounds: Bounds, stack: AsyncExitStack, *, shutdown_seconds: float
+    application: web.Application,
+    bounds: Bounds,
+    stack: AsyncExitStack,
+    *,
+    shutdown_seconds: float,
+    decompress: bool = True,
 ) -> web.AppRunner:
     """Return the set-up runner of an application whose connections may be idle as long as the bounds say.
 
-    It ends with the stack; what is being answered then has `shutdown_seconds` to end.
+    It ends with the stack; what is being answered then has `shutdown_seconds` to end. Without `decompress` handlers
+    get bodies as they were sent: see `content_coding`.
     """
     # What aiohttp calls keep-alive is the time from an answer, or from the beginning, to the end of the next head.
     idle_seconds = bounds.read_timeout_seconds
@@ -53,6 +59,7 @@ async def bounded_runner(
         shutdown_timeout=shutdown_seconds,
         keepalive_timeout=idle_seconds,
         lingering_time=min(_LINGERING_SECONDS, idle_seconds),
+        auto_decompress=decompress,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -1,4 +1,4 @@
-"""How the sidecar itself fares: its last load, and the keeping of its state in files."""
+"""Load and storage status: its last load, and the keeping of its state in files."""
 
 from dataclasses import dataclass, field
 

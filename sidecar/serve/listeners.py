@@ -143,7 +143,7 @@ class Listeners:
         guard = self._web_page_guard(listener, hosts)
         application = self.ingest_application(transport, guard)
         application[LISTENER] = listener
-        runner = await bounded_runner(application, bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS)
+        runner = await bounded_runner(application, bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS, decompress=False)
         assert runner.server is not None  # the runner is set up
         front = Front(
             services.events,

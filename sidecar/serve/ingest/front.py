@@ -18,7 +18,8 @@ from socket import SO_KEEPALIVE, SOL_SOCKET
 from typing import cast
 
 from sidecar.http.web_pages import AllowedHosts
-from sidecar.serve.ingest.http import JSON, Answer, Ingest
+from sidecar.serve.ingest.admission import Held
+from sidecar.serve.ingest.http import JSON, RETRY_AFTER_SECONDS, Answer, Ingest
 
 HEAD_BYTES = 4096
 """Longest head of a plain request; longer ones are aiohttp's."""
@@ -33,6 +34,7 @@ _FRAMING = frozenset(
 _WEB_PAGE = frozenset((b"origin", b"sec-fetch-site"))
 """Fields that browsers send, and programs do not: `web_pages` judges them."""
 _START = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\nContent-Type: {JSON}\r\n".encode() for s in HTTPStatus}
+_RETRY = b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS
 _CLOSE = b"Connection: close\r\n\r\n"
 
 
@@ -142,7 +144,8 @@ class Front:
         return self._written(answer, _CLOSE if close else b"\r\n")
 
     def _written(self, answer: Answer, last: bytes) -> bytes:
-        return b"%bContent-Length: %d%b%b%b" % (_START[answer.status], len(answer.body), self._date, last, answer.body)
+        start = _START[answer.status] + (_RETRY if answer.retry else b"")
+        return b"%bContent-Length: %d%b%b%b" % (start, len(answer.body), self._date, last, answer.body)
 
 
 class Connection(asyncio.Protocol):
@@ -153,6 +156,7 @@ class Connection(asyncio.Protocol):
         self._ingest = front.ingest
         self._loop = loop
         self._head: Head | None = None
+        self._held: Held | None = None
         self._parts: list[bytes] = []
         self._missing = 0
         self._since = 0.0
@@ -181,7 +185,7 @@ class Connection(asyncio.Protocol):
             self._answer(self._ingest.cut_short(self._front.transport), close=True)
 
     def pause_writing(self) -> None:
-        """Read no more from who does not read the answers."""
+        """Stop reading from a client that does not read its responses."""
         self._writing_paused = True
         self._transport.pause_reading()
 
@@ -195,6 +199,11 @@ class Connection(asyncio.Protocol):
         """Answer every whole request, in order, and keep the beginning of a body whose rest is to come."""
         head = self._head
         if head is not None:
+            assert self._held is not None  # as long as there is a head
+            if not self._held.grow(len(data)):
+                self._end_of_body()
+                self._answer(self._ingest.overloaded(self._front.transport), close=True)
+                return
             self._parts.append(data)
             self._missing -= len(data)
             if self._missing > 0:
@@ -215,7 +224,8 @@ class Connection(asyncio.Protocol):
                     return
                 end = data.find(b"\r\n\r\n", at, at + HEAD_BYTES) + 4
                 head = self._front.head(data[at:end]) if end > 3 else None
-                if head is None or head.length > ingest.limits.body_bytes or not ingest.has_room(head.length):
+                here = len(data) - end
+                if head is None or head.length > ingest.limits.body_bytes or not ingest.admission.has_room(here):
                     self._hand_over(data[at:])
                     return
                 at = end
@@ -236,13 +246,14 @@ class Connection(asyncio.Protocol):
         """Answer later a request that is here as a whole, and read nothing before that."""
         self._waits = True
         self._transport.pause_reading()
-        self._ingest.reserve(head.length)
-        self._ingest.turns.wait(lambda: self._resume(data, at, head))
+        held = self._ingest.admission.begin()
+        held.grow_anyway(head.length)
+        self._ingest.turns.wait(lambda: self._resume(data, at, head, held))
 
-    def _resume(self, data: bytes, at: int, head: Head) -> None:
+    def _resume(self, data: bytes, at: int, head: Head, held: Held) -> None:
         """Answer a request that has waited, and go on with what came after it."""
         self._waits = False
-        self._ingest.release(head.length)
+        held.release()
         close, until = head.close or self._ingest.stopping, at + head.length
         answer = self._ingest.submit(data[at:until], head.content_type, self._front.transport)
         if self._transport.is_closing():  # whoever sent it is gone: it counts all the same
@@ -254,7 +265,8 @@ class Connection(asyncio.Protocol):
             self._serve(data, until, None)
 
     def _begin_body(self, head: Head, first: bytes) -> None:
-        self._ingest.reserve(head.length)
+        self._held = self._ingest.admission.begin()
+        self._held.grow_anyway(len(first))
         self._head = head
         self._parts = [first] if first else []
         self._missing = head.length - len(first)
@@ -264,8 +276,9 @@ class Connection(asyncio.Protocol):
             self._watch = self._loop.call_at(self._deadline(), self._look_at_the_clock)
 
     def _end_of_body(self) -> None:
-        assert self._head is not None  # between two bodies there is none to end
-        self._ingest.release(self._head.length)
+        assert self._held is not None  # between two bodies there is none to end
+        self._held.release()
+        self._held = None
         self._head = None
         self._parts = []
         self._since = self._loop.time()

@@ -15,6 +15,8 @@ from sidecar.config import Limits
 from sidecar.events import forms
 from sidecar.events.forms import Form
 from sidecar.events.refusals import Refusals, TooManyEvents, Unreadable, Unsupported
+from sidecar.http.content_coding import Truncated, UnknownCoding, decompressor
+from sidecar.serve.ingest.admission import Admission, Held
 from sidecar.serve.ingest.refusals import RefusalLog
 from sidecar.serve.ingest.turns import Turns
 
@@ -62,18 +64,17 @@ class Intake(Protocol):
 class Ingest:
     """Answer `POST /monitor`, or `POST /labels`.
 
-    Bodies being received may take `limits.inflight_bytes` together; past that a request is turned away with 503 before
-    it is read, and nothing of it is counted.
+    Bodies being received may take `limits.inflight_bytes` together. Past that one is turned away with 503, and nothing
+    of it is counted.
     """
 
     def __init__(self, intake: Intake, limits: Limits, clock: Callable[[], float], turns: Turns | None = None) -> None:
         self._intake = intake
         self._clock = clock
-        self._inflight_bytes = 0
-        self._freed = asyncio.Event()
+        self.admission = Admission(limits.inflight_bytes)
         self._forms: dict[str, Form] = {}
         self._refusals: dict[str, RefusalLog] = {}
-        self.limits = limits
+        self._limits = limits
         self.turns = turns or Turns()
         self.stopping = False
 
@@ -96,50 +97,61 @@ class Ingest:
 
         return post
 
+    @property
+    def limits(self) -> Limits:
+        """What bodies are limited to; may be set again."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        self.admission.most_bytes = limits.inflight_bytes
+
     async def drain(self) -> None:
         """Wait for the bodies that are being received; from now on connections are closed after their answer."""
         self.stopping = True
-        while self._inflight_bytes:
-            self._freed.clear()
-            await self._freed.wait()
-
-    def has_room(self, size: int) -> bool:
-        """Tell whether a body of that many bytes may be received now."""
-        return self._inflight_bytes + size <= self.limits.inflight_bytes
-
-    def reserve(self, size: int) -> None:
-        """Count bytes of a body as being received, until they are released."""
-        self._inflight_bytes += size
-
-    def release(self, size: int) -> None:
-        """Make room for others."""
-        self._inflight_bytes -= size
-        self._freed.set()
+        await self.admission.drained()
 
     async def _receive(self, request: web.Request, transport: str) -> Answer:
-        limit = self.limits.body_bytes
         announced = request.content_length
-        if announced is not None and announced > limit:
+        if announced is not None and announced > self.limits.body_bytes:
             return self._too_large(transport)
-        # How large a compressed body becomes is known only when it has been read.
-        packed = "Content-Encoding" in request.headers
-        reserved = limit if announced is None or packed else announced
-        if not self.has_room(reserved):
-            return self._overloaded(transport)
-        self.reserve(reserved)
+        held = self.admission.begin()
         try:
             async with asyncio.timeout(self.limits.body_timeout.seconds):
-                body = await request.read()
+                body = await self._read(request, held)
+        except UnknownCoding as error:
+            self._intake.reject(transport, "unreadable")
+            return self._refuse(415, str(error), transport)
         except TimeoutError:
             return self.too_slow(transport)
-        except web.HTTPRequestEntityTooLarge:
+        except _TooLarge:
             return self._too_large(transport)
-        except (web.RequestPayloadError, ConnectionError):
+        except _NoRoom:
+            return self.overloaded(transport)
+        except (web.RequestPayloadError, ConnectionError, Truncated):
             return self.cut_short(transport)
         finally:
-            self.release(reserved)
+            held.release()
         content_type = request.headers.get("Content-Type", "")
         return await self.turns.run(lambda: self.submit(body, content_type, transport))
+
+    async def _read(self, request: web.Request, held: Held) -> bytes:
+        """Return the decompressed body; raises _TooLarge, _NoRoom, Truncated or UnknownCoding."""
+        decompress = decompressor(", ".join(request.headers.getall("Content-Encoding", [])))
+        parts: list[bytes] = []
+        room: int = self.limits.body_bytes
+        async for data in request.content.iter_any():
+            for piece in (data,) if decompress is None else decompress.pieces(data):
+                room -= len(piece)
+                if room < 0:
+                    raise _TooLarge
+                if not held.grow(len(piece)):
+                    raise _NoRoom
+                parts.append(piece)
+        if decompress is not None:
+            decompress.finish()
+        return b"".join(parts)
 
     def submit(self, body: bytes, content_type: str, transport: str) -> Answer:
         """Count the events of a body."""
@@ -188,9 +200,18 @@ class Ingest:
         self._intake.reject(transport, "too_large")
         return self._refuse(413, f"the body is larger than {self.limits.body_bytes} bytes", transport)
 
-    def _overloaded(self, transport: str) -> Answer:
+    def overloaded(self, transport: str) -> Answer:
+        """Turn a body away because others take all the room."""
         self._intake.drop(transport, "overload")
         return _answer(503, {"error": "too many bodies at once: send it again"}, retry=True)
+
+
+class _TooLarge(Exception):
+    """The body is larger than one may be."""
+
+
+class _NoRoom(Exception):
+    """The bodies being received take all the room there is."""
 
 
 def _refused(decoded: Taken) -> dict[str, object]:

@@ -333,7 +333,7 @@ async def test_a_connection_stays_in_front_until_a_request_is_not_plain() -> Non
 async def test_a_body_that_does_not_arrive_is_answered_408_and_makes_room() -> None:
     limits = Limits(inflight_bytes=ByteSize(1024), body_timeout=Duration("1s"))
     async with serving(plain=True, limits=limits) as server, connected(server) as (reader, writer):
-        writer.write(plain(length="1024", body=b"{"))
+        writer.write(plain(length="1024", body=b"{" + b" " * 1020))
         assert [reply.status for reply in await replies(server, [plain()])] == [503, 503]
         assert server.monitor.dropped[HTTP, "overload"] == 2
         reply = await asyncio.wait_for(read_reply(reader), PATIENCE_SECONDS)
@@ -353,7 +353,9 @@ async def test_a_body_that_is_cut_short_is_counted_and_makes_room(half: bool) ->
             if half:
                 writer.write_eof()
                 assert (await next_reply(reader)).status == 400
-        await eventually(lambda: bool(server.monitor.rejected[HTTP, "unreadable"]) and server.ingest.has_room(1024))
+        await eventually(
+            lambda: bool(server.monitor.rejected[HTTP, "unreadable"]) and server.ingest.admission.has_room(1024)
+        )
         assert [reply.status for reply in await replies(server, [plain()])] == [202, 202]
         assert server.monitor.rejected[HTTP, "unreadable"] == 1
 
@@ -391,7 +393,7 @@ async def test_bodies_under_way_are_waited_for_when_it_stops_and_idle_connection
     async with serving(plain=True) as server, connected(server) as (reader, writer), connected(server) as idle:
         writer.write(plain()[:-5])
         await eventually(
-            lambda: not server.ingest.has_room(LIMITS.inflight_bytes) and len(server.front.connections) == 2
+            lambda: not server.ingest.admission.has_room(LIMITS.inflight_bytes) and len(server.front.connections) == 2
         )
         draining = asyncio.create_task(server.ingest.drain())
         await asyncio.sleep(0)
