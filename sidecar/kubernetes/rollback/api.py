@@ -71,7 +71,9 @@ OPERATIONS = (
         answers={
             200: json("All of it is settled, done or not.", of("Decided")),
             400: json("The body cannot be read, or no alert in it.", of("Error")),
+            408: json("The body did not arrive in time.", of("Error")),
             413: json("The body is too large.", of("Error")),
+            415: json("The content coding is not known.", of("Error")),
             503: Answer(
                 when="Something should be tried again: send the notification again.",
                 content={JSON: of("Decided")},

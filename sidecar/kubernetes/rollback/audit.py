@@ -117,4 +117,4 @@ def event(decision: Decision, workload: Workload) -> Object:
 
 
 def _text(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

@@ -20,6 +20,7 @@ Planner = Callable[[Policy, Workload, History, Record | None], Plan | Impossible
 """Plan an action with the executor that a policy and a workload call for."""
 
 _DAY = timedelta(days=1)
+_CLOCK_SKEW = timedelta(minutes=5)
 _NAME_LENGTH = 100
 
 
@@ -59,6 +60,9 @@ def admit(alert: Alert, config: Rollback, *, now: datetime) -> tuple[Policy, str
         return Skip(outcome=Outcome.NO_POLICY, reason="no policy matches its labels")
     if not alert.firing:
         return Skip(outcome=Outcome.RESOLVED, reason="the alert no longer fires")
+    if alert.starts_at > now + _CLOCK_SKEW:
+        reason = f"it begins at {alert.starts_at:%Y-%m-%dT%H:%M:%SZ}, which is yet to come: compare the clocks"
+        return Skip(outcome=Outcome.BEGINS_LATER, reason=reason)
     namespace = alert.labels.get("namespace") or _listed_namespace(alert, config)
     if namespace is None:
         reason = "the alert has no label `namespace`, and its model is not listed once"

@@ -94,7 +94,7 @@ CATALOGUE: tuple[Metric, ...] = (
 
 NO_ACTION = "none"
 _LISTENER = "web"
-CODES = ("200", "400", "413", "503")
+CODES = ("200", "400", "408", "413", "415", "503")
 """Values of `code`, all exported from the start."""
 
 

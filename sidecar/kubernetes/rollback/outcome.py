@@ -11,6 +11,7 @@ class Outcome(StrEnum):
 
     RESOLVED = "resolved"
     NO_POLICY = "no_policy"
+    BEGINS_LATER = "begins_later"
     NAMESPACE_NOT_ALLOWED = "namespace_not_allowed"
     QUIET_HOURS = "quiet_hours"
     NO_WORKLOAD = "no_workload"

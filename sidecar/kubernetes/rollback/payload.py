@@ -5,12 +5,17 @@ that cannot be used is told apart from the others, which still count.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
+
+LABELS_LENGTH = 16 * 2**10
+"""Characters that the labels of one alert may have together: they are kept, logged and handed on."""
+
+_FINGERPRINT_LENGTH = 128
 
 
 class Unreadable(Exception):
@@ -48,28 +53,46 @@ class Notification:
 
 def parse(body: bytes) -> Notification:
     """Read the body of a notification; raises Unreadable."""
+    reading = entries(body)
+    for _ in reading.steps():
+        pass
+    return reading.notification()
+
+
+def entries(body: bytes) -> "Reading":
+    """Begin to read the body of a notification; raises Unreadable."""
     try:
         document = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"the body is not JSON: {error}") from error
-    entries = document.get("alerts") if isinstance(document, dict) else None
-    if not isinstance(entries, list):
+    found = document.get("alerts") if isinstance(document, dict) else None
+    if not isinstance(found, list):
         raise Unreadable("the body is not a notification: it lacks the list `alerts`")
-    alerts: list[Alert] = []
-    malformed: list[str] = []
-    for i, entry in enumerate(entries):
-        try:
-            alerts.append(_alert(entry))
-        except ValueError as error:
-            malformed.append(f"alerts[{i}]: {error}")
-    if malformed and not alerts:
-        raise Unreadable(f"no alert can be used: {malformed[0]}")
     truncated = document.get("truncatedAlerts")
-    return Notification(
-        alerts=tuple(alerts),
-        malformed=tuple(malformed),
-        truncated=truncated if isinstance(truncated, int) and truncated > 0 else 0,
-    )
+    return Reading(found, truncated if isinstance(truncated, int) and truncated > 0 else 0)
+
+
+class Reading:
+    """A notification that is read alert by alert, so that others have their turn in between."""
+
+    def __init__(self, found: list[Any], truncated: int) -> None:
+        self._found = found
+        self._truncated = truncated
+        self._alerts: list[Alert] = []
+        self._malformed: list[str] = []
+
+    def steps(self) -> Iterator[None]:
+        """Read the next alert at each step."""
+        for i, entry in enumerate(self._found):
+            try:
+                self._alerts.append(_alert(entry))
+            except ValueError as error:
+                self._malformed.append(f"alerts[{i}]: {error}")
+            yield
+
+    def notification(self) -> Notification:
+        """Return what was read."""
+        return Notification(alerts=tuple(self._alerts), malformed=tuple(self._malformed), truncated=self._truncated)
 
 
 def _alert(entry: Any) -> Alert:
@@ -78,6 +101,8 @@ def _alert(entry: Any) -> Alert:
     labels = entry.get("labels")
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         raise ValueError("`labels` is not an object of strings")
+    if sum(len(name) + len(value) for name, value in labels.items()) > LABELS_LENGTH:
+        raise ValueError(f"`labels` are longer than {LABELS_LENGTH} characters")
     status = entry.get("status")
     if status not in ("firing", "resolved"):
         raise ValueError("`status` is neither firing nor resolved")
@@ -86,8 +111,12 @@ def _alert(entry: Any) -> Alert:
         firing=status == "firing",
         labels=labels,
         starts_at=_moment(entry.get("startsAt")),
-        fingerprint=fingerprint if isinstance(fingerprint, str) and fingerprint else _fingerprint(labels),
+        fingerprint=fingerprint if _is_short(fingerprint) else _fingerprint(labels),
     )
+
+
+def _is_short(fingerprint: Any) -> TypeGuard[str]:
+    return isinstance(fingerprint, str) and 0 < len(fingerprint) <= _FINGERPRINT_LENGTH
 
 
 def _moment(value: Any) -> datetime:

@@ -5,6 +5,7 @@ Alertmanager sends again what is answered with 5xx and gives up at 4xx. So 200 i
 can never work.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -17,22 +18,26 @@ from sidecar.base.log import Log
 from sidecar.exposition.negotiation import exposition
 from sidecar.kubernetes.rollback import history as histories
 from sidecar.kubernetes.rollback.audit import Audit, entry
+from sidecar.kubernetes.rollback.body import Bodies, Refused
 from sidecar.kubernetes.rollback.cluster.protocol import WORKLOADS, Cluster, ClusterError, NotFound, Object
 from sidecar.kubernetes.rollback.cluster.workload import ENABLED_LABEL, annotations, metadata
 from sidecar.kubernetes.rollback.history import UnreadableHistory
 from sidecar.kubernetes.rollback.metrics import MALFORMED_ALERTS, NOTIFICATIONS, TRUNCATED_ALERTS, Metrics
 from sidecar.kubernetes.rollback.outcome import RETRIED
-from sidecar.kubernetes.rollback.payload import Alert, Notification, Unreadable, parse
+from sidecar.kubernetes.rollback.payload import Alert, Notification, Unreadable, entries
 from sidecar.kubernetes.rollback.policy import Rollback
 from sidecar.kubernetes.rollback.respond import Decision, Responder
+from sidecar.kubernetes.rollback.turns import Turns
 
 log = Log("sidecar.rollback")
 
-BODY_BYTES = 4 * 2**20
 DEADLINE_SECONDS = 25.0
 """How long a notification may take; what is left of it then is asked for again."""
 
 RETRY_AFTER_SECONDS = 10
+
+MALFORMED_TOLD = 20
+"""Alerts of a notification that cannot be used and are logged and told one by one."""
 
 _INDEX = f"""model-sidecar {__version__}, rollback receiver
 POST /alerts     notifications of Alertmanager
@@ -62,6 +67,8 @@ class Receiver:
         self._cluster = cluster
         self._clock = clock
         self._description = description
+        self._bodies = Bodies()
+        self._turns = Turns()
         self.ready = True
 
     def routes(self) -> list[web.RouteDef]:
@@ -78,34 +85,58 @@ class Receiver:
 
     async def webhook(self, request: web.Request) -> web.Response:
         """Decide on every alert of a notification, one after the other."""
+        deadline = self._clock() + DEADLINE_SECONDS
         try:
-            notification = parse(await request.read())
-        except web.HTTPRequestEntityTooLarge:
-            return self._answer(413, {"error": f"the body is larger than {BODY_BYTES} bytes"})
+            async with self._bodies.read(request) as body:
+                return await self._answered(await self._parsed(body), deadline)
+        except Refused as error:
+            log.warning("notification refused", status=error.status, reason=error)
+            return self._answer(error.status, {"error": str(error)})
         except Unreadable as error:
             log.warning("notification not readable", error=error)
             return self._answer(400, {"error": str(error)})
+
+    async def _answered(self, notification: Notification, deadline: float) -> web.Response:
         self._count(notification)
+        if notification.malformed and not notification.alerts:
+            raise Unreadable(f"no alert can be used: {notification.malformed[0]}")
         decisions: list[Decision] = []
-        deadline = self._clock() + DEADLINE_SECONDS
         for alert in notification.alerts:
-            decision = await self._decide(alert, in_time=self._clock() < deadline)
+            decision = await self._decide(alert, remaining_seconds=deadline - self._clock())
             decisions.append(decision)
             await self._audit.note(decision)
+            await self._turns.offer()
+        briefs = []
+        for decision in decisions:
+            briefs.append(_brief(decision))
+            await self._turns.offer()
+        document = {"alerts": briefs, "malformed": notification.malformed[:MALFORMED_TOLD]}
         again = any(decision.outcome in RETRIED for decision in decisions)
-        document = {"alerts": [_brief(d) for d in decisions], "malformed": notification.malformed}
         return self._answer(503 if again else 200, document)
 
-    async def _decide(self, alert: Alert, *, in_time: bool) -> Decision:
-        if in_time:
-            return await self._responder.respond(alert)
-        return self._responder.defer(alert, f"the alerts before it took {DEADLINE_SECONDS:g} seconds")
+    async def _parsed(self, body: bytes) -> Notification:
+        reading = entries(body)
+        for _ in reading.steps():
+            await self._turns.offer()
+        return reading.notification()
+
+    async def _decide(self, alert: Alert, *, remaining_seconds: float) -> Decision:
+        if remaining_seconds <= 0:
+            return self._responder.defer(alert, f"the alerts before it took {DEADLINE_SECONDS:g} seconds")
+        try:
+            # Given up in the middle, it is as if the process had been killed: the next delivery goes on from there.
+            async with asyncio.timeout(remaining_seconds):
+                return await self._responder.respond(alert)
+        except TimeoutError:
+            return self._responder.defer(alert, f"the notification took more than {DEADLINE_SECONDS:g} seconds")
 
     def _count(self, notification: Notification) -> None:
         self._metrics.add(MALFORMED_ALERTS, by=len(notification.malformed))
         self._metrics.add(TRUNCATED_ALERTS, by=notification.truncated)
-        for reason in notification.malformed:
+        for reason in notification.malformed[:MALFORMED_TOLD]:
             log.warning("alert not readable", reason=reason)
+        if len(notification.malformed) > MALFORMED_TOLD:
+            log.warning("more alerts not readable", alerts=len(notification.malformed) - MALFORMED_TOLD)
         if notification.truncated:
             log.warning("alerts left out by Alertmanager, raise its max_alerts", alerts=notification.truncated)
 

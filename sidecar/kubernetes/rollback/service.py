@@ -31,7 +31,7 @@ from sidecar.kubernetes.rollback.executors.table import Executors
 from sidecar.kubernetes.rollback.executors.webhook import HandOn
 from sidecar.kubernetes.rollback.metrics import CONFIG_RELOAD_SUCCESSFUL, Metrics
 from sidecar.kubernetes.rollback.policy import Rollback
-from sidecar.kubernetes.rollback.receiver import BODY_BYTES, Receiver
+from sidecar.kubernetes.rollback.receiver import Receiver
 from sidecar.kubernetes.rollback.respond import Responder
 
 log = Log("sidecar.rollback")
@@ -110,9 +110,9 @@ class Service:
         guard = self._web_config.middleware(without_authentication=_PROBES)
         bounds = self._options.bounds
         connections = Connections(bounds, refused=self._metrics.refused_connection, makes_room=True)
-        application = web.Application(client_max_size=BODY_BYTES, middlewares=[connections.middleware(), guard])
+        application = web.Application(middlewares=[connections.middleware(), guard])
         application.router.add_routes(receiver.routes())
-        runner = await bounded_runner(application, bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS)
+        runner = await bounded_runner(application, bounds, stack, shutdown_seconds=SHUTDOWN_SECONDS, decompress=False)
         listener = Listener(runner, self._web_config, connections)
         stack.push_async_callback(listener.stop)
         address = await listener.start(self._options.web_address)

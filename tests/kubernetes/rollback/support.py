@@ -23,7 +23,7 @@ from sidecar.kubernetes.rollback.executors.webhook import HandOn
 from sidecar.kubernetes.rollback.metrics import Metrics
 from sidecar.kubernetes.rollback.payload import Alert
 from sidecar.kubernetes.rollback.policy import Rollback
-from sidecar.kubernetes.rollback.receiver import BODY_BYTES, Receiver
+from sidecar.kubernetes.rollback.receiver import Receiver
 from sidecar.kubernetes.rollback.respond import Responder
 from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes, Object
 
@@ -203,12 +203,12 @@ async def receiver(
     async with aiohttp.ClientSession() as session:
         responder = Responder(config or policy(), cluster, Executors(HandOn(session)), instance=instance, now=clock)
         audit = Audit(metrics, cluster)
-        application = web.Application(client_max_size=BODY_BYTES)
+        application = web.Application()
         application.router.add_routes(
             Receiver(responder, audit, metrics, cluster, clock=ticks, description=b"{}").routes()
         )
         server = TestServer(application)
-        await server.start_server()
+        await server.start_server(auto_decompress=False)
         try:
             yield Running(str(server.make_url("")).rstrip("/"), session, metrics, responder)
         finally:

@@ -111,6 +111,19 @@ async def test_no_answer_is_a_failure(fake: FakeKubernetes, clock: Clock, other:
         assert told["reason"] == f"{other.url} did not answer within 300ms"
 
 
+async def test_with_no_answer_it_is_made_as_often_as_the_breaker_lets_it(
+    fake: FakeKubernetes, clock: Clock, other: Other, tmp_path: Path
+) -> None:
+    deploy(fake, "fraud:1", "fraud:2")
+    other.silent = True
+    async with receiver(fake, clock, handing_on(other, tmp_path)) as one:
+        answers = [await one.send() for _ in range(5)]
+
+    assert answers == [*[(503, ["failed"])] * 3, *[(200, ["circuit_open"])] * 2]
+    keys = {headers["Idempotency-Key"] for headers, _ in other.sent}
+    assert (len(other.sent), len(keys)) == (3, 1)
+
+
 async def test_nobody_there_is_a_failure_and_opens_the_breaker(
     fake: FakeKubernetes, clock: Clock, other: Other, tmp_path: Path, unused_tcp_port: int
 ) -> None:

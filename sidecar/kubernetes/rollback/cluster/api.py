@@ -4,6 +4,7 @@ Resources are declared as generic ones, dictionaries that keep every field, and 
 know the fields of one version of Kubernetes and would drop the others from a template that is put back.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,13 +36,16 @@ Observe = Callable[[str, str, str], None]
 
 T = TypeVar("T")
 
+OBJECTS = 10_000
+"""Objects of one list that are held in memory."""
+
 FIELD_MANAGER = "model-sidecar"
 _VERBS = ["get", "list", "patch", "post"]
 _AGAIN_LATER = frozenset({408, 425, 429})
 
 
 class Kubernetes:
-    """Make the requests of the `Cluster` protocol."""
+    """Make the requests of the `Cluster` protocol; each, with all pages of a list, within `timeout_seconds`."""
 
     def __init__(self, config: KubeConfig | None, *, timeout_seconds: float, observe: Observe) -> None:
         """Connect lazily; without a configuration, to the cluster this runs in, or else as `kubectl` would."""
@@ -52,6 +56,7 @@ class Kubernetes:
         except (ClientConfigError, OSError, KeyError, ValueError, AssertionError) as error:
             # It asserts that there is a user.
             raise ConfigError(f"no access to Kubernetes: {error}") from error
+        self._timeout_seconds = timeout_seconds
         self._observe = observe
         self._resources = {kind: _resource(kind) for kind in KINDS}
         self._statuses = {kind: _status(kind) for kind in KINDS}
@@ -67,7 +72,12 @@ class Kubernetes:
         async def gather() -> list[Object]:
             selector: Any = labels
             found = self._client.list(self._resources[kind], namespace=namespace, labels=selector)
-            return [{"apiVersion": kind.api_version, "kind": kind.name, **item} async for item in found]
+            objects: list[Object] = []
+            async for item in found:
+                objects.append({"apiVersion": kind.api_version, "kind": kind.name, **item})
+                if len(objects) > OBJECTS:
+                    raise Refused(f"list {kind.plural} {namespace}: there are more than {OBJECTS}")
+            return objects
 
         try:
             return await self._made("list", kind.plural, namespace, gather())
@@ -102,7 +112,15 @@ class Kubernetes:
     async def _made(self, verb: str, resource: str, place: str, request: Awaitable[T]) -> T:
         """Await a request, count it, and raise what its failure means."""
         try:
-            answer = await request
+            async with asyncio.timeout(self._timeout_seconds):
+                answer = await request
+        except TimeoutError as error:
+            self._observe(verb, resource, _name(Unavailable))
+            told = f"no whole answer within {self._timeout_seconds:g} seconds"
+            raise Unavailable(f"{verb} {resource} {place}: {told}") from error
+        except Refused:
+            self._observe(verb, resource, _name(Refused))
+            raise
         except httpx2.HTTPStatusError as error:
             failure = _meaning(error.response.status_code)
             self._observe(verb, resource, _name(failure))
