@@ -124,24 +124,29 @@ def decide(
     if isinstance(plan, Impossible):
         return skip(plan.outcome, plan.reason)
     if policy.action == "rollback" and claimed is None:
-        unwise = _unwise(alert, plan, history)
+        unwise = _unwise(alert, policy, plan, history)
         if unwise is not None:
             return skip(*unwise, plan=plan)
     if config.is_dry_run(policy):
         return skip(Outcome.DRY_RUN, f"would {plan.summary}", plan=plan)
-    record = Record(
-        key=key,
+    attempts = known.attempts + 1 if known else 1
+    record = _record(alert, policy, plan, by=instance, at=now, attempts=attempts)
+    return Act(alert=alert, workload=workload, plan=plan, record=record, history=history)
+
+
+def _record(alert: Alert, policy: Policy, plan: Plan, *, by: str, at: datetime, attempts: int) -> Record:
+    return Record(
+        key=alert.key(policy.action),
         action=policy.action,
         policy=policy.name,
         alert=alert.name[:_NAME_LENGTH],
-        at=now,
+        at=at,
         state="done",
         from_=plan.from_,
         to=plan.to,
-        by=instance,
-        attempts=known.attempts + 1 if known else 1,
+        by=by,
+        attempts=attempts,
     )
-    return Act(alert=alert, workload=workload, plan=plan, record=record, history=history)
 
 
 def _verb(policy: Policy) -> str:
@@ -191,13 +196,22 @@ def _guard(
     return None
 
 
-def _unwise(alert: Alert, plan: Plan, history: History) -> tuple[Outcome, str] | None:
+def _unwise(alert: Alert, policy: Policy, plan: Plan, history: History) -> tuple[Outcome, str] | None:
     """Return why a rollback that could be done would do harm."""
     if plan.deployed is not None and plan.deployed > alert.starts_at:
         told = (
             f"it was deployed at {plan.deployed:%Y-%m-%dT%H:%M:%SZ}, after the alert began: the alert is about another"
         )
         return Outcome.NEWER_THAN_ALERT, told
+    within_seconds = policy.rollout_seconds()
+    if plan.rolled_out is not None and within_seconds is not None:
+        age = alert.starts_at - plan.rolled_out
+        if age > timedelta(seconds=within_seconds):
+            told = (
+                f"it was rolled out at {plan.rolled_out:%Y-%m-%dT%H:%M:%SZ}, more than {policy.only_after_rollout} "
+                "before the alert began: what changed is not the model"
+            )
+            return Outcome.NO_RECENT_ROLLOUT, told
     last = history.last_rollback()
     if last is not None and last.to and last.to == plan.from_:
         return (

@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     MANAGED = "managed"
     PAUSED = "paused"
     NEWER_THAN_ALERT = "newer_than_alert"
+    NO_RECENT_ROLLOUT = "no_recent_rollout"
     NO_EARLIER_REVISION = "no_earlier_revision"
     TEMPLATE_EQUAL = "template_equal"
     UNDO_OF_UNDO = "undo_of_undo"
@@ -59,6 +60,7 @@ TOLD = frozenset(
         Outcome.MANAGED,
         Outcome.PAUSED,
         Outcome.NEWER_THAN_ALERT,
+        Outcome.NO_RECENT_ROLLOUT,
         Outcome.NO_EARLIER_REVISION,
         Outcome.TEMPLATE_EQUAL,
         Outcome.UNDO_OF_UNDO,

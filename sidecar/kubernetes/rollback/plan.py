@@ -11,8 +11,9 @@ from sidecar.kubernetes.rollback.outcome import Outcome
 class Plan:
     """An action in full.
 
-    `from_` and `to` are how the history knows them (hashes, revisions, numbers of replicas), `summary` is for people,
-    `deployed` is when what is rolled back was rolled out, where that is known, and `change` what the executor needs.
+    `from_` and `to` are how the history knows them (hashes, revisions, numbers of replicas), `summary` is for people.
+    `deployed` is when what is rolled back was first rolled out, `rolled_out` when it last was, where that is known.
+    `change` is what the executor needs.
     """
 
     from_: str
@@ -20,6 +21,7 @@ class Plan:
     summary: str
     change: Any = None
     deployed: datetime | None = None
+    rolled_out: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,8 +90,14 @@ class Policy(_Struct, frozen=True):
     cooldown: Duration = Duration("30m")
     max_per_day: int = 3
     quiet_hours: tuple[QuietHours, ...] = ()
+    only_after_rollout: str | bool = "24h"
     managed: Literal["notify", "patch", "webhook"] = "notify"
     dry_run: bool | None = None
+
+    def rollout_seconds(self) -> float | None:
+        """Return how long after a rollout a rollback may follow; None for `off`, which YAML reads as false."""
+        value = self.only_after_rollout
+        return None if value is False or value == "off" else Duration(str(value)).seconds
 
     def matches(self, alert: Alert) -> bool:
         """Tell whether the policy is for an alert; a label that an alert lacks is an empty text."""
@@ -182,6 +188,7 @@ def _mistakes(config: Rollback, directory: Path) -> list[tuple[str, object, str]
             policy.max_per_day,
             f"1 to {HISTORY_RECORDS}",
         )
+        allow(_is_span(policy), f"{at}.only_after_rollout", policy.only_after_rollout, "a duration such as 24h, or off")
         _check_matchers(policy, at, allow)
         _check_execution(policy, at, claim, directory, allow)
     return found
@@ -243,6 +250,14 @@ def _check_execution(policy: Policy, at: str, claim: Duration, directory: Path, 
             webhook.secret_file,
             "a file with a secret",
         )
+
+
+def _is_span(policy: Policy) -> bool:
+    try:
+        seconds = policy.rollout_seconds()
+    except ValueError:
+        return False
+    return seconds is None or seconds > 0
 
 
 def _is_http_url(text: str) -> bool:

@@ -277,6 +277,8 @@ class FakeKubernetes:
         ]
         numbers = [int(o["metadata"]["annotations"][revision_mark]) for o in owned]
         current = next((o for o in owned if o["metadata"]["labels"][hash_mark] == digest), None)
+        newest = max(owned, key=lambda o: int(o["metadata"]["annotations"][revision_mark]), default=None)
+        before = newest and (max(numbers), newest["metadata"]["labels"][hash_mark])
         annotations = owner["metadata"].setdefault("annotations", {})
         if current is None:
             labelled = deepcopy(template)
@@ -308,6 +310,9 @@ class FakeKubernetes:
         annotations[revision_mark] = str(number)
         current["metadata"]["annotations"] = dict(annotations)
         status = owner.setdefault("status", {})
+        if before != (number, digest):
+            updated = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+            status["conditions"] = [{"type": "Progressing", "status": "True", "lastUpdateTime": updated}]
         if plural == "deployments":
             status["observedGeneration"] = owner["metadata"]["generation"]
         else:

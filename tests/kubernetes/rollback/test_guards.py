@@ -305,3 +305,28 @@ async def test_a_claim_of_the_future_still_counts_for_the_cooldown(fake: FakeKub
 
     async with receiver(fake, behind) as other:
         assert await other.send(OTHER) == (200, ["cooldown"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "hours", "outcome"),
+    [
+        ("", 21, "done"),
+        ("", 23, "no_recent_rollout"),
+        ("only_after_rollout: 1h", 0, "no_recent_rollout"),
+        ("only_after_rollout: 3h", 0, "done"),
+        ("only_after_rollout: off", 2000, "done"),
+        ('only_after_rollout: "off"', 2000, "done"),
+    ],
+)
+async def test_a_model_that_has_served_for_long_is_not_rolled_back(
+    fake: FakeKubernetes, clock: Clock, setting: str, hours: int, outcome: str
+) -> None:
+    deploy(fake, "fraud:1", "fraud:2")  # two hours ago
+    clock.pass_(hours=hours)
+    text = f"dry_run: false\npolicies:\n  - name: p\n    action: rollback\n    namespaces: [ml]\n    {setting}\n"
+    async with receiver(fake, clock, policy(text)) as one:
+        assert await one.send(alert_json(starts_at=clock.now)) == (200, [outcome])
+        scraped = await one.scrape()
+
+    assert f'model_rollback_decisions_total{{action="rollback",outcome="{outcome}"}} 1' in scraped
+    assert now_running(fake) == ("fraud:1" if outcome == "done" else "fraud:2")

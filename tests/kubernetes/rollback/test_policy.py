@@ -42,7 +42,11 @@ ONE = "policies: [{{name: a, action: rollback, namespaces: [ml]{}}}]"
             "policies: [{name: a, action: scale_up, namespaces: [ml]}]",
             "policies[0].action: 'scale_up': Invalid enum value 'scale_up'",
         ),
-        (ONE.format(", cooldwn: 1h"), "policies[0]: there is no such key: `cooldwn`"),
+        (
+            ONE.format(", only_after_rollout: 0s"),
+            "policies[0].only_after_rollout: '0s' is not allowed: a duration such as 24h, or off",
+        ),
+        (ONE.format(", cooldwn: 1h"), "policies[0]: there is no such key: `cooldwn`; did you mean cooldown?"),
         (
             ONE.format(", cooldown: soon"),
             "policies[0].cooldown: 'soon' is not a duration such as 30s, 5m, 1h30m or 1d",

@@ -68,6 +68,13 @@ def revisions(replica_sets: tuple[Object, ...], marks: Marks) -> list[Revision]:
     return sorted(found, key=lambda revision: revision.number)
 
 
+def rolled_out(owner: Object, current: Revision) -> datetime | None:
+    """Return when the current revision was last rolled out: later than its creation where it was gone back to."""
+    conditions = (owner.get("status") or {}).get("conditions") or []
+    updated = [_moment(c.get("lastUpdateTime")) for c in conditions if c.get("type") == "Progressing"]
+    return max((moment for moment in (current.created, *updated) if moment is not None), default=None)
+
+
 def bare(template: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of a pod template without what a controller put in: the hash, and an empty time of creation."""
     copy = deepcopy(template)

@@ -1,7 +1,14 @@
 """Deployment: put back the pod template of the newest earlier revision that is another model."""
 
 from sidecar.kubernetes.rollback.cluster.protocol import DEPLOYMENT, Cluster
-from sidecar.kubernetes.rollback.cluster.revisions import DEPLOYMENT_MARKS, Revision, bare, identity, revisions
+from sidecar.kubernetes.rollback.cluster.revisions import (
+    DEPLOYMENT_MARKS,
+    Revision,
+    bare,
+    identity,
+    revisions,
+    rolled_out,
+)
 from sidecar.kubernetes.rollback.cluster.workload import Workload, metadata
 from sidecar.kubernetes.rollback.decide import Act
 from sidecar.kubernetes.rollback.executors.patch import json_patch
@@ -38,6 +45,7 @@ class DeploymentUndo:
             summary=undo_summary(workload, current, target),
             change=target.template,
             deployed=current.created,
+            rolled_out=rolled_out(deployment, current),
         )
 
     async def carry_out(self, cluster: Cluster, policy: Policy, act: Act) -> None:

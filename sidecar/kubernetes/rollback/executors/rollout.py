@@ -6,7 +6,7 @@ one receiver gets through. Killed between the two, the next delivery finds an ab
 """
 
 from sidecar.kubernetes.rollback.cluster.protocol import ROLLOUT, Cluster, Object
-from sidecar.kubernetes.rollback.cluster.revisions import ROLLOUT_MARKS, Revision, revisions
+from sidecar.kubernetes.rollback.cluster.revisions import ROLLOUT_MARKS, Revision, revisions, rolled_out
 from sidecar.kubernetes.rollback.cluster.workload import Workload, metadata
 from sidecar.kubernetes.rollback.decide import Act
 from sidecar.kubernetes.rollback.executors.deployment import earlier, undo_summary
@@ -49,6 +49,7 @@ class RolloutUndo:
             summary=f"abort the update and {summary}" if abort else summary,
             change=(abort, target.template),
             deployed=current.created,
+            rolled_out=rolled_out(rollout, current),
         )
 
     async def carry_out(self, cluster: Cluster, policy: Policy, act: Act) -> None:
