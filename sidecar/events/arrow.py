@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from sidecar.events.refusals import TooManyEvents, Unreadable, Unsupported
+from sidecar.events.refusals import TooMany, Unreadable, Unsupported
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +26,7 @@ def packed_columns(stream: bytes, *, events: int) -> bytes:
 
     Columns are features by their names, or in a struct column `features`, beside `prediction`, `probability`,
     `latency_ms`, `error` and `id`. The model is named by `model` in the metadata of the schema. Raises Unsupported,
-    Unreadable, and TooManyEvents past `events` rows.
+    Unreadable, and TooMany past `events` rows.
     """
     try:
         import pyarrow as pa
@@ -54,7 +54,7 @@ def _table(stream: bytes, *, events: int) -> "pa.Table":
         for batch in reader:
             rows += batch.num_rows
             if rows > events:
-                raise TooManyEvents.of(events, "events")
+                raise TooMany(events, "events")
             batch.validate(full=True)  # offsets and codes come from outside, and are followed without a look
             batches.append(batch)
         return pa.Table.from_batches(batches, schema=reader.schema)

@@ -24,7 +24,7 @@ from sidecar.events.columns import (
 from sidecar.events.decoded import Decoded
 from sidecar.events.forms import Form
 from sidecar.events.one_by_one import OneByOne
-from sidecar.events.refusals import TooManyEvents, Unreadable
+from sidecar.events.refusals import TooMany, Unreadable
 from sidecar.events.schemas import UNREADABLE, Schemas
 
 _COLUMNS_FIRST = re.compile(rb'\s*\{\s*"columns"')
@@ -42,7 +42,7 @@ class Decoder:
         self._events_per_body = events_per_body
 
     def decode(self, body: bytes, form: Form) -> Decoded:
-        """Decode a body; raises Unreadable or TooManyEvents, and then nothing of it is to be counted."""
+        """Decode a body; raises Unreadable or TooMany, and then nothing of it is to be counted."""
         if not body:
             raise Unreadable("the body is empty")
         if form is forms.JSON and body.startswith(b'{"') and not body.startswith(b'{"columns"'):
@@ -136,7 +136,7 @@ class Decoder:
 
     def _limit(self, events: int) -> None:
         if events > self._events_per_body:
-            raise TooManyEvents.of(self._events_per_body, "events")
+            raise TooMany(self._events_per_body, "events")
 
 
 def _is_columnar(body: bytes) -> bool:

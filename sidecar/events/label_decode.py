@@ -12,7 +12,7 @@ from sidecar.events import forms
 from sidecar.events.batch import Identifier
 from sidecar.events.forms import Form
 from sidecar.events.messages import refusal_of
-from sidecar.events.refusals import Refusal, Refusals, TooManyEvents, Unreadable, Unsupported
+from sidecar.events.refusals import Refusal, Refusals, TooMany, Unreadable, Unsupported
 from sidecar.events.schemas import UNREADABLE
 from sidecar.events.wire_types import identifier
 
@@ -59,7 +59,7 @@ class LabelDecoder:
         self._many = list[self._type]  # type: ignore[name-defined]
 
     def decode(self, body: bytes, form: Form) -> DecodedLabels:
-        """Decode a body; raises Unreadable or TooManyEvents, and then nothing of it is to be counted."""
+        """Decode a body; raises Unreadable or TooMany, and then nothing of it is to be counted."""
         if not form.takes_labels:
             takes = ", ".join(form.name for form in forms.FORMS if form.takes_labels)
             raise Unsupported(f"labels are not accepted as {form.name}: send one of {takes}")
@@ -98,4 +98,4 @@ class LabelDecoder:
 
     def _limit(self, labels: int) -> None:
         if labels > self._labels_per_body:
-            raise TooManyEvents.of(self._labels_per_body, "labels")
+            raise TooMany(self._labels_per_body, "labels")

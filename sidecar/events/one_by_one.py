@@ -11,7 +11,7 @@ from sidecar.events.batch import Event
 from sidecar.events.columns import Misfit, rows_of_columns
 from sidecar.events.decoded import Decoded
 from sidecar.events.messages import is_beyond_doubles, lacks_model, placed, refusal_of
-from sidecar.events.refusals import Refusal, TooManyEvents, Unreadable
+from sidecar.events.refusals import Refusal, TooMany, Unreadable
 from sidecar.events.schemas import UNREADABLE, Schemas
 
 _INFINITE = (float("inf"), float("-inf"))
@@ -39,7 +39,7 @@ class OneByOne:
     def columns(self, document: Any, message: str | None) -> Decoded:
         """Validate the rows of a columnar body decoded without types; `message` is msgspec's, if it has none.
 
-        Raises TooManyEvents.
+        Raises TooMany.
         """
         columns = document.get("columns") if isinstance(document, dict) else None
         if not isinstance(columns, dict):
@@ -61,7 +61,7 @@ class OneByOne:
             decoded.refusals.add(self._explained(refusal_of(0, message, when_missing=_WHEN_MISSING)))
             return decoded
         if len(rows) > self._events_per_body:
-            raise TooManyEvents.of(self._events_per_body, "events")
+            raise TooMany(self._events_per_body, "events")
         return self._each(rows, lambda row: row)
 
     def _not_columns(self, document: Mapping[str, Any]) -> frozenset[str]:

@@ -1,8 +1,11 @@
 """Refusals: events and labels that are not taken, one by one or a body at once, and the reasons that metrics name."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
+
+from sidecar.exposition.catalogue import BodyReason, LabelReason
 
 MOST_ERRORS = 10
 """Refusals told in an answer; all are counted."""
@@ -11,18 +14,23 @@ MOST_ERRORS = 10
 class Unreadable(Exception):
     """The body is not what its form says; nothing of it is counted."""
 
+    reason: BodyReason = "unreadable"
+
 
 class Unsupported(Unreadable):
     """The form is not one for what is sent, or needs what is not installed."""
 
 
-class TooManyEvents(Exception):
+class TooMany(Exception):
     """The body holds more events, or labels, than the limit; nothing of it is counted."""
 
-    @classmethod
-    def of(cls, most: int, what: str) -> "TooManyEvents":
-        """Return the error of a body past a limit."""
-        return cls(f"the body holds more than {most} {what}")
+    def __init__(self, most: int, what: Literal["events", "labels"]) -> None:
+        super().__init__(f"the body holds more than {most} {what}")
+        self.reason: BodyReason = "too_many_events" if what == "events" else "too_many_labels"
+
+
+BodyRefused = (Unreadable, TooMany)
+"""What refuses a body as a whole; `reason` is the one for metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +40,14 @@ class Refusal:
     index: int
     path: str
     reason: str
-    kind: str = "invalid"
+    kind: LabelReason = "invalid"
 
 
 class Refusals(msgspec.Struct):
     """The refused events of one body: the first few in full, all of them in numbers."""
 
     first: list[Refusal] = []
-    by_kind: dict[str, int] = {}
+    by_kind: dict[LabelReason, int] = {}
     total: int = 0
 
     def add(self, refusal: Refusal, *, events: int = 1) -> None:

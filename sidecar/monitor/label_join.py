@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from sidecar.base.duration import Duration
 from sidecar.config import FIRST_CLASSES, OTHER_CLASS, LabelsConfig
 from sidecar.events.batch import UNFIT_NAME, Identified, Identifier
+from sidecar.exposition.catalogue import Misjoined
 from sidecar.monitor.pending_predictions import Pending, PendingState, Said, Saying, digest, digests
 from sidecar.statistics import quality
 from sidecar.statistics.bins import CategoricalBins, Category, Floats, category_text
@@ -19,7 +19,6 @@ from sidecar.statistics.buffers import StateError
 from sidecar.statistics.quality import CALIBRATION_BINS
 from sidecar.statistics.window import Sums, SumsState, Windows, WindowsState
 
-Misjoined = Literal["unknown_id", "duplicate", "invalid"]
 """Why a label was not counted: no prediction is kept for its id, it has a label, or the label is no number."""
 
 _LABELS, _GONE, _CORRECT, _DIFFERENCES = range(4)

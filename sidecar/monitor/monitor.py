@@ -16,10 +16,18 @@ from sidecar.events.decode import Decoder
 from sidecar.events.decoded import Decoded
 from sidecar.events.forms import Form
 from sidecar.events.label_decode import DecodedLabels, Label, LabelDecoder
-from sidecar.events.refusals import Refusal, TooManyEvents, Unreadable
-from sidecar.exposition.catalogue import DROP_REASONS, LABEL_REJECT_REASONS, REJECT_REASONS
+from sidecar.events.refusals import BodyRefused, Refusal
+from sidecar.exposition.catalogue import (
+    DROP_REASONS,
+    LABEL_REJECT_REASONS,
+    REJECT_REASONS,
+    BodyReason,
+    DropReason,
+    EventReason,
+    LabelReason,
+    Misjoined,
+)
 from sidecar.monitor.event_buffer import EventBuffer
-from sidecar.monitor.label_join import Misjoined
 from sidecar.monitor.model import Discarded, Model, ModelState
 from sidecar.reference.profile import Profile
 from sidecar.statistics.buffers import StateError
@@ -164,24 +172,21 @@ class Monitor:
         self.events.setdefault(transport, 0)
         for reason in REJECT_REASONS:
             self.rejected.setdefault((transport, reason), 0)
-        for reason in DROP_REASONS:
-            self.dropped.setdefault((transport, reason), 0)
+        for lost in DROP_REASONS:
+            self.dropped.setdefault((transport, lost), 0)
         self.labels.setdefault(transport, 0)
-        for reason in LABEL_REJECT_REASONS:
-            self.labels_rejected.setdefault((transport, reason), 0)
+        for of_label in LABEL_REJECT_REASONS:
+            self.labels_rejected.setdefault((transport, of_label), 0)
 
     def submit(self, body: bytes, form: Form, *, transport: str, now: float) -> Decoded:
         """Count the events of a body; refused ones are counted as such and told in the result.
 
-        Raises Unreadable or TooManyEvents where nothing of the body was counted.
+        Raises Unreadable or TooMany where nothing of the body was counted.
         """
         try:
             decoded = self._decoder.decode(body, form)
-        except Unreadable:
-            self.reject(transport, "unreadable")
-            raise
-        except TooManyEvents:
-            self.reject(transport, "too_many_events")
+        except BodyRefused as error:
+            self.reject(transport, error.reason)
             raise
         self._count(decoded, len(body), transport=transport, now=now)
         if self.journal is not None:
@@ -215,15 +220,12 @@ class Monitor:
     def submit_labels(self, body: bytes, form: Form, *, transport: str, now: float) -> DecodedLabels:
         """Join the labels of a body to their predictions; refused ones are counted as such and told in the result.
 
-        Raises Unreadable or TooManyEvents where nothing of the body was counted.
+        Raises Unreadable or TooMany where nothing of the body was counted.
         """
         try:
             decoded = self._label_decoder.decode(body, form)
-        except Unreadable:
-            self.reject_labels(transport, "unreadable")
-            raise
-        except TooManyEvents:
-            self.reject_labels(transport, "too_many_labels")
+        except BodyRefused as error:
+            self.reject_labels(transport, error.reason)
             raise
         self.flush(now=now)
         self._join(decoded, now=now)
@@ -258,19 +260,19 @@ class Monitor:
                 else:
                     decoded.refusals.add(Refusal(index, *_MISJOINED[answer], answer))
 
-    def reject_labels(self, transport: str, reason: str, count: int = 1) -> None:
+    def reject_labels(self, transport: str, reason: BodyReason | LabelReason, count: int = 1) -> None:
         """Count labels, or a body that stands for one, as refused."""
         self.labels_rejected[transport, reason] += count
         if self.journal is not None:
             self.journal.rejected_labels(transport, reason, count)
 
-    def reject(self, transport: str, reason: str, count: int = 1) -> None:
+    def reject(self, transport: str, reason: BodyReason | EventReason, count: int = 1) -> None:
         """Count events, or a body that stands for one, as refused."""
         self.rejected[transport, reason] += count
         if self.journal is not None:
             self.journal.rejected(transport, reason, count)
 
-    def drop(self, transport: str, reason: str, count: int = 1) -> None:
+    def drop(self, transport: str, reason: DropReason, count: int = 1) -> None:
         """Count events, or a body that stands for one, as lost."""
         self.dropped[transport, reason] += count
         if self.journal is not None:

@@ -12,7 +12,8 @@ import msgspec
 
 from sidecar.base.configfile import convert_special, plain_special
 from sidecar.config import Config
-from sidecar.events.refusals import TooManyEvents, Unreadable
+from sidecar.events.refusals import BodyRefused
+from sidecar.exposition.catalogue import BodyReason, DropReason, EventReason, LabelReason
 from sidecar.monitor.monitor import Monitor
 from sidecar.monitor.status import StorageState
 from sidecar.reference.profile import Profile, ProfileError, check
@@ -33,7 +34,9 @@ class Configuration(msgspec.Struct, frozen=True):
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=plain_special)
 _DECODER = msgspec.msgpack.Decoder(Configuration, dec_hook=convert_special)
-_COUNTS = msgspec.msgpack.Decoder(tuple[str, int])
+_REJECTED = msgspec.msgpack.Decoder(tuple[BodyReason | EventReason, int])
+_LABELS_REJECTED = msgspec.msgpack.Decoder(tuple[BodyReason | LabelReason, int])
+_DROPPED = msgspec.msgpack.Decoder(tuple[DropReason, int])
 _TIME_OF_DAY = msgspec.msgpack.Decoder(datetime)
 
 
@@ -162,14 +165,14 @@ def _replay(monitor: Monitor, record: Record) -> None:
         case Kind.TEXTS:
             monitor.submit_texts(record.body.split(b"\n"), transport=transport, now=record.now)
         case Kind.REJECTED:
-            monitor.reject(transport, *_COUNTS.decode(record.body))
+            monitor.reject(transport, *_REJECTED.decode(record.body))
         case Kind.LABELS:
             with _counted_as_refused():
                 monitor.submit_labels(record.body, record.form, transport=transport, now=record.now)
         case Kind.LABELS_REJECTED:
-            monitor.reject_labels(transport, *_COUNTS.decode(record.body))
+            monitor.reject_labels(transport, *_LABELS_REJECTED.decode(record.body))
         case Kind.DROPPED:
-            monitor.drop(transport, *_COUNTS.decode(record.body))
+            monitor.drop(transport, *_DROPPED.decode(record.body))
         case Kind.FLUSHED:
             monitor.flush(now=record.now)
         case Kind.RECONFIGURED:
@@ -184,7 +187,7 @@ def _counted_as_refused() -> Iterator[None]:
     """Go on after a body that was taken once and is not now, as without the extra `arrow`; the monitor counts it."""
     try:
         yield
-    except (Unreadable, TooManyEvents) as error:
+    except BodyRefused as error:
         log.error("a body of the journal is not taken any more: what it holds is lost", error=error)
 
 

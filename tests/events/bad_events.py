@@ -3,7 +3,7 @@
 import json
 
 from sidecar.events.forms import Form
-from sidecar.events.refusals import TooManyEvents, Unreadable
+from sidecar.events.refusals import TooMany, Unreadable
 from tests.events.support import JSON, MSGPACK, NDJSON, Outcome, coded, one_refusal, packed
 
 DEEP = b"[" * 100_000
@@ -170,24 +170,24 @@ BAD_EVENTS: list[tuple[str, Form, bytes, Outcome]] = [
         "51 coded rows",
         MSGPACK,
         packed({"columns": {"features": {"merchant": coded(["a"], *[0] * 51)}}}),
-        TooManyEvents,
+        TooMany,
     ),
-    ("51 events", JSON, b"[" + b", ".join([b'{"features": {}}'] * 51) + b"]", TooManyEvents),
-    ("51 bad events", JSON, b"[" + b", ".join([b"1"] * 51) + b"]", TooManyEvents),
-    ("51 lines", NDJSON, b"\n".join([b'{"features": {}}'] * 51), TooManyEvents),
-    ("51 bad lines", NDJSON, b"\n".join([b"1"] * 51), TooManyEvents),
-    ("51 rows", JSON, json.dumps({"columns": {"features": {"amount": [1] * 51}}}).encode(), TooManyEvents),
+    ("51 events", JSON, b"[" + b", ".join([b'{"features": {}}'] * 51) + b"]", TooMany),
+    ("51 bad events", JSON, b"[" + b", ".join([b"1"] * 51) + b"]", TooMany),
+    ("51 lines", NDJSON, b"\n".join([b'{"features": {}}'] * 51), TooMany),
+    ("51 bad lines", NDJSON, b"\n".join([b"1"] * 51), TooMany),
+    ("51 rows", JSON, json.dumps({"columns": {"features": {"amount": [1] * 51}}}).encode(), TooMany),
     (
         "51 bad rows",
         JSON,
         json.dumps({"columns": {"features": {"amount": ["x"] * 51}}}).encode(),
-        TooManyEvents,
+        TooMany,
     ),
     (
         "51 rows of unequal columns",
         JSON,
         json.dumps({"columns": {"features": {"amount": [1] * 51, "age": []}}}).encode(),
-        TooManyEvents,
+        TooMany,
     ),
-    ("51 packed rows", MSGPACK, packed({"columns": {"features": {"amount": bytes(51 * 8)}}}), TooManyEvents),
+    ("51 packed rows", MSGPACK, packed({"columns": {"features": {"amount": bytes(51 * 8)}}}), TooMany),
 ]

@@ -19,7 +19,7 @@ from sidecar.events import forms
 from sidecar.events.arrow import packed_columns
 from sidecar.events.batch import PREDICTION, Key, Schema
 from sidecar.events.decode import Decoder
-from sidecar.events.refusals import TooManyEvents, Unreadable
+from sidecar.events.refusals import TooMany, Unreadable
 from tests.plugins.serving import post, samples, value, wait_until
 from tools.process import SidecarProcess, sidecar
 
@@ -169,13 +169,13 @@ def test_a_column_of_the_wrong_type_is_refused_by_its_path() -> None:
 
 
 def test_more_rows_than_a_body_may_have_are_refused_before_they_are_read() -> None:
-    with pytest.raises(TooManyEvents, match=r"^the body holds more than 2 events$"):
+    with pytest.raises(TooMany, match=r"^the body holds more than 2 events$"):
         decoder(events=2).decode(stream(batch()), forms.ARROW)
     assert decoder(events=3).decode(stream(batch()), forms.ARROW).accepted == 3
     empty = stream(pa.record_batch([pa.nulls(10**6)], names=["amount"]))  # takes no bytes
     tracemalloc.start()
     try:
-        with pytest.raises(TooManyEvents, match=r"^the body holds more than 100 events$"):
+        with pytest.raises(TooMany, match=r"^the body holds more than 100 events$"):
             decoder().decode(empty, forms.ARROW)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
@@ -198,7 +198,7 @@ GOOD = stream(batch(coded=["shop"]))
 def test_a_broken_stream_is_events_or_our_own_error(at: int, byte: int, length: int) -> None:
     broken = bytearray(GOOD)
     broken[at] = byte
-    with suppress(Unreadable, TooManyEvents):
+    with suppress(Unreadable, TooMany):
         decoded = decoder().decode(bytes(broken[:length]), forms.ARROW)
         assert decoded.accepted + decoded.refusals.total <= 100
         counted = 0 if decoded.batch is None else decoded.batch.events

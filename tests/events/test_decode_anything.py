@@ -11,7 +11,7 @@ from sidecar.events import forms
 from sidecar.events.batch import Schema
 from sidecar.events.decode import Decoder
 from sidecar.events.forms import Form
-from sidecar.events.refusals import TooManyEvents, Unreadable
+from sidecar.events.refusals import TooMany, Unreadable
 from sidecar.events.wire_types import learning_schema
 from tests.events.support import (
     CHURN,
@@ -46,7 +46,7 @@ def _events_in(body: bytes, form: Form) -> int | None:
 def _survives(decoder: Decoder, body: bytes, form: Form) -> None:
     try:
         decoded = decoder.decode(body, form)
-    except (Unreadable, TooManyEvents):
+    except (Unreadable, TooMany):
         return
     assert decoded.accepted + decoded.refusals.total <= LIMITS["events_per_body"]
     assert sum(content.events for content in content_of(decoded).values()) == decoded.accepted
@@ -206,7 +206,7 @@ def test_of_many_events_those_without_features_are_errors_or_refused(form: Form)
     decoded = decoder.decode(*WAYS[way](events))
     assert decoded.accepted == 599
     assert refused(decoded) == [(300, "$.features", "invalid")]
-    with pytest.raises(TooManyEvents, match="more than 50 events"):
+    with pytest.raises(TooMany, match="more than 50 events"):
         decoder_of().decode(*WAYS[way](events))
 
 

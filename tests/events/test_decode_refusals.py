@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sidecar.events.forms import Form
-from sidecar.events.refusals import TooManyEvents, Unreadable
+from sidecar.events.refusals import TooMany, Unreadable
 from tests.events.bad_columns import BAD_COLUMNS
 from tests.events.bad_events import BAD_EVENTS
 from tests.events.support import EVENTS, JSON, MSGPACK, NDJSON, WAYS, Outcome, decoder_of, packed, refused
@@ -65,7 +65,7 @@ def test_rows_past_the_limit_are_not_made_to_be_refused() -> None:
     body = packed({"columns": columns})
     tracemalloc.start()
     try:
-        with pytest.raises(TooManyEvents, match="more than 50 events"):
+        with pytest.raises(TooMany, match="more than 50 events"):
             decoder.decode(body, MSGPACK)
         assert tracemalloc.get_traced_memory()[1] < 40 * 2**20
     finally:

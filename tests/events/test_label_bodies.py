@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sidecar.events import forms
 from sidecar.events.label_decode import LabelDecoder
-from sidecar.events.refusals import TooManyEvents, Unreadable
+from sidecar.events.refusals import TooMany, Unreadable
 from sidecar.exposition.catalogue import LABEL_REJECT_REASONS
 from tests.plugins.serving import (
     JSON,
@@ -278,6 +278,6 @@ def test_any_bytes_are_labels_or_refused(body: bytes) -> None:
     for form in forms.FORMS:
         try:
             decoded = DECODER.decode(body, form)
-        except (Unreadable, TooManyEvents):
+        except (Unreadable, TooMany):
             continue
         assert len(decoded.labels) + decoded.refusals.total <= 100

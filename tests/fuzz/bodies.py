@@ -13,7 +13,7 @@ from sidecar.base.duration import Duration
 from sidecar.config import Config, Learn, Limits, ModelConfig
 from sidecar.events import forms
 from sidecar.events.forms import Form
-from sidecar.events.refusals import TooManyEvents, Unreadable
+from sidecar.events.refusals import TooMany, Unreadable
 from sidecar.monitor.monitor import Monitor
 from sidecar.reference import Profile
 from tests.plugins.serving import fraud_profile
@@ -73,7 +73,7 @@ def _submit(monitor: Monitor, body: bytes, form: Form | None, *, now: float) -> 
     except Unreadable:
         assert changes(before, counted(monitor, now=now)) == {("rejected", "unreadable"): 1}
         return
-    except TooManyEvents:
+    except TooMany:
         assert changes(before, counted(monitor, now=now)) == {("rejected", "too_many_events"): 1}
         return
     refusals = decoded.refusals

@@ -15,7 +15,7 @@ from sidecar.base.duration import Duration
 from sidecar.config import Config, LabelsConfig, Learn, ModelConfig
 from sidecar.events import forms
 from sidecar.events.forms import Form
-from sidecar.events.refusals import TooManyEvents, Unreadable
+from sidecar.events.refusals import TooMany, Unreadable
 from sidecar.monitor.label_join import Labels
 from sidecar.monitor.monitor import Monitor
 from sidecar.reports.quality_report import quality_report
@@ -73,15 +73,15 @@ def _submit(monitor: Monitor, body: bytes, form: Form, *, now: float) -> int:
     """Submit a body, check what is counted, and return how many labels were."""
     of_events, refused, waiting = counted(monitor, now=now), dict(monitor.labels_rejected), _waiting(monitor)
     taken = monitor.labels[TRANSPORT]
-    accepted = 0
+    accepted, by_kind = 0, dict[str, int]()
     try:
         decoded = monitor.submit_labels(body, form, transport=TRANSPORT, now=now)
     except Unreadable:
         by_kind = {"unreadable": 1}
-    except TooManyEvents:
+    except TooMany:
         by_kind = {"too_many_labels": 1}
     else:
-        accepted, by_kind = decoded.accepted, decoded.refusals.by_kind
+        accepted, by_kind = decoded.accepted, {str(reason): n for reason, n in decoded.refusals.by_kind.items()}
         assert sum(by_kind.values()) == decoded.refusals.total
         assert len(decoded.refusals.first) <= min(10, decoded.refusals.total)
         assert accepted + decoded.refusals.total <= LIMITS.events_per_body

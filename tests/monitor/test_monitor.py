@@ -15,7 +15,7 @@ from sidecar.config import Config, DriftConfig, LabelsConfig, LatencyConfig, Lea
 from sidecar.events import forms
 from sidecar.events.batch import PREDICTION, Key
 from sidecar.events.forms import Form
-from sidecar.events.refusals import TooManyEvents, Unreadable
+from sidecar.events.refusals import TooMany, Unreadable
 from sidecar.monitor.model import Model
 from sidecar.monitor.monitor import Monitor
 from sidecar.reference import Profile, build
@@ -82,7 +82,7 @@ def test_counters_add_up() -> None:
     _submit(monitor, [_event(), _event(latency_ms=-1), _event(model="x"), _event(zzz=1), {"features": {"zzz": 1}}])
     with pytest.raises(Unreadable, match="truncated"):
         monitor.submit(b"{", forms.JSON, transport="http", now=0.0)
-    with pytest.raises(TooManyEvents, match="more than 10 events"):
+    with pytest.raises(TooMany, match="more than 10 events"):
         _submit(monitor, [_event()] * 11)
     monitor.drop("http", "overload", 7)
     monitor.flush(now=0.0)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sidecar.events import forms
 from sidecar.events.forms import Form
-from sidecar.events.refusals import TooManyEvents, Unreadable
+from sidecar.events.refusals import BodyRefused
+from sidecar.exposition.catalogue import BodyReason
 from sidecar.monitor.monitor import Monitor
 from sidecar.serve.ingest import unix
 from sidecar.serve.ingest.refusals import RefusalLog
@@ -117,7 +118,7 @@ class DatagramListener:
     def _submit(self, datagram: bytes, form: Form) -> None:
         try:
             decoded = self._monitor.submit(datagram, form, transport=TRANSPORT, now=self._clock())
-        except (Unreadable, TooManyEvents) as error:  # counted by the monitor
+        except BodyRefused as error:  # counted by the monitor
             self._refusals.tell_body(str(error))
         else:
             self._refusals.tell(decoded.refusals)
@@ -125,11 +126,11 @@ class DatagramListener:
     def _submit_labels(self, datagram: bytes) -> None:
         try:
             decoded = self._monitor.submit_labels(datagram, forms.JSON, transport=TRANSPORT, now=self._clock())
-        except (Unreadable, TooManyEvents) as error:  # counted by the monitor
+        except BodyRefused as error:  # counted by the monitor
             self._refusals.tell_body(str(error))
         else:
             self._refusals.tell(decoded.refusals)
 
-    def _refuse(self, kind: str, reason: str) -> None:
+    def _refuse(self, kind: BodyReason, reason: str) -> None:
         self._monitor.reject(TRANSPORT, kind)
         self._refusals.tell_body(reason)

@@ -14,7 +14,8 @@ from aiohttp import web
 from sidecar.config import Limits
 from sidecar.events import forms
 from sidecar.events.forms import Form
-from sidecar.events.refusals import Refusals, TooManyEvents, Unreadable, Unsupported
+from sidecar.events.refusals import Refusals, TooMany, Unreadable, Unsupported
+from sidecar.exposition.catalogue import BodyReason, DropReason
 from sidecar.http.content_coding import Truncated, UnknownCoding, decompressor
 from sidecar.serve.ingest.admission import Admission, Held
 from sidecar.serve.ingest.refusals import RefusalLog
@@ -52,12 +53,12 @@ class Intake(Protocol):
         """Begin to export the counters of a transport, from zero."""
 
     def submit(self, body: bytes, form: Form, *, transport: str, now: float) -> Taken:
-        """Count what is in a body; raises Unreadable or TooManyEvents where nothing of it was counted."""
+        """Count what is in a body; raises Unreadable or TooMany where nothing of it was counted."""
 
-    def reject(self, transport: str, reason: str) -> None:
+    def reject(self, transport: str, reason: BodyReason) -> None:
         """Count a body as refused."""
 
-    def drop(self, transport: str, reason: str) -> None:
+    def drop(self, transport: str, reason: DropReason) -> None:
         """Count a body as lost."""
 
 
@@ -166,7 +167,7 @@ class Ingest:
             return self._refuse(415, str(error), transport)
         except Unreadable as error:
             return self._refuse(400, f"unreadable body: {error}", transport)
-        except TooManyEvents as error:
+        except TooMany as error:
             return self._refuse(413, str(error), transport)
         if not decoded.refusals.total:
             return Answer(202, b'{"accepted":%d,"rejected":0}\n' % decoded.accepted)

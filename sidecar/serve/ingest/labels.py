@@ -2,6 +2,7 @@
 
 from sidecar.events.forms import Form
 from sidecar.events.label_decode import DecodedLabels
+from sidecar.exposition.catalogue import BodyReason, DropReason
 from sidecar.monitor.monitor import Monitor
 
 
@@ -16,13 +17,13 @@ class LabelIntake:
         self._monitor.open_transport(transport)
 
     def submit(self, body: bytes, form: Form, *, transport: str, now: float) -> DecodedLabels:
-        """Join the labels of a body; raises Unreadable or TooManyEvents where nothing of it was counted."""
+        """Join the labels of a body; raises Unreadable or TooMany where nothing of it was counted."""
         return self._monitor.submit_labels(body, form, transport=transport, now=now)
 
-    def reject(self, transport: str, reason: str) -> None:
+    def reject(self, transport: str, reason: BodyReason) -> None:
         """Count a body as refused."""
         self._monitor.reject_labels(transport, reason)
 
-    def drop(self, transport: str, reason: str) -> None:
+    def drop(self, transport: str, reason: DropReason) -> None:
         """Count a body as lost, like one of events."""
         self._monitor.drop(transport, reason)
