@@ -15,6 +15,7 @@ from sidecar.kubernetes.rollback.cluster.protocol import (
     NotFound,
     Object,
 )
+from sidecar.kubernetes.rollback.cluster.shapes import checked
 from sidecar.kubernetes.rollback.cluster.workload import MODEL_LABEL, Workload, metadata, owned_by
 from sidecar.kubernetes.rollback.policy import Action, Listed, Rollback
 
@@ -32,13 +33,14 @@ async def find(
     if listed:
         for entry in listed:
             try:
-                found.append((entry.kind, await cluster.get(WORKLOADS[entry.kind], namespace, entry.name)))
+                document = await cluster.get(WORKLOADS[entry.kind], namespace, entry.name)
+                found.append((entry.kind, checked(WORKLOADS[entry.kind], document)))
             except NotFound:
                 continue
     elif _LABEL_VALUE.fullmatch(model):
         for kind in config.kinds:
             objects = await cluster.list(WORKLOADS[kind], namespace, labels={MODEL_LABEL: model})
-            found += [(kind, document) for document in objects]
+            found += [(kind, checked(WORKLOADS[kind], document)) for document in objects]
     return [
         Workload(
             kind=kind,
@@ -63,11 +65,12 @@ async def _replica_sets(cluster: Cluster, kind: KindName, namespace: str, docume
     # Labels only narrow the list down: those of several workloads may fit, and `matchExpressions` is not asked for.
     selector = ((document.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
     listed = await cluster.list(REPLICA_SET, namespace, labels=selector)
-    return tuple(replica_set for replica_set in listed if owned_by(replica_set, document))
+    return tuple(checked(REPLICA_SET, replica_set) for replica_set in listed if owned_by(replica_set, document))
 
 
 async def _autoscaler(cluster: Cluster, kind: KindName, namespace: str, document: Object) -> Object | None:
     for autoscaler in await cluster.list(AUTOSCALER, namespace):
+        checked(AUTOSCALER, autoscaler)
         target = (autoscaler.get("spec") or {}).get("scaleTargetRef") or {}
         if (target.get("kind"), target.get("name")) == (kind, metadata(document)["name"]):
             return autoscaler

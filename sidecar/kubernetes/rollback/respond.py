@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sidecar.kubernetes.rollback.cluster.protocol import ATTEMPTS, Cluster, ClusterError, Conflict, Unavailable
+from sidecar.kubernetes.rollback.cluster.shapes import Misshapen
 from sidecar.kubernetes.rollback.cluster.workload import Workload, appliers
 from sidecar.kubernetes.rollback.decide import Act, Failures, Skip, admit, decide
 from sidecar.kubernetes.rollback.executors.claim import carry_out
@@ -75,6 +76,8 @@ class Responder:
                 continue
             except Unavailable as error:
                 return self._decision(alert, policy, Outcome.UNAVAILABLE, str(error))
+            except Misshapen as error:
+                return self._decision(alert, policy, Outcome.UNSUPPORTED, str(error))
             except ClusterError as error:
                 return self._decision(alert, policy, Outcome.FAILED, str(error))
         reason = f"the workload changed {ATTEMPTS} times while it was decided on"

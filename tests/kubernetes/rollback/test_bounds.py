@@ -230,3 +230,19 @@ async def test_a_list_has_a_bound() -> None:
     async with api(page) as client:
         with pytest.raises(Refused, match="list replicasets ml: there are more than 10000"):
             await client.list(REPLICA_SET, "ml")
+
+
+@pytest.mark.parametrize("spec", [None, {}, [], "x", {"template": None}, {"template": {"spec": {}}}, {"replicas": "x"}])
+@pytest.mark.parametrize("action", ["rollback", "scale_down"])
+@pytest.mark.parametrize(("plural", "kind"), [("rollouts", "Rollout"), ("inferenceservices", "InferenceService")])
+async def test_an_object_without_what_its_kind_has_is_an_outcome(
+    fake: FakeKubernetes, clock: Clock, plural: str, kind: str, action: str, spec: Any
+) -> None:
+    fake.controllers = False
+    about = {"name": "x", "labels": {"model-sidecar.io/model": "fraud", "model-sidecar.io/rollback": "enabled"}}
+    fake.put(plural, {"kind": kind, "metadata": about})
+    fake.objects[plural, "ml", "x"]["spec"] = spec
+    async with receiver(fake, clock) as one:
+        status, [outcome] = await one.send(alert_json(action=action))
+
+    assert (status, outcome) in {(200, "unsupported"), (200, "nothing_to_scale")}

@@ -203,3 +203,24 @@ async def test_a_share_is_rounded_up(fake: FakeKubernetes, clock: Clock) -> None
         assert await one.send(DOWN) == (200, ["done"])
 
     assert server(fake)["spec"]["replicas"] == 4
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"annotations": {"argocd.argoproj.io/tracking-id": "a:autoscaling/HorizontalPodAutoscaler:ml/fraud-hpa"}},
+        {"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}},
+        {"managedFields": [{"manager": "argocd-controller"}]},
+    ],
+)
+@pytest.mark.parametrize(("managed", "answer"), [("notify", "managed"), ("patch", "done")])
+async def test_an_autoscaler_that_argo_cd_or_flux_tracks_is_left_to_it(
+    fake: FakeKubernetes, clock: Clock, mark: dict[str, Any], managed: str, answer: str
+) -> None:
+    deploy(fake, "fraud:1", "fraud:2")
+    autoscale(fake, **mark)
+    text = f"dry_run: false\npolicies: [{{name: p, action: scale_down, namespaces: [ml], managed: {managed}}}]"
+    async with receiver(fake, clock, policy(text)) as one:
+        assert await one.send(alert_json(action="scale_down")) == (200, [answer])
+
+    assert bool(fake.changed("horizontalpodautoscalers")) is (answer == "done")

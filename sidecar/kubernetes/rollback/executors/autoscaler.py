@@ -5,7 +5,7 @@ The bounds are numbers that the claim remembers: setting them twice is as good a
 """
 
 from sidecar.kubernetes.rollback.cluster.protocol import ATTEMPTS, AUTOSCALER, Cluster, Conflict
-from sidecar.kubernetes.rollback.cluster.workload import Workload, controller, metadata
+from sidecar.kubernetes.rollback.cluster.workload import Workload, controller, manager, metadata
 from sidecar.kubernetes.rollback.decide import Act
 from sidecar.kubernetes.rollback.executors.executor import Failed
 from sidecar.kubernetes.rollback.executors.patch import merge_patch
@@ -28,6 +28,10 @@ class BoundsDown:
         owner = controller(autoscaler)
         if owner is not None:
             told = f"{owner.get('kind')} {owner.get('name')} would put back the bounds of the autoscaler {name}"
+            return Impossible(Outcome.MANAGED, told)
+        who = manager(autoscaler)
+        if who is not None and policy.managed == "notify":
+            told = f"{who} would put back the bounds of the autoscaler {name}; scale down there"
             return Impossible(Outcome.MANAGED, told)
         most = autoscaler["spec"]["maxReplicas"]
         current = min(workload.document["spec"].get("replicas", 1), most)

@@ -32,7 +32,7 @@ class Executors:
 
     def choose(self, policy: Policy, workload: Workload) -> Executor | None:
         """Return the executor for a workload, or None where there is none."""
-        if policy.executor == "webhook" or (policy.managed == "webhook" and manager(workload.document)):
+        if policy.executor == "webhook" or (policy.managed == "webhook" and _manager(policy, workload)):
             return self._webhook
         if policy.action == "scale_down" and workload.autoscaler is not None:
             return _AUTOSCALER
@@ -44,3 +44,9 @@ class Executors:
         if executor is None:
             return Impossible(Outcome.UNSUPPORTED, f"{policy.action} of a {workload.kind} is not known")
         return executor.plan(policy, workload, history, claimed)
+
+
+def _manager(policy: Policy, workload: Workload) -> str | None:
+    """Name who would put back what the action changes: the workload, or the bounds of its autoscaler."""
+    scaled = workload.autoscaler if policy.action == "scale_down" else None
+    return manager(workload.document) or (manager(scaled) if scaled else None)
