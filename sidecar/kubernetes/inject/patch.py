@@ -20,7 +20,6 @@ from sidecar.kubernetes.inject.pod import (
 from sidecar.kubernetes.inject.settings import Settings
 
 _MIRROR = "kubernetes.io/config.mirror"
-_SCRAPE = "prometheus.io/scrape"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +126,12 @@ def _metadata(pod: Pod, settings: Settings, asked: Wanted, warnings: list[str]) 
         annotations[CONFIG_ANNOTATION] = additions.configuration(asked)
     if settings.scrape_annotations:
         scraped = additions.scrape_annotations(asked)
-        if _SCRAPE not in pod.annotations():
+        own = [name for name in scraped if name in pod.annotations()]
+        if not own:
             annotations |= scraped
         elif {k: pod.annotations().get(k) for k in scraped} != scraped:
-            warnings.append(f"the pod has the annotation {_SCRAPE} already: scrape port {asked.port} as well")
+            # They belong together: with some of the pod's and some of ours, what is scraped is neither.
+            warnings.append(f"the pod has the annotation {own[0]} already: scrape port {asked.port} as well")
     return [
         *_put("/metadata/labels", pod.metadata.labels, labels),
         *_put("/metadata/annotations", pod.metadata.annotations, annotations),

@@ -181,6 +181,6 @@ def pods(draw: st.DrawFn) -> Json:
         if _seldom(draw):
             annotations |= {f"{PREFIX}{draw(st.sampled_from(['widnows', 'config']))}": "x"}
         if draw(st.booleans()):
-            annotations |= {"prometheus.io/scrape": "true"}
+            annotations |= {f"prometheus.io/{draw(st.sampled_from(['scrape', 'port', 'path']))}": "8080"}
         metadata["annotations"] = annotations
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

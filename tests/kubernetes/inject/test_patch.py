@@ -339,3 +339,15 @@ def test_the_sockets_are_not_where_the_sidecar_has_its_own_volumes(path: str) ->
         patch_of(annotated(pod(), socket_dir=path))
 
     assert left_alone.value.outcome is Outcome.BAD_ANNOTATION
+
+
+@pytest.mark.parametrize("name", ["scrape", "port", "path"])
+def test_annotations_for_scraping_are_added_together_or_not_at_all(name: str) -> None:
+    document = pod()
+    document["metadata"]["annotations"] = {f"prometheus.io/{name}": "8080"}
+
+    made = patch_of(document)
+    after = applied(document, made.operations)["metadata"]["annotations"]
+
+    assert {k: v for k, v in after.items() if k.startswith("prometheus.io/")} == {f"prometheus.io/{name}": "8080"}
+    assert made.warnings == [f"the pod has the annotation prometheus.io/{name} already: scrape port 9108 as well"]
