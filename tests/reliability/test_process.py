@@ -167,7 +167,7 @@ def test_a_learned_reference_and_one_half_learned_survive(start: Start, tmp_path
     process = start(config, options=options)
     told = process.log.read_text()
     assert "msg=watching model=a reference=learned\n" in told
-    assert "msg=watching model=b reference=learning\n" in told
+    assert "msg=watching model=b reference=learning from_events=100\n" in told
     assert reference(process, "a") == learned
     assert value(samples(process.url), "model_bin_observations_total", model="a", feature="kind", range="a") == 15
     models = get(process.url, "/drift").json()["models"]

@@ -77,7 +77,7 @@ def test_it_is_recorded_for_the_fleet() -> None:
 
 
 def test_a_dashboard_shows_it(tmp_path: Path) -> None:
-    output("dashboards", "--output", str(tmp_path))
+    output("sidecar", "dashboards", "--output", str(tmp_path))
     text = (tmp_path / "model-feature.json").read_text()
     assert "KL, JS, KS and Hellinger" in text
     assert "model_feature:drift_hellinger_distance:ratio" in text
