@@ -152,6 +152,7 @@ class Limits(_Struct, frozen=True):
     inflight_bytes: ByteSize = ByteSize(64 * 2**20)
     body_timeout: Duration = Duration("30s")
     events_per_body: int = 100_000
+    values_per_body: int = 8_000_000
     features: int = 1000
     categories: int = 200
     string_length: int = 1024

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from sidecar.events.refusals import TooMany, Unreadable, Unsupported
 
@@ -17,37 +18,42 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BESIDE_FEATURES = ("id", "prediction", "probability", "latency_ms", "error")
-_HEADER, _DICTIONARY_DATA, _COMPRESSION = 2, 1, 3
+_VERSION, _HEADER, _DICTIONARY_DATA, _COMPRESSION = 0, 2, 1, 3
 """Fields of the tables Message, DictionaryBatch and RecordBatch in Message.fbs of Arrow's format."""
+_V5 = 4
 
 
-def packed_columns(stream: bytes, *, events: int) -> bytes:
+def packed_columns(stream: bytes, *, events: int, values: int) -> bytes:
     """Return the columns of a stream as a MessagePack body.
 
     Columns are features by their names, or in a struct column `features`, beside `prediction`, `probability`,
     `latency_ms`, `error` and `id`. The model is named by `model` in the metadata of the schema. Raises Unsupported,
-    Unreadable, and TooMany past `events` rows.
+    Unreadable, and TooMany past `events` rows or so many values.
     """
     try:
         import pyarrow as pa
     except ImportError as error:
         raise Unsupported("Arrow streams need the extra `arrow`: pip install 'model-sidecar[arrow]'") from error
     try:
-        table = _table(stream, events=events)
+        table = _table(stream, events=events, values=values)
         document: dict[str, Any] = {"columns": _document(table)}
         if model := (table.schema.metadata or {}).get(b"model"):
             document["model"] = model.decode()
         return msgspec.msgpack.encode(document)
-    except (pa.ArrowException, OSError, MemoryError, struct.error, ValueError, TypeError) as error:
+    except (pa.ArrowException, OSError, MemoryError, struct.error, ValueError, TypeError, OverflowError) as error:
         raise Unreadable(f"no Arrow stream: {str(error) or type(error).__name__}") from error
 
 
-def _table(stream: bytes, *, events: int) -> "pa.Table":
+def _table(stream: bytes, *, events: int, values: int) -> "pa.Table":
     import pyarrow as pa
 
     for message in pa.ipc.MessageReader.open_stream(stream):
         # A few bytes may unpack to any number, and nothing would stop it.
-        if _is_compressed(message.metadata.to_pybytes(), message.type):
+        metadata = message.metadata.to_pybytes()
+        if _version(metadata) != _V5:
+            # Earlier ones have other ways to say that buffers are compressed.
+            raise Unreadable("it is not of metadata version V5, which Arrow has written since 1.0")
+        if _is_compressed(metadata, message.type):
             raise Unreadable("compressed buffers are not taken: use Content-Encoding")
     with pa.ipc.open_stream(stream) as reader:
         batches, rows = [], 0
@@ -55,9 +61,23 @@ def _table(stream: bytes, *, events: int) -> "pa.Table":
             rows += batch.num_rows
             if rows > events:
                 raise TooMany(events, "events")
+            if rows * _width(batch.schema) > values:
+                raise TooMany(values, "values")
             batch.validate(full=True)  # offsets and codes come from outside, and are followed without a look
             batches.append(batch)
         return pa.Table.from_batches(batches, schema=reader.schema)
+
+
+def _width(schema: "pa.Schema") -> int:
+    """Return how many columns there are, those of structs included."""
+    return sum(max(1, field.type.num_fields) for field in schema)
+
+
+def _version(metadata: bytes) -> int:
+    """Return the metadata version of a message."""
+    table = struct.unpack_from("<I", metadata, 0)[0]
+    place = _field(metadata, table, _VERSION)
+    return struct.unpack_from("<h", metadata, table + place)[0] if place else 0
 
 
 def _is_compressed(metadata: bytes, kind: str) -> bool:
@@ -92,47 +112,73 @@ def _document(table: "pa.Table") -> dict[str, Any]:
 
     columns: dict[str, Any] = {"features": {}}
     for field, chunked in zip(table.schema, table.columns, strict=True):
-        array = _whole(chunked)
         if field.name == "features" and pa.types.is_struct(field.type):
-            names = [field.type.field(i).name for i in range(field.type.num_fields)]
-            found = dict(zip(names, array.flatten(), strict=True))
+            parts = chunked.combine_chunks().flatten()
+            named = [
+                (field.type.field(i).name, pa.chunked_array([part], type=part.type), columns["features"])
+                for i, part in enumerate(parts)
+            ]
         else:
-            found = {field.name: array}
-        for name, values in found.items():
-            place = columns if values is array and name in BESIDE_FEATURES else columns["features"]
+            place = columns if field.name in BESIDE_FEATURES else columns["features"]
+            named = [(field.name, chunked, place)]
+        for name, values, place in named:
             if name in place:
                 raise Unreadable(f"two columns are named {name!r}")
-            place[name] = values.to_pylist() if place is columns and name == "id" else _column(name, values)
+            place[name] = _ids(values) if place is columns and name == "id" else _column(name, values)
     return columns
 
 
-def _whole(chunked: "pa.ChunkedArray") -> "pa.Array":
-    """Join the parts of a column, whose dictionaries may differ."""
+def _ids(chunked: "pa.ChunkedArray") -> list[Any]:
+    """Return ids as they are, since integers of 64 bits do not fit a double."""
     import pyarrow as pa
 
-    if not pa.types.is_dictionary(chunked.type):
-        return chunked.combine_chunks()
-    if any(chunk.dictionary.null_count for chunk in chunked.chunks):  # those cannot be unified
-        return pa.chunked_array([chunk.dictionary_decode() for chunk in chunked.chunks]).combine_chunks()
-    return chunked.unify_dictionaries().combine_chunks()
+    kind = chunked.type.value_type if pa.types.is_dictionary(chunked.type) else chunked.type
+    if not (_is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        raise Unreadable(f"column 'id' is of type {kind}: expected text or integers")
+    if pa.types.is_dictionary(chunked.type) and _is_text(kind):
+        values, codes = _coded(chunked)
+        return [None if code < 0 else values[code] for code in codes.tolist()]
+    ids: list[Any] = chunked.to_pylist()
+    return ids
 
 
-def _column(name: str, array: "pa.Array") -> Any:
+def _column(name: str, chunked: "pa.ChunkedArray") -> Any:
     import pyarrow as pa
 
-    types, kind = pa.types, array.type
-    if types.is_integer(kind) or types.is_floating(kind):
-        return _buffer(array.cast(pa.float64(), safe=False), "<f8", missing=float("nan"))
-    if types.is_boolean(kind) and name == "error":
-        return [value is True for value in array.to_pylist()]
+    types, kind = pa.types, chunked.type
+    if types.is_null(kind):
+        return np.full(len(chunked), np.nan).tobytes() if name != "error" else [None] * len(chunked)
     if types.is_dictionary(kind) and not _is_text(kind.value_type):
-        return _column(name, array.dictionary_decode())
-    if _is_text(kind):
-        array = array.cast(pa.large_string()).dictionary_encode()
-    if types.is_dictionary(array.type):
-        codes = _buffer(array.indices.cast(pa.int32()), "<i4", missing=-1)
-        return {"values": array.dictionary.to_pylist(), "codes": codes}
-    return array.to_pylist()
+        return _column(name, pa.chunked_array([c.dictionary_decode() for c in chunked.chunks], type=kind.value_type))
+    if types.is_integer(kind) or types.is_floating(kind):
+        return _buffer(chunked.combine_chunks().cast(pa.float64(), safe=False), "<f8", missing=float("nan"))
+    if types.is_boolean(kind):
+        values = chunked.to_pylist()
+        return [value is True for value in values] if name == "error" else values
+    if not (types.is_dictionary(kind) or _is_text(kind)):
+        return {"type": str(kind)}  # refused where the column is listed
+    texts, codes = _coded(chunked)
+    return {"values": texts, "codes": codes.tobytes()}
+
+
+def _coded(chunked: "pa.ChunkedArray") -> tuple[list[str], NDArray[np.int32]]:
+    """Return the texts of a column and the index of each row's, -1 for null.
+
+    Parts keep texts of their own: what they say together is bounded by the body, and what rows say is not.
+    """
+    import pyarrow as pa
+
+    texts: list[str] = []
+    codes: list[NDArray[np.int32]] = []
+    for chunk in chunked.chunks:
+        array = chunk if pa.types.is_dictionary(chunk.type) else chunk.cast(pa.large_string()).dictionary_encode()
+        own = np.frombuffer(_buffer(array.indices.cast(pa.int32()), "<i4", missing=-1), np.int32)
+        held = array.dictionary.to_pylist()
+        # One more entry, for the code -1.
+        place = np.array([-1 if text is None else len(texts) + i for i, text in enumerate(held)] + [-1], np.int32)
+        codes.append(place[own])
+        texts += ["" if text is None else text for text in held]
+    return texts, np.concatenate(codes) if codes else np.empty(0, np.int32)
 
 
 def _buffer(array: "pa.Array", numbers: str, *, missing: float) -> bytes:

@@ -10,6 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import astuple
 
 from sidecar.events.batch import PREDICTION, PROBABILITY, Batch, CodedColumn, Event, Identified, Key, Schema
+from sidecar.events.refusals import TooMany
 from sidecar.events.wire_types import ABSENT
 from sidecar.statistics import float_columns as numbers
 from sidecar.statistics.bins import Category, Coded, Floats
@@ -85,19 +86,22 @@ def batch_of_events(events: Sequence[Event]) -> Batch:
     )
 
 
-def batch_of_columns(body: Any) -> Batch:
+def batch_of_columns(body: Any, *, values: int) -> Batch:
     """Turn a decoded columnar body into a Batch.
 
-    Raises Misfit where columns differ in length, OutOfBounds where a number is one that no event may carry.
+    Raises Misfit where columns differ in length, TooMany past so many values, and OutOfBounds where a number is one
+    that no event may carry.
     """
     schema: Schema = body.schema
     columns = body.columns
-    names, values = _input_names(schema), astuple(columns.features)
-    rows = _common_length(columns, names, values, ids=schema.ids)
-    ignored = sum(value is not ABSENT for value in values[len(names) :])
+    names, held = _input_names(schema), astuple(columns.features)
+    rows = _common_length(columns, names, held, ids=schema.ids)
+    if rows * (len(schema.numeric) + len(schema.categorical)) > values:
+        raise TooMany(values, "values")
+    ignored = sum(value is not ABSENT for value in held[len(names) :])
     if ignored and not rows:
         raise OutOfBounds
-    inputs: dict[str, Any] = dict(zip(names, values, strict=False))
+    inputs: dict[str, Any] = dict(zip(names, held, strict=False))
     outputs = {PREDICTION: columns.prediction, PROBABILITY: columns.probability}
     numeric = _matrix([_column(key, inputs, outputs) for key in schema.numeric], rows)
     latency = _numbers(columns.latency_ms, rows)
@@ -122,11 +126,21 @@ def batch_of_columns(body: Any) -> Batch:
     )
 
 
-def rows_of_columns(columns: dict[str, Any], passed_over: Set[str], *, ids: bool) -> Iterator[dict[str, Any]]:
+def rows_of_columns(
+    columns: dict[str, Any],
+    passed_over: Set[str],
+    *,
+    ids: bool,
+    counted: Set[str],
+    width: int,
+    events: int,
+    values: int,
+) -> Iterator[dict[str, Any]]:
     """Turn the columns of a body, decoded without types, back into events, for errors that name one of them.
 
-    Features to be passed over are null in every event, whatever they hold. Raises Misfit where columns differ in
-    length or are no columns at all.
+    Features to be passed over are null in every event, whatever they hold, if they are in `counted` and left out if
+    not. Raises Misfit where columns differ in length or are no columns at all, and TooMany past so many events or
+    values, each event being as wide as `width` at least.
     """
     features = columns.get("features")
     if features is not None and not isinstance(features, dict):
@@ -145,8 +159,14 @@ def rows_of_columns(columns: dict[str, Any], passed_over: Set[str], *, ids: bool
     lengths += [(f"$.columns.{name}", len(column)) for name, column in other_lists.items()]
     nulls = dict.fromkeys(passed_over & (features or {}).keys())
     if not lengths and features:
-        lengths = [(name, rows) for name in nulls if (rows := _rows_in(features[name])) is not None][:1]
-    for i in range(_one_length(lengths)):
+        lengths = [(name, long) for name in nulls if (long := _rows_in(features[name])) is not None][:1]
+    rows = _one_length(lengths)
+    nulls = {name: None for name in nulls if name in counted or not isinstance(name, str)}
+    if rows > events:
+        raise TooMany(events, "events")
+    if rows * max(width, len(nulls) + len(feature_lists)) > values:
+        raise TooMany(values, "values")
+    for i in range(rows):
         row: dict[str, Any] = {name: column[i] for name, column in other_lists.items()}
         row["prediction"] = _finite(row.get("prediction"))
         if features is not None:
@@ -168,6 +188,8 @@ def _finite(value: Any) -> Any:
 
 
 def _values(path: str, column: Any) -> list[Any]:
+    if isinstance(column, dict) and column.keys() == {"type"}:
+        raise Misfit(path, f"expected numbers, text, booleans or nulls, not {str(column['type'])[:100]}", events=1)
     if isinstance(column, dict):
         return _loosely_coded(path, column)
     if isinstance(column, bytes) and len(column) % _FLOAT64.itemsize == 0:

@@ -22,11 +22,12 @@ from sidecar.events.columns import (
     complete,
 )
 from sidecar.events.decoded import Decoded
-from sidecar.events.forms import Form
+from sidecar.events.forms import Bounds, Form
 from sidecar.events.one_by_one import OneByOne
 from sidecar.events.refusals import TooMany, Unreadable
 from sidecar.events.schemas import UNREADABLE, Schemas
 
+_SHORTEST_EVENT = len(b'{"error":true}')
 _COLUMNS_FIRST = re.compile(rb'\s*\{\s*"columns"')
 
 
@@ -36,10 +37,19 @@ class Decoder:
     `features` limits the inputs a model can learn, `string_length` is in characters.
     """
 
-    def __init__(self, schemas: Iterable[Schema], *, events_per_body: int, string_length: int, features: int) -> None:
+    def __init__(
+        self,
+        schemas: Iterable[Schema],
+        *,
+        events_per_body: int,
+        values_per_body: int,
+        string_length: int,
+        features: int,
+    ) -> None:
         self.schemas = Schemas(schemas, string_length=string_length, features=features)
-        self._one_by_one = OneByOne(self.schemas, events_per_body=events_per_body)
+        self._one_by_one = OneByOne(self.schemas, events_per_body=events_per_body, values_per_body=values_per_body)
         self._events_per_body = events_per_body
+        self._values_per_body = values_per_body
 
     def decode(self, body: bytes, form: Form) -> Decoded:
         """Decode a body; raises Unreadable or TooMany, and then nothing of it is to be counted."""
@@ -48,12 +58,15 @@ class Decoder:
         if form is forms.JSON and body.startswith(b'{"') and not body.startswith(b'{"columns"'):
             return self._object(body)  # first, because a body of one event costs least
         if form.translation is not None:
-            body, form = form.translation.translate(body, self._events_per_body), form.translation.into
+            bounds = Bounds(events=self._events_per_body, values=self._values_per_body)
+            body, form = form.translation.translate(body, bounds), form.translation.into
         if form is forms.MSGPACK:
             decoded = self._columnar(body, self.schemas.columns_msgpack.decode, msgspec.msgpack.decode)
         elif form is forms.NDJSON:
+            self._limit_values(body, array=False)
             decoded = self._lines(body)
         elif body.lstrip()[:1] == b"[":
+            self._limit_values(body, array=True)
             decoded = self._array(body)
         elif _COLUMNS_FIRST.match(body):
             decoded = self._columnar(body, self.schemas.columns_json.decode, msgspec.json.decode)
@@ -121,7 +134,7 @@ class Decoder:
     def _columnar(self, body: bytes, typed: Callable[[bytes], Any], loose: Callable[[bytes], Any]) -> Decoded:
         """Decode a columnar body, column by column, or row by row where a column is refused."""
         try:
-            return Decoded(batch=batch_of_columns(typed(body)))
+            return Decoded(batch=batch_of_columns(typed(body), values=self._values_per_body))
         except Misfit as misfit:
             return Decoded.refused(misfit)
         except (msgspec.ValidationError, OutOfBounds) as error:
@@ -133,6 +146,24 @@ class Decoder:
             return self._one_by_one.columns(document, message)
         except UNREADABLE as error:
             raise Unreadable(str(error)) from error
+
+    def _limit_values(self, body: bytes, *, array: bool) -> None:
+        """Refuse events that would become too many values, before they take memory; raises TooMany or Unreadable.
+
+        An event without any feature is as wide as one with all. Counting events takes time, so that bodies which are
+        too short to hold as many are not looked at.
+        """
+        most = self._values_per_body // self.schemas.width
+        if len(body) < most * _SHORTEST_EVENT:
+            return
+        events = body.count(b"{" if array else b"\n") + 1
+        if array and events > most:
+            try:
+                events = len(msgspec.json.decode(body, type=list[msgspec.Raw]))
+            except UNREADABLE as error:
+                raise Unreadable(str(error)) from error
+        if events > most:
+            raise TooMany(self._values_per_body, "values")
 
     def _limit(self, events: int) -> None:
         if events > self._events_per_body:

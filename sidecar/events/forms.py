@@ -12,11 +12,19 @@ from sidecar.events.arrow import packed_columns
 from sidecar.events.refusals import Unsupported
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a body may hold: events, and values, which are events times columns."""
+
+    events: int
+    values: int
+
+
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """How a form becomes another one before it is decoded: by a function of a body and the most events it may hold."""
+    """How a form becomes another one before it is decoded: by a function of a body and of what it may hold."""
 
-    translate: Callable[[bytes, int], bytes]
+    translate: Callable[[bytes, Bounds], bytes]
     into: "Form"
 
 
@@ -34,6 +42,10 @@ class Form:
     magic: re.Pattern[bytes] | None = None
     translation: Translation | None = None
     takes_labels: bool = True
+
+
+def _packed_columns(body: bytes, bounds: Bounds) -> bytes:
+    return packed_columns(body, events=bounds.events, values=bounds.values)
 
 
 JSON = Form(
@@ -58,7 +70,7 @@ ARROW = Form(
     number=3,
     media_types=("application/vnd.apache.arrow.stream",),
     magic=re.compile(rb"\xff\xff\xff\xff"),
-    translation=Translation(lambda body, events: packed_columns(body, events=events), MSGPACK),
+    translation=Translation(_packed_columns, MSGPACK),
     takes_labels=False,
 )
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -11,8 +10,11 @@ from sidecar.events.batch import Event
 from sidecar.events.columns import Misfit, rows_of_columns
 from sidecar.events.decoded import Decoded
 from sidecar.events.messages import is_beyond_doubles, lacks_model, placed, refusal_of
-from sidecar.events.refusals import Refusal, TooMany, Unreadable
+from sidecar.events.refusals import Refusal, Unreadable
 from sidecar.events.schemas import UNREADABLE, Schemas
+
+_TIMES_AS_LONG = 8
+"""How much longer a value takes here than in a column, so that so many fewer are taken."""
 
 _INFINITE = (float("inf"), float("-inf"))
 _WHEN_MISSING = {"features": "required unless error is true"}
@@ -21,9 +23,10 @@ _WHEN_MISSING = {"features": "required unless error is true"}
 class OneByOne:
     """Validate events one by one, and add what is new in them to their schemas."""
 
-    def __init__(self, schemas: Schemas, *, events_per_body: int) -> None:
+    def __init__(self, schemas: Schemas, *, events_per_body: int, values_per_body: int) -> None:
         self._schemas = schemas
         self._events_per_body = events_per_body
+        self._values_per_body = max(1, values_per_body // _TIMES_AS_LONG)
 
     def texts(self, texts: Sequence[bytes]) -> Decoded:
         """Validate events in JSON."""
@@ -49,19 +52,26 @@ class OneByOne:
             what = "one model a body: name it beside the columns"
             return Decoded.refused(Misfit("$.columns.model", what, events=1))
         model = {"model": document["model"]} if "model" in document else {}
-        most = self._events_per_body + 1
+        passed_over = self._not_columns(document)
+        if (schema := self._schemas.of(document)) is not None and passed_over and not schema.learning:
+            schema = self._schemas.extend(schema, {"features": dict.fromkeys(passed_over)})
         try:
-            schema = self._schemas.of(document)
-            found = rows_of_columns(columns, self._not_columns(document), ids=schema is not None and schema.ids)
-            rows = [model | row for row in islice(found, most)]
+            found = rows_of_columns(
+                columns,
+                passed_over,
+                ids=schema is not None and schema.ids,
+                counted=frozenset(schema.ignored if schema is not None else ()),
+                width=self._schemas.width,
+                events=self._events_per_body,
+                values=self._values_per_body,
+            )
+            rows = [model | row for row in found]
         except Misfit as misfit:
             return Decoded.refused(misfit)
         if not rows and message is not None:
             decoded = Decoded()
             decoded.refusals.add(self._explained(refusal_of(0, message, when_missing=_WHEN_MISSING)))
             return decoded
-        if len(rows) > self._events_per_body:
-            raise TooMany(self._events_per_body, "events")
         return self._each(rows, lambda row: row)
 
     def _not_columns(self, document: Mapping[str, Any]) -> frozenset[str]:

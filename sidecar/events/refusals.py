@@ -22,11 +22,15 @@ class Unsupported(Unreadable):
 
 
 class TooMany(Exception):
-    """The body holds more events, or labels, than the limit; nothing of it is counted."""
+    """The body holds more events, labels or values than the limit; nothing of it is counted.
 
-    def __init__(self, most: int, what: Literal["events", "labels"]) -> None:
-        super().__init__(f"the body holds more than {most} {what}")
-        self.reason: BodyReason = "too_many_events" if what == "events" else "too_many_labels"
+    Values are events times the columns of their model, whether they are there or missing: what a body becomes.
+    """
+
+    def __init__(self, most: int, what: Literal["events", "labels", "values"]) -> None:
+        told = "values, its events times their columns: send fewer events in one" if what == "values" else what
+        super().__init__(f"the body holds more than {most} {told}")
+        self.reason: BodyReason = "too_many_labels" if what == "labels" else "too_many_events"
 
 
 BodyRefused = (Unreadable, TooMany)

@@ -51,6 +51,11 @@ class Schemas:
         self._schemas[schema.model] = schema
         self._build()
 
+    @property
+    def width(self) -> int:
+        """Number of values that an event of any model becomes, at the most."""
+        return self._width
+
     def names(self) -> str:
         """Return the names of the models, for people."""
         return ", ".join(self._schemas)
@@ -62,6 +67,10 @@ class Schemas:
 
     def extend(self, schema: Schema, row: Mapping[str, Any]) -> Schema:
         """Add what is new in an event to its schema, and return that."""
+        if not schema.learning and isinstance(row.get("features"), dict):
+            columns, ignored = self._listed[schema.model]
+            if all(name in columns or name in ignored for name in row["features"]):
+                return schema
         new = grown(schema, row, features=self._features, string_length=self._string_length)
         if new != schema:
             self.replace(new)
@@ -92,7 +101,7 @@ class Schemas:
         """Go back to the columns of a snapshot; names that have come to be ignored stay so."""
         for model, schema in before.items():
             now = self._schemas[model]
-            if now.numeric + now.categorical != schema.numeric + schema.categorical:
+            if now is not schema and now.numeric + now.categorical != schema.numeric + schema.categorical:
                 self.replace(schema)
 
     def listed(self, row: Any) -> Any:
@@ -107,9 +116,8 @@ class Schemas:
             raise msgspec.ValidationError(placed(f"Invalid value {repr(row['model'])[:100]}", "$.model"))
         if schema is None:
             return row
-        new = self.extend(schema, row)
-        columns = {key.name for key in (*new.numeric, *new.categorical) if key.role == "input"}
-        ignored = frozenset(new.ignored)
+        self.extend(schema, row)
+        columns, ignored = self._listed[schema.model]
         features = {
             name: value if name in columns else _LEFT_OUT
             for name, value in row["features"].items()
@@ -128,8 +136,14 @@ class Schemas:
             for schema in self._schemas.values()
         }
         self._types, self.alike = made, len(made) == 1
+        self._width = max(len(s.numeric) + len(s.categorical) + len(s.ignored) for s in made)
+        self._listed = {s.model: (_inputs(s), frozenset(s.ignored)) for s in made}
         self.event_type, columns, packed_columns = (reduce(or_, types) for types in zip(*made.values(), strict=True))
         self.event = msgspec.json.Decoder(self.event_type)
         self.events = msgspec.json.Decoder(list[self.event_type])  # type: ignore[name-defined]
         self.columns_json = msgspec.json.Decoder(columns)
         self.columns_msgpack = msgspec.msgpack.Decoder(packed_columns)
+
+
+def _inputs(schema: Schema) -> frozenset[str]:
+    return frozenset(key.name for key in (*schema.numeric, *schema.categorical) if key.role == "input")

@@ -159,6 +159,7 @@ class Monitor:
         return Decoder(
             [model.schema() for model in self.models.values()],
             events_per_body=limits.events_per_body,
+            values_per_body=limits.values_per_body,
             string_length=limits.string_length,
             features=limits.features,
         )

@@ -96,7 +96,8 @@ def logged(table: Table) -> Iterator[Body]:
 def observed(profile: Profile, bodies: Iterator[Body]) -> Comparison:
     """Count bodies as the sidecar does, and require that the counts are those of the reference."""
     comparison = Comparison("m", profile, DriftConfig(), (Duration("5m"),), now=0.0)
-    decoder = Decoder([comparison.schema], events_per_body=1000, string_length=1000, features=100)
+    limits = {"events_per_body": 1000, "values_per_body": 10**6, "string_length": 1000, "features": 100}
+    decoder = Decoder([comparison.schema], **limits)
     for content, form in bodies:
         decoded = decoder.decode(content, form)
         assert not decoded.refusals.total, decoded.refusals.first

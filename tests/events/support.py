@@ -26,7 +26,7 @@ FRAUD = Schema("fraud", numeric=(AMOUNT, AGE, PROBABILITY), categorical=(MERCHAN
 CHURN = Schema("churn", numeric=(Key("input", "days"), PREDICTION))
 
 
-LIMITS = {"events_per_body": 50, "string_length": 20, "features": 5}
+LIMITS = {"events_per_body": 50, "values_per_body": 10_000, "string_length": 20, "features": 5}
 
 
 JSON, NDJSON, MSGPACK = forms.JSON, forms.NDJSON, forms.MSGPACK

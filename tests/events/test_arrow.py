@@ -49,7 +49,7 @@ def batch(rows: Sequence[dict[str, Any]] = ROWS, *, coded: Sequence[str] = (), *
 
 
 def decoder(*models: Schema, events: int = 100) -> Decoder:
-    return Decoder(models or [SCHEMA], events_per_body=events, string_length=5, features=10)
+    return Decoder(models or [SCHEMA], events_per_body=events, values_per_body=10**6, string_length=5, features=10)
 
 
 def counted(body: bytes, *models: Schema) -> list[Any]:
@@ -208,7 +208,7 @@ def test_a_broken_stream_is_events_or_our_own_error(at: int, byte: int, length: 
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_our_own_error(content: bytes) -> None:
     with pytest.raises(Unreadable, match=r"^no Arrow stream: ."):
-        packed_columns(content, events=10)
+        packed_columns(content, events=10, values=100)
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
@@ -257,7 +257,7 @@ def test_pandas_is_not_loaded_for_a_stream(tmp_path: Path) -> None:
     """It is installed here, and pyarrow would load it in many places: for half of the memory and most of the wait."""
     (tmp_path / "stream").write_bytes(stream(batch(coded=["shop"]), batch(ROWS[:2], coded=["shop"])))
     read = f"open({str(tmp_path / 'stream')!r}, 'rb').read()"
-    code = f"from sidecar.events import arrow; arrow.packed_columns({read}, events=9)"
+    code = f"from sidecar.events import arrow; arrow.packed_columns({read}, events=9, values=99)"
     script = f"{code}; import sys; sys.exit('pandas' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
 

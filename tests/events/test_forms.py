@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from sidecar.events import forms
-from sidecar.events.forms import Form, Translation
+from sidecar.events.forms import Bounds, Form, Translation
 from sidecar.events.refusals import Unsupported
 from sidecar.serve.operations import LABELS, MONITOR
 from sidecar.storage import journal
@@ -22,7 +22,7 @@ NUMBERS = {"JSON": 0, "NDJSON": 1, "MessagePack": 2, "Arrow": 3}
 """As they stand in journals of earlier versions."""
 
 
-def rows_of_csv(body: bytes, events: int) -> bytes:
+def rows_of_csv(body: bytes, bounds: Bounds) -> bytes:
     rows = csv.DictReader(io.StringIO(body.decode()), quoting=csv.QUOTE_NONNUMERIC)
     return b"\n".join(msgspec.json.encode({"features": row}) for row in rows)
 

@@ -21,7 +21,7 @@ CHURN = Schema("churn", numeric=(Key("input", "days"),))
 
 
 def _decoder(*schemas: Schema) -> Decoder:
-    return Decoder(schemas, events_per_body=10_000, string_length=20, features=5)
+    return Decoder(schemas, events_per_body=10_000, values_per_body=10**6, string_length=20, features=5)
 
 
 def _batch(first: int, rows: int, *, coded: bool = False) -> Batch:

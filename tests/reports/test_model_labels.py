@@ -5,9 +5,11 @@ import sys
 
 PROGRAM = """
 from sidecar.exposition import metric
-from sidecar.reports import model_labels
 
 metric.MODEL = ("model", "team")
+
+from sidecar.reports import model_labels
+
 model_labels.model_labels = lambda model: (model.name, "risk")
 
 from tests.reports.test_collector import exposed, labelled_state
