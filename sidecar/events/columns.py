@@ -177,7 +177,9 @@ def rows_of_columns(
 
 
 def _rows_in(column: Any) -> int | None:
-    """Return how many rows a list or a buffer of float64 has, None of anything else."""
+    """Return how many rows a list, a buffer of float64 or a coded column has, None of anything else."""
+    if isinstance(column, dict) and isinstance(codes := column.get("codes"), bytes):
+        return len(codes) // _INT32.itemsize
     if isinstance(column, bytes) and len(column) % _FLOAT64.itemsize == 0:
         return len(column) // _FLOAT64.itemsize
     return len(column) if isinstance(column, list) else None

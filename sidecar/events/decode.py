@@ -61,7 +61,7 @@ class Decoder:
             bounds = Bounds(events=self._events_per_body, values=self._values_per_body)
             body, form = form.translation.translate(body, bounds), form.translation.into
         if form is forms.MSGPACK:
-            decoded = self._columnar(body, self.schemas.columns_msgpack.decode, msgspec.msgpack.decode)
+            decoded = self._columnar(body, packed=True)
         elif form is forms.NDJSON:
             self._limit_values(body, array=False)
             decoded = self._lines(body)
@@ -69,7 +69,7 @@ class Decoder:
             self._limit_values(body, array=True)
             decoded = self._array(body)
         elif _COLUMNS_FIRST.match(body):
-            decoded = self._columnar(body, self.schemas.columns_json.decode, msgspec.json.decode)
+            decoded = self._columnar(body, packed=False)
         else:
             return self._object(body)
         self._limit(decoded.accepted + decoded.refusals.total)
@@ -93,7 +93,7 @@ class Decoder:
             raise Unreadable(str(error)) from error
         if not _is_columnar(body):
             return self._one_by_one.body([body])
-        decoded = self._columnar(body, self.schemas.columns_json.decode, msgspec.json.decode)
+        decoded = self._columnar(body, packed=False)
         self._limit(decoded.accepted + decoded.refusals.total)
         return decoded
 
@@ -131,8 +131,10 @@ class Decoder:
             raise Incomplete
         return Decoded(events)
 
-    def _columnar(self, body: bytes, typed: Callable[[bytes], Any], loose: Callable[[bytes], Any]) -> Decoded:
+    def _columnar(self, body: bytes, *, packed: bool) -> Decoded:
         """Decode a columnar body, column by column, or row by row where a column is refused."""
+        typed = self.schemas.columns_msgpack.decode if packed else self.schemas.columns_json.decode
+        loose: Callable[[bytes], Any] = msgspec.msgpack.decode if packed else msgspec.json.decode
         try:
             return Decoded(batch=batch_of_columns(typed(body), values=self._values_per_body))
         except Misfit as misfit:
@@ -142,6 +144,8 @@ class Decoder:
                 document = loose(body)
             except UNREADABLE as unreadable:
                 raise Unreadable(str(unreadable)) from unreadable
+            if self._one_by_one.ignore_unlisted_columns(document):
+                return self._columnar(body, packed=packed)
             message = None if isinstance(error, OutOfBounds) else str(error)
             return self._one_by_one.columns(document, message)
         except UNREADABLE as error:

@@ -52,9 +52,7 @@ class OneByOne:
             what = "one model a body: name it beside the columns"
             return Decoded.refused(Misfit("$.columns.model", what, events=1))
         model = {"model": document["model"]} if "model" in document else {}
-        passed_over = self._not_columns(document)
-        if (schema := self._schemas.of(document)) is not None and passed_over and not schema.learning:
-            schema = self._schemas.extend(schema, {"features": dict.fromkeys(passed_over)})
+        passed_over, schema = self._not_columns(document), self._schemas.of(document)
         try:
             found = rows_of_columns(
                 columns,
@@ -73,6 +71,16 @@ class OneByOne:
             decoded.refusals.add(self._explained(refusal_of(0, message, when_missing=_WHEN_MISSING)))
             return decoded
         return self._each(rows, lambda row: row)
+
+    def ignore_unlisted_columns(self, document: Any) -> bool:
+        """Ignore from now on what is unlisted in a columnar body; returns whether there was anything new."""
+        if not isinstance(document, dict) or not isinstance(document.get("columns"), dict):
+            return False
+        schema = self._schemas.of(document)
+        if schema is None or schema.learning:
+            return False
+        new = self._schemas.extend(schema, {"features": dict.fromkeys(self._not_columns(document))})
+        return new is not schema
 
     def _not_columns(self, document: Mapping[str, Any]) -> frozenset[str]:
         """Return the names in a columnar body that are no columns of its model, nor can become any."""

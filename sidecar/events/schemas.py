@@ -72,8 +72,9 @@ class Schemas:
             if all(name in columns or name in ignored for name in row["features"]):
                 return schema
         new = grown(schema, row, features=self._features, string_length=self._string_length)
-        if new != schema:
-            self.replace(new)
+        if new == schema:
+            return schema
+        self.replace(new)
         return new
 
     def ignore_unlisted(self, items: Iterable[Any], loose: Callable[[Any], Any]) -> None:
