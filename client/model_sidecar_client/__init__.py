@@ -1,8 +1,8 @@
 """Send prediction events from an application, without ever holding it up; imports the standard library alone.
 
-In the order to read it: `client` (what an application calls), `delivery` (the queue and its thread), `encode` (events
-to bodies), `transport` (bodies to the sidecar), `sender` (what is tried again and what is counted), `process` and
-`sigterm` (forks, and the end), `measurement` (latency and failure of a block), `middleware` (of a request) and
+In the order to read it: `client` (what an application calls), `delivery` (the queue and its thread), `wire` (events to
+bodies, and bodies to the sidecar), `sender` (what is tried again and what is counted), `processes` (forks, and the
+end), `measurement` (latency and failure of a block), `middleware` (of a request) and
 `wrapper` (of a model's `predict`).
 """
 

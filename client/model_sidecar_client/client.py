@@ -12,9 +12,9 @@ from model_sidecar_client.counts import Stats
 from model_sidecar_client.delivery import Delivery, Options
 from model_sidecar_client.event import Event, Label
 from model_sidecar_client.measurement import CURRENT, Measurement
-from model_sidecar_client.process import watch
-from model_sidecar_client.sigterm import EXIT_SECONDS, send_before_sigterm, sigterm_problem
-from model_sidecar_client.transport import default_target
+from model_sidecar_client.processes.process import watch
+from model_sidecar_client.processes.sigterm import EXIT_SECONDS, send_before_sigterm, sigterm_problem
+from model_sidecar_client.wire.transport import default_target
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 from model_sidecar_client.bell import Bell
 from model_sidecar_client.counts import Counts, Stats
 from model_sidecar_client.event import Event, Label
-from model_sidecar_client.forks import mark_process
 from model_sidecar_client.pace import Pace
-from model_sidecar_client.process import close_with_multiprocessing
+from model_sidecar_client.processes.forks import mark_process
+from model_sidecar_client.processes.process import close_with_multiprocessing
 from model_sidecar_client.queued import Queue, mark, take, waiting
 from model_sidecar_client.sender import Sender
-from model_sidecar_client.transport import transport
+from model_sidecar_client.wire.transport import transport
 
 _REPORT_SECONDS = 60.0
 _STILL_SECONDS = 300.0

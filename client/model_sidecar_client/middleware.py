@@ -9,8 +9,8 @@ from typing import Any
 
 from model_sidecar_client.client import Client
 from model_sidecar_client.measurement import Measurement
+from model_sidecar_client.processes.sigterm import EXIT_SECONDS
 from model_sidecar_client.routes import Routes, asgi_paths, wsgi_paths
-from model_sidecar_client.sigterm import EXIT_SECONDS
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]

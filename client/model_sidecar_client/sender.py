@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from model_sidecar_client.bell import Bell
 from model_sidecar_client.counts import Counts
-from model_sidecar_client.encode import Body, bodies
 from model_sidecar_client.event import Event, Label
-from model_sidecar_client.transport import Overloaded, TooLarge, Transport, TransportError, Unanswered, Unreachable
+from model_sidecar_client.wire.encode import Body, bodies
+from model_sidecar_client.wire.transport import Overloaded, TooLarge, Transport, TransportError, Unanswered, Unreachable
 
 GIVE_UP_SECONDS = 30.0
 """How long a body is sent again and again before its events are dropped."""

@@ -6,8 +6,8 @@ from typing import Any
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 
 from sidecar.alerting.rules.settings import Settings
-from sidecar.dashboards import drift, feature, health, rollbacks, service
 from sidecar.dashboards.board import document
+from sidecar.dashboards.boards import drift, feature, health, rollbacks, service
 
 BOARDS = (drift.board, feature.board, service.board, health.board, rollbacks.board)
 

@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_sidecar_client import encode
+from model_sidecar_client.wire import encode
 
 from sidecar.base.duration import Duration
 from sidecar.cli.replay.rows import Rows

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from model_sidecar_client.encode import Body, Unfit, bodies, plain_value
 from model_sidecar_client.event import Event
+from model_sidecar_client.wire.encode import Body, Unfit, bodies, plain_value
 
 from sidecar.config import Config, Learn, ModelConfig
 from sidecar.events import forms

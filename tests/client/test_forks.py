@@ -1,7 +1,7 @@
 import os
 
 import pytest
-from model_sidecar_client.forks import ByPid, mark_process
+from model_sidecar_client.processes.forks import ByPid, mark_process
 
 
 @pytest.mark.parametrize("make", [ByPid, mark_process])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from model_sidecar_client import Client
-from model_sidecar_client.encode import bodies
+from model_sidecar_client.wire.encode import bodies
 
 from tests.client.support import EVENT, TRANSPORTS, Listening, client_to, listening, total
 from tests.plugins.serving import fraud_config, samples, value, wait_until

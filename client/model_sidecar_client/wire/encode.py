@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Optional
 
-from model_sidecar_client import messagepack
 from model_sidecar_client.event import Event, Label
+from model_sidecar_client.wire import messagepack
 
 _PLAIN = frozenset((float, int, str, bool, type(None)))
 

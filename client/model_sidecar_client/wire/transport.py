@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from model_sidecar_client.encode import Body
+from model_sidecar_client.wire.encode import Body
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse

@@ -1,8 +1,9 @@
 """Sidecar health: whether what watches the models can be trusted."""
 
 from sidecar.alerting.rules.settings import Settings
-from sidecar.dashboards import links, look, references, storage
+from sidecar.dashboards import links, look
 from sidecar.dashboards.board import Board, Section
+from sidecar.dashboards.boards import references, storage
 from sidecar.dashboards.links import HEALTH
 from sidecar.dashboards.panels import About, Placed, lines, number, states
 from sidecar.dashboards.promql import MODELS, SIDECARS, Query, pick

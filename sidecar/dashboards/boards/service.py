@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from sidecar.alerting.rules import names
 from sidecar.alerting.rules.recording.service import ERRORS_SLO, latency_slo
 from sidecar.alerting.rules.settings import Objectives, Settings
-from sidecar.dashboards import links, look, quality
+from sidecar.dashboards import links, look
 from sidecar.dashboards.board import Board, Section
+from sidecar.dashboards.boards import quality
 from sidecar.dashboards.links import SERVICE
 from sidecar.dashboards.panels import About, Column, Placed, cells, heat, lines, number, rows
 from sidecar.dashboards.promql import MODELS, Query, pick

@@ -2,7 +2,7 @@
 
 The way of a notification, in the order to read it:
 
-1. `receiver`   the webhook that Alertmanager calls, and what it is answered
+1. `web`        the webhook that Alertmanager calls, and what it is answered
 2. `payload`    a body to alerts, lenient in what may come and go between versions
 3. `policy`     what may be done, where and how often; `quiet` is the hours in which nothing is
 4. `respond`    one alert from here on: find, decide, carry out, and again where somebody else was faster

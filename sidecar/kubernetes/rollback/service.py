@@ -22,7 +22,6 @@ from sidecar.base.watch import Watch
 from sidecar.http.connections import Bounds, Connections, allow_open_files, bounded_runner
 from sidecar.http.tls_listener import Address, Listener, shorten_client_error_logs
 from sidecar.http.webconfig import WebConfig
-from sidecar.kubernetes.rollback import api
 from sidecar.kubernetes.rollback import policy as policies
 from sidecar.kubernetes.rollback.audit import Audit
 from sidecar.kubernetes.rollback.cluster.manifests import Manifests
@@ -31,8 +30,9 @@ from sidecar.kubernetes.rollback.executors.table import Executors
 from sidecar.kubernetes.rollback.executors.webhook import HandOn
 from sidecar.kubernetes.rollback.metrics import CONFIG_RELOAD_SUCCESSFUL, Metrics
 from sidecar.kubernetes.rollback.policy import Rollback
-from sidecar.kubernetes.rollback.receiver import Receiver
 from sidecar.kubernetes.rollback.respond import Responder
+from sidecar.kubernetes.rollback.web import api
+from sidecar.kubernetes.rollback.web.receiver import Receiver
 
 log = Log("sidecar.rollback")
 

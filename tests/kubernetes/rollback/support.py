@@ -23,8 +23,8 @@ from sidecar.kubernetes.rollback.executors.webhook import HandOn
 from sidecar.kubernetes.rollback.metrics import Metrics
 from sidecar.kubernetes.rollback.payload import Alert
 from sidecar.kubernetes.rollback.policy import Rollback
-from sidecar.kubernetes.rollback.receiver import Receiver
 from sidecar.kubernetes.rollback.respond import Responder
+from sidecar.kubernetes.rollback.web.receiver import Receiver
 from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes, Object
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -15,10 +15,10 @@ from aiohttp.test_utils import TestServer
 from lightkube import KubeConfig
 from lightkube.config.models import Cluster, User
 
-from sidecar.kubernetes.rollback import body as bodies
-from sidecar.kubernetes.rollback import receiver as receivers
 from sidecar.kubernetes.rollback.cluster.api import Kubernetes
 from sidecar.kubernetes.rollback.cluster.protocol import REPLICA_SET, Refused, Unavailable
+from sidecar.kubernetes.rollback.web import body as bodies
+from sidecar.kubernetes.rollback.web import receiver as receivers
 from tests.kubernetes.rollback.fake_kubernetes import FakeKubernetes
 from tests.kubernetes.rollback.support import NOON, Clock, Running, alert_json, deploy, notification, receiver, rule
 

@@ -18,7 +18,6 @@ from sidecar.base.log import Log
 from sidecar.exposition.negotiation import exposition
 from sidecar.kubernetes.rollback import history as histories
 from sidecar.kubernetes.rollback.audit import Audit, entry
-from sidecar.kubernetes.rollback.body import Bodies, Refused
 from sidecar.kubernetes.rollback.cluster.protocol import WORKLOADS, Cluster, ClusterError, NotFound, Object
 from sidecar.kubernetes.rollback.cluster.workload import ENABLED_LABEL, annotations, metadata
 from sidecar.kubernetes.rollback.history import UnreadableHistory
@@ -27,7 +26,8 @@ from sidecar.kubernetes.rollback.outcome import RETRIED
 from sidecar.kubernetes.rollback.payload import Alert, Notification, Unreadable, entries
 from sidecar.kubernetes.rollback.policy import Rollback
 from sidecar.kubernetes.rollback.respond import Decision, Responder
-from sidecar.kubernetes.rollback.turns import Turns
+from sidecar.kubernetes.rollback.web.body import Bodies, Refused
+from sidecar.kubernetes.rollback.web.turns import Turns
 
 log = Log("sidecar.rollback")
 
