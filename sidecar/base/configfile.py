@@ -1,4 +1,4 @@
-"""Configuration files: YAML to frozen, typed structs; a mistake is told in one sentence."""
+"""Configuration files: YAML to frozen, typed structs; each error is one sentence."""
 
 import re
 from difflib import get_close_matches
@@ -91,7 +91,7 @@ def _read_yaml(text: str, path: Path) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f" line {mark.line + 1}:" if mark else ""
         raise ConfigError(f"{path}:{line} {error.problem or error.context}") from error
-    except Exception as error:  # whatever PyYAML's constructors stumble over, such as the ValueError of 2026-13-45
+    except Exception as error:  # PyYAML's constructors raise many kinds, such as ValueError for 2026-13-45
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
 
 

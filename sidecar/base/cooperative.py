@@ -1,4 +1,4 @@
-"""Long work in slices on the event loop: whoever waits has a turn in between.
+"""Long work in slices on the event loop, so that others run in between.
 
 Work is a generator that yields where it may pause. Numbers that must fit together are read without a pause: mostly by a
 function that reads them and returns the generator that computes with them.
@@ -15,10 +15,10 @@ Steps = Generator[None, None, T]
 """Work that may pause where it yields, and returns its result."""
 
 SLICE_SECONDS = 0.0002
-"""After so long work pauses at its next yield, where nobody else has much to do."""
+"""Shortest slice: work pauses at its next yield after it, while the loop is idle."""
 
 LONGEST_SLICE_SECONDS = 0.05
-"""And so long at the most: work goes on for as long as the last pause was, so that it has half of the time."""
+"""Longest slice. A slice lasts as long as the last pause, so that work gets half of the time."""
 
 
 def at_once(steps: Steps[T]) -> T:

@@ -21,5 +21,5 @@ def read_regular(path: Path, *, most_bytes: int) -> bytes:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Open a file, and a pipe without waiting for who writes to it."""
+    """Open a file, without blocking on a pipe."""
     return os.open(path, flags | os.O_NONBLOCK)

@@ -67,5 +67,5 @@ def set_up(*, level: str, form: Literal["logfmt", "json"]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(form))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("asyncio", "httpx2"):  # the latter tells of every request
+    for chatty in ("asyncio", "httpx2"):  # the latter logs every request
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 Stamp = tuple[int, int, int, int] | int | None
-"""Device, inode, size and time of change of a file; the number of the error where there is none to be had."""
+"""Device, inode, size and change time of a file, or the errno if it cannot be read."""
 
 
 class Watch:
@@ -19,19 +19,19 @@ class Watch:
         self._stamps = {path: stamp(path) for path in paths}
 
     def changed(self) -> list[Path]:
-        """Return the files that are not what they were when they were last told of, and take them as they are now."""
+        """Return the files that have changed since the last call."""
         now = {path: stamp(path) for path in self._stamps}
         changed = [path for path, before in self._stamps.items() if now[path] != before]
         self._stamps = now
         return changed
 
     def follow(self, paths: Iterable[Path]) -> None:
-        """Watch these files from now on; those that are watched already stay as they were last told of."""
+        """Watch these files from now on; a file watched before keeps its last known state."""
         self._stamps = {path: self._stamps[path] if path in self._stamps else stamp(path) for path in paths}
 
 
 def stamp(path: Path) -> Stamp:
-    """Return what tells one content of a file from another."""
+    """Return a stamp that changes with the content of a file."""
     try:
         found = path.stat()
     except OSError as error:

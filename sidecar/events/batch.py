@@ -60,7 +60,7 @@ class Event(msgspec.Struct, eq=False, gc=False):
 
 
 Identifier = str | int
-"""What tells a prediction from others; an integer is the same as its text."""
+"""Identifies a prediction; an integer is the same as its text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Misfit(Exception):
 
 
 class OutOfBounds(Exception):
-    """A column holds a number that an event may not carry, or ignored ones alone tell how many rows there are.
+    """A column holds a number that an event may not carry, or only ignored columns give the number of rows.
 
     The rows are to be looked at one by one.
     """

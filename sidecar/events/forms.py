@@ -97,7 +97,7 @@ def of_content_type(content_type: str) -> Form:
 
 
 def of_datagram(datagram: bytes) -> Form | None:
-    """Return the form that the first bytes tell, None where they tell none."""
+    """Return the form recognised by the first bytes, or None."""
     return next((form for form in FORMS if form.magic is not None and form.magic.match(datagram)), None)
 
 

@@ -14,7 +14,7 @@ from sidecar.events.refusals import Refusal, Unreadable
 from sidecar.events.schemas import UNREADABLE, Schemas
 
 _TIMES_AS_LONG = 8
-"""How much longer a value takes here than in a column, so that so many fewer are taken."""
+"""Cost of a value here relative to one in a column; the limit on values is smaller by it."""
 
 _INFINITE = (float("inf"), float("-inf"))
 _WHEN_MISSING = {"features": "required unless error is true"}

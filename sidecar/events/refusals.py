@@ -8,7 +8,7 @@ import msgspec
 from sidecar.exposition.catalogue import BodyReason, LabelReason
 
 MOST_ERRORS = 10
-"""Refusals told in an answer; all are counted."""
+"""Refusals listed in an answer; all are counted."""
 
 
 class Unreadable(Exception):
@@ -18,7 +18,7 @@ class Unreadable(Exception):
 
 
 class Unsupported(Unreadable):
-    """The form is not one for what is sent, or needs what is not installed."""
+    """The form is not supported for this kind of body, or needs an extra that is not installed."""
 
 
 class TooMany(Exception):

@@ -61,7 +61,7 @@ class Schemas:
         return ", ".join(self._schemas)
 
     def of(self, row: Mapping[str, Any]) -> Schema | None:
-        """Return the schema of an event or body decoded without types, None where it names no model of ours."""
+        """Return the schema of an event or body decoded without types, None for an unknown model."""
         model = row.get("model", next(iter(self._schemas)) if len(self._schemas) == 1 else None)
         return self._schemas.get(model) if isinstance(model, str) else None
 
@@ -78,7 +78,7 @@ class Schemas:
         return new
 
     def ignore_unlisted(self, items: Iterable[Any], loose: Callable[[Any], Any]) -> None:
-        """Ignore from now on what is unlisted in the events of a body: all at once, since types are then made anew.
+        """Ignore the unlisted features of a body from now on. All at once, because each change rebuilds the types.
 
         `loose` decodes an item without types; one that it refuses, by an exception of `UNREADABLE`, is passed over.
         """

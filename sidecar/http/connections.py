@@ -91,7 +91,7 @@ class Connections:
         return lambda: _Gate(self, make)
 
     def middleware(self) -> Middleware:
-        """Return the middleware that tells which connections are not idle."""
+        """Return the middleware that marks connections as busy."""
 
         @web.middleware
         async def mark(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -109,7 +109,7 @@ class Connections:
         return mark
 
     def admit(self, transport: asyncio.BaseTransport) -> bool:
-        """Let a connection in, or tell that there is no room for it."""
+        """Accept a connection; returns whether there was room."""
         if len(self._open) >= self._bounds.connections and self._may_have_closed():
             self._forget_closed()
         if len(self._open) >= self._bounds.connections:

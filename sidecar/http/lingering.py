@@ -36,7 +36,7 @@ class Lingering:
 
 
 class _Rest(asyncio.Protocol):
-    """What a client still sends: nobody reads it."""
+    """Data that a client still sends, discarded."""
 
     def __init__(self, lingering: Lingering, transport: asyncio.Transport) -> None:
         self._lingering = lingering

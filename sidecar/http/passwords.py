@@ -17,7 +17,7 @@ CHECKS_IN_LINE = 16
 _REMEMBERED = 100
 _BCRYPT_BYTES = 72
 _NOBODY = b"$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
-"""A hash for users that do not exist, so that they take as long as those who do."""
+"""A hash for unknown users, so that they take as long as known ones."""
 
 
 class TooManyChecks(Exception):

@@ -7,7 +7,7 @@ from sidecar.base.log import Log
 log = Log("sidecar.listener")
 
 SILENCE_SECONDS = 10.0
-"""Time between two lines about one listener and reason; those in between are told as a number in the next."""
+"""Time between two lines about one listener and reason; the next line counts those in between."""
 
 
 class RefusedRequests:

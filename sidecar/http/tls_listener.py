@@ -128,7 +128,7 @@ class _Site(web.BaseSite):
 
 
 def shorten_client_error_logs() -> None:
-    """Log a request that is not HTTP as one warning, not as an error of ours with where it was found."""
+    """Log a request that is not HTTP as one warning, not as an error with a traceback."""
     logging.getLogger("aiohttp.server").addFilter(_shorten)
 
 

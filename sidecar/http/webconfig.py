@@ -136,14 +136,14 @@ class WebConfig:
         return bool(self.settings.basic_auth_users) or self._token is not None or by_certificate
 
     def refresh(self) -> bool:
-        """Read the files again where one has changed, and tell whether; raises ConfigError, and goes on as before."""
+        """Read the files again if one has changed; returns whether. On ConfigError the old ones stay in use."""
         if all(_stamp(path) == stamp for path, stamp in self._watched.items()):
             return False
         self._load()
         return True
 
     def _load(self) -> None:
-        """Read everything. Stamps are taken before reading, so that no change is missed; a bad file is told of once."""
+        """Read everything. Stamps are taken first, so that no change is missed; a bad file is reported once."""
         if self._path is None:
             return
         self._watched = {self._path: _stamp(self._path)}

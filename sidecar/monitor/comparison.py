@@ -111,7 +111,7 @@ class Comparison:
 
     def _count_out_of_range(self, features: slice, values: Floats) -> None:
         low, high = self._low[features], self._high[features]
-        # Mostly there is none, which takes half as long to see as to count them.
+        # Usually there is none, and checking costs half as much as counting.
         if (np.fmin.reduce(values, axis=1) < low).any() or (np.fmax.reduce(values, axis=1) > high).any():
             self.out_of_range[features] += ((values < low[:, None]) | (values > high[:, None])).sum(axis=1)
 

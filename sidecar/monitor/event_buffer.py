@@ -13,7 +13,7 @@ from sidecar.events.columns import MANY_EVENTS, batch_of_events
 from sidecar.statistics.bins import Coded
 
 _MOST_VALUES = 16_384
-"""Numbers held in columns: so many have their bins found together."""
+"""Numbers held in columns before they are counted together."""
 
 _MOST_BATCHES = 256
 """Bodies held as columns: more of them save nothing, and take long to concatenate."""

@@ -98,7 +98,7 @@ class Labels:
         self.kept = self.repeated = self.expired = self.evicted = 0
         self._most_classes = len(config.classes) or FIRST_CLASSES
         self._classes: dict[str, tuple[int, int]] = {}
-        self._texts: dict[Category, Saying] = {}  # of classes that are told apart, as they need not be looked at again
+        self._texts: dict[Category, Saying] = {}  # of known classes, to avoid a second look-up
         for name in (*config.classes, *(() if config.positive is None else (config.positive,))):
             self._class(name)
         self._bins: CategoricalBins | None = None
@@ -110,7 +110,7 @@ class Labels:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes that are told apart, so far."""
+        """The classes known so far."""
         return tuple(self._classes)
 
     def take_classes(self, bins: CategoricalBins | None) -> None:

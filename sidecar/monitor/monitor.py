@@ -113,7 +113,7 @@ class Monitor:
 
     @classmethod
     def restored(cls, state: MonitorState, *, now: float) -> "Monitor":
-        """Return a monitor that goes on from a state; raises StateError where it cannot be one."""
+        """Return a monitor that resumes from a state; raises StateError for an invalid one."""
         config = state.config
         if {model.name for model in config.models} != state.models.keys():
             raise StateError("the models are not those of the configuration")
@@ -144,7 +144,7 @@ class Monitor:
         )
 
     def set_time_of_day(self, time_of_day: datetime, *, now: float) -> timedelta:
-        """Go on from another time of day where it has been set; returns by how much, 0 where it goes on as it did."""
+        """Follow a change of the time of day; returns the step, 0 if there was none."""
         epoch = time_of_day - timedelta(seconds=now)
         step = epoch - self._epoch
         if abs(step) <= _STEP:
@@ -180,7 +180,7 @@ class Monitor:
             self.labels_rejected.setdefault((transport, of_label), 0)
 
     def submit(self, body: bytes, form: Form, *, transport: str, now: float) -> Decoded:
-        """Count the events of a body; refused ones are counted as such and told in the result.
+        """Count the events of a body; refused ones are counted too, and listed in the result.
 
         Raises Unreadable or TooMany where nothing of the body was counted.
         """
@@ -195,7 +195,7 @@ class Monitor:
         return decoded
 
     def submit_texts(self, texts: Sequence[bytes], *, transport: str, now: float) -> Decoded:
-        """Count JSON events that came one by one; refused ones are counted as such and told in the result.
+        """Count JSON events that arrived one by one; refused ones are counted too, and listed in the result.
 
         None of them holds a newline: the journal keeps them as lines.
         """
@@ -219,7 +219,7 @@ class Monitor:
             self._flush()
 
     def submit_labels(self, body: bytes, form: Form, *, transport: str, now: float) -> DecodedLabels:
-        """Join the labels of a body to their predictions; refused ones are counted as such and told in the result.
+        """Join the labels of a body to their predictions; refused ones are counted too, and listed in the result.
 
         Raises Unreadable or TooMany where nothing of the body was counted.
         """

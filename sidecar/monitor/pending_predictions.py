@@ -178,7 +178,7 @@ class Pending:
         return PendingState([buffer(column[at], kind) for column, kind in zip(self._columns, _KINDS, strict=True)])
 
     def restore(self, state: PendingState, *, classes: int) -> None:
-        """Go on from a state with the same settings and so many classes; raises StateError where it cannot be one."""
+        """Resume from a state with the same settings and number of classes; raises StateError for an invalid one."""
         if len(state.columns) != len(_KINDS):
             raise StateError(f"{len(state.columns)} columns of predictions where there are {len(_KINDS)}")
         count = state.columns[0].nbytes // 8

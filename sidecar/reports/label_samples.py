@@ -55,7 +55,7 @@ _CALIBRATION_BINS = [
 
 
 def quality_families(families: Families, model: tuple[str, ...], labels: Labels, *, now: float) -> None:
-    """Add how right predictions were over the windows; what cannot be told is absent."""
+    """Add the quality of predictions over the windows; what is unknown is absent."""
     reading, classes = labels.read(now=now), labels.classes
     for w, window in enumerate(labels.windows):
         families[label_metrics.WINDOW_LABELS].append(

@@ -42,7 +42,7 @@ _THREADS = 2
 
 
 class Application:
-    """Serve until told to stop."""
+    """Serve until SIGTERM or SIGINT."""
 
     def __init__(self, options: Options) -> None:
         """Load everything; raises ConfigError or StorageError."""
@@ -109,7 +109,7 @@ class Application:
         return self._store.begin(config, profiles)
 
     async def serve(self) -> None:
-        """Listen, and go on until SIGTERM or SIGINT; raises OSError where an address cannot be had."""
+        """Serve until SIGTERM or SIGINT; raises OSError when an address cannot be bound."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -159,7 +159,7 @@ class Application:
         return {name for name, model in self._monitor.models.items() if model.learner is not None}
 
     async def _look_regularly(self) -> None:
-        """Count what waits, by the time of day that it is now."""
+        """Count buffered events, by the current time of day."""
         learning: set[str] = set()
         while True:
             before, learning = learning, self._learning()

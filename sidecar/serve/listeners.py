@@ -153,7 +153,7 @@ class Listeners:
             hosts=hosts,
         )
         stack.callback(front.close)
-        # Nobody's connection is closed for the sake of others: those who come here are of this machine.
+        # No connection is closed to make room for another: clients of this listener are on this machine.
         return runner, self._connections(listener, makes_room=False).guard(front)
 
     def _web_page_guard(self, listener: str, hosts: AllowedHosts | None) -> Middleware:
@@ -191,7 +191,7 @@ class Listeners:
 
 @contextmanager
 def _naming(address: Address) -> Iterator[None]:
-    """Name the address in the error of who cannot have it."""
+    """Name the address in the error when it cannot be bound."""
     try:
         yield
     except OSError as error:

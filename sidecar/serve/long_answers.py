@@ -17,7 +17,7 @@ WAITING = 32
 """Answers in line at once, that being made included."""
 
 WAITING_BY_ADDRESS = 8
-"""And so many of them for one address, so that it keeps nobody else out."""
+"""The same for one address, so that one client cannot fill the queue."""
 
 
 class ClientGone(ConnectionError):
@@ -59,7 +59,7 @@ class LongAnswers:
 
 
 def _while_awaited(request: web.Request, begin: Callable[[], Steps[T]]) -> Steps[T]:
-    """Take steps until the client is gone."""
+    """Run steps until the client disconnects."""
     steps: Steps[T] | None = None
     while request.transport is not None:
         steps = begin() if steps is None else steps

@@ -1,4 +1,4 @@
-"""What `serve` is told by its command line."""
+"""Options of `serve` from the command line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Reload: read configuration and references again, when told to or when their files have changed."""
+"""Reload: read configuration and references again, on SIGHUP, on request, or when their files change."""
 
 import asyncio
 import time

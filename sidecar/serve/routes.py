@@ -38,7 +38,7 @@ PATHS = (
     "/labels",
     DESCRIPTION,
 )
-"""Paths that are taken, whatever the one of the metrics."""
+"""Reserved paths, which the path of the metrics must not be."""
 
 PROBES = frozenset({"/-/healthy", "/-/ready"})
 """Paths that are served without authentication."""

@@ -1,4 +1,4 @@
-"""A clock that never goes back, counts while the machine sleeps, and goes on where it was after a restart."""
+"""A clock that never goes back, counts while the machine sleeps, and resumes after a restart."""
 
 import time
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class Clock:
         return datetime.fromtimestamp(self._wall(), UTC)
 
     def moment(self) -> Moment:
-        """Return what is to be saved, so that a later clock can go on from it."""
+        """Return the state that a later clock resumes from."""
         boottime = self._boottime()
         return Moment(clock=boottime + self._offset, wall=self._wall(), boottime=boottime, boot_id=self._boot_id)
 

@@ -105,7 +105,7 @@ class Segment:
 
 
 def records(path: Path, *, store: bytes, number: int) -> Iterator[Record]:
-    """Yield the records of a segment; raises CutShort, DamagedSegment or OSError where no more can be had."""
+    """Yield the records of a segment; raises CutShort, DamagedSegment or OSError at the first unreadable one."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size < _SEGMENT_BYTES:

@@ -1,4 +1,4 @@
-"""Recorder: everything that the monitor tells its journal, as records of the segment that is being written."""
+"""Recorder: writes each change of the monitor as a record of the current segment."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime

@@ -110,7 +110,7 @@ def _restore(saved: Checkpoint) -> Recovered:
         monitor = Monitor.restored(saved.monitor, now=saved.moment.clock)
     except (StateError, ProfileError) as error:
         raise CheckpointError("format", str(error)) from error
-    except Exception as error:  # whatever else a file that only looks like ours brings about: we start all the same
+    except Exception as error:  # a foreign file may fail in any way; the sidecar starts all the same
         raise CheckpointError("format", f"{type(error).__name__}: {error}") from error
     return Recovered(monitor, saved.store, saved.moment, saved.moment.clock)
 
@@ -126,7 +126,7 @@ def _replay_segment(
             recovered.records += 1
         return
     except CutShort as error:
-        if last:  # killed while it was being written: nobody was told that it counted
+        if last:  # killed while it was being written, before it was acknowledged
             _cut(path, error.end)
             return
         problem: object = error

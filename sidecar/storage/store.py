@@ -1,4 +1,4 @@
-"""Store: keep what the monitor counts, and go on without where that cannot be."""
+"""Store: keep the state of the monitor in files, and continue in memory when that fails."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from sidecar.storage.recorder import Recorder
 from sidecar.storage.recovery import Recovered, recover, set_aside
 
 SILENCE_SECONDS = 60.0
-"""Time between two log lines about what goes on failing."""
+"""Time between two log lines about a persistent failure."""
 
 _STORE_BYTES = 16
 
@@ -65,7 +65,7 @@ class Store:
         self._monitor: Monitor
 
     def begin(self, config: Config, profiles: Mapping[str, Profile | None]) -> Monitor:
-        """Return a monitor that goes on from what is there, with this configuration, and keep it from now on.
+        """Return a monitor resumed from the files, with this configuration, and keep its state from now on.
 
         Raises StorageError where the directory is not for this process; whatever else fails is told in the state.
         """

@@ -15,7 +15,7 @@ class Admission:
         self._none = asyncio.Event()
 
     def has_room(self, size: int) -> bool:
-        """Say whether so many bytes more may be held."""
+        """Say whether that many more bytes may be held."""
         return self._bytes + size <= self.most_bytes
 
     def begin(self) -> "Held":
@@ -49,7 +49,7 @@ class Held:
         self._size = 0
 
     def grow(self, size: int) -> bool:
-        """Hold so many bytes more, and say whether there was room for them."""
+        """Hold that many more bytes, and say whether there was room."""
         if not self._admission.has_room(size):
             return False
         self.grow_anyway(size)

@@ -1,4 +1,4 @@
-"""A thin HTTP protocol in front of aiohttp: it answers plain `POST /monitor` itself, and hands over what is not plain.
+"""A thin HTTP protocol in front of aiohttp: it answers plain `POST /monitor` itself and hands over the rest.
 
 What a request costs is nearly all HTTP, and most requests are of one shape. A request is *plain* when its whole head
 comes at once, is short, and says nothing but `POST /monitor HTTP/1.1`, a `Host`, a `Content-Length` and fields that do
@@ -179,7 +179,7 @@ class Connection(asyncio.Protocol):
         self._leave()
 
     def eof_received(self) -> None:
-        """Answer a body that was cut short, for those who close one direction only."""
+        """Answer a truncated body, for clients that close only their sending direction."""
         if self._head is not None:
             self._end_of_body()
             self._answer(self._ingest.cut_short(self._front.transport), close=True)
@@ -251,12 +251,12 @@ class Connection(asyncio.Protocol):
         self._ingest.turns.wait(lambda: self._resume(data, at, head, held))
 
     def _resume(self, data: bytes, at: int, head: Head, held: Held) -> None:
-        """Answer a request that has waited, and go on with what came after it."""
+        """Answer a delayed request, then the requests after it."""
         self._waits = False
         held.release()
         close, until = head.close or self._ingest.stopping, at + head.length
         answer = self._ingest.submit(data[at:until], head.content_type, self._front.transport)
-        if self._transport.is_closing():  # whoever sent it is gone: it counts all the same
+        if self._transport.is_closing():  # the client has disconnected; the body counts all the same
             return
         if not self._writing_paused:
             self._transport.resume_reading()
@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
             self._watch = self._loop.call_at(self._deadline(), self._look_at_the_clock)
 
     def _end_of_body(self) -> None:
-        assert self._held is not None  # between two bodies there is none to end
+        assert self._held is not None  # called only while a body is being received
         self._held.release()
         self._held = None
         self._head = None
@@ -318,5 +318,5 @@ class Connection(asyncio.Protocol):
         self._front.connections.discard(self)
 
     def close(self) -> None:
-        """Close the connection, whatever is under way."""
+        """Close the connection, even in the middle of a body."""
         self._transport.close()

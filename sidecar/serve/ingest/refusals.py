@@ -8,7 +8,7 @@ from sidecar.events.refusals import Refusals
 log = Log("sidecar.listen")
 
 SILENCE_SECONDS = 10.0
-"""Time between two lines; what is refused in between is told as a number in the next."""
+"""Time between two lines; the next line counts the refusals in between."""
 
 
 class RefusalLog:

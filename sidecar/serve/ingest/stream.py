@@ -1,4 +1,4 @@
-"""Where HTTP listens: sites for aiohttp's runner whose connections begin with a protocol of ours."""
+"""HTTP listeners: sites for aiohttp's runner that start each connection with our own protocol."""
 
 import asyncio
 import socket

@@ -60,7 +60,7 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._begin)
 
     def _begin(self) -> None:
-        """Count what waits until the turn is over, and one body at least."""
+        """Count queued bodies until the turn is over, at least one."""
         self._awaited = False
         self._until = monotonic() + TURN_SECONDS
         while self._waiting:

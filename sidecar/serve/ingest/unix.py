@@ -69,7 +69,7 @@ def _clear(path: Path, kind: socket.SocketKind) -> None:
             log.info("replacing a socket file that nobody listens on", path=path)
             path.unlink()
         except OSError as error:
-            # A socket of another kind, or one that may not be connected to, is somebody's.
+            # A socket of another kind, or one without permission to connect, belongs to another program.
             raise SocketFileError(f"{path}: another program's socket: {error.strerror or error}") from error
         else:
             raise SocketFileError(f"{path}: another program listens on it")
