@@ -84,7 +84,7 @@ class Client:
         try:
             measurement = CURRENT.get() if self._measures else None
             delivery = self._delivery
-            if not delivery.own[0]:  # of a fork that Python was not told of, as uWSGI's
+            if not delivery.own[0]:  # a fork without Python's hooks, such as uWSGI's
                 delivery = self._own()
             if measurement is None:
                 queue = delivery.queue
@@ -164,7 +164,7 @@ class Client:
         self._own().close(timeout)
 
     def begin_in_child(self) -> None:
-        """Begin anew in the child of a fork: what the parent has queued, the parent sends."""
+        """Reset in the child of a fork: the parent sends what it has queued."""
         self._own()
 
     def stats(self) -> Stats:

@@ -46,7 +46,7 @@ class Delivery:
         self.drop_full = self.counts.drop_full
         self.thread: threading.Thread | None = None
         self.closed = False
-        # With so many in the queue, or more, there is more to do for an event than to append it.
+        # From this length of the queue on, an event needs more than an append.
         self.more_at = 0
         # Who logs wakes the thread only where events come much faster than it expects them.
         self.wake_at = min(2 * (options.batch_events - 1), options.queue_events - 1)
@@ -118,7 +118,7 @@ class Delivery:
     def stats(self) -> Stats:
         """Return the numbers as they are now."""
         if self._stopping:
-            self._drop_rest()  # what somebody was about to append when the client closed
+            self._drop_rest()  # events appended while the client closed
         with self._sender.moving:
             return self.counts.stats(queued=waiting(self.queue) + self._sender.in_hand)
 
@@ -133,7 +133,7 @@ class Delivery:
         return found
 
     def start(self) -> bool:
-        """Start the thread, unless somebody else is about to; returns whether there is one, or is to be."""
+        """Start the thread, unless another caller is starting it; returns whether there is or will be one."""
         if self.thread is not None or not self._starting.acquire(blocking=False):
             return True
         try:
@@ -145,7 +145,7 @@ class Delivery:
                 try:
                     thread.start()
                 except RuntimeError:
-                    self.thread, self.more_at = None, 0  # no thread can be had now; the next event asks again
+                    self.thread, self.more_at = None, 0  # no thread can be started now; the next event tries again
                     return False
                 close_with_multiprocessing()
             return True
@@ -153,7 +153,7 @@ class Delivery:
             self._starting.release()
 
     def _send_here(self, end: float) -> None:
-        """Send from this thread, each body once, where no other can be had: the interpreter is about to end."""
+        """Send from this thread, each body once, when no other can start because the interpreter ends."""
         self._sender.stop()
         while self.queue and time.monotonic() < end:
             self._send()
@@ -198,8 +198,8 @@ class Delivery:
                 self._report()
 
     def _wait(self, pace: Pace) -> None:
-        """Wait for a batch, for the time to send less than one, or for somebody who wants it sent."""
-        self.more_at = 0 if self._hurried else self.wake_at  # before it looks, so that who comes after that wakes it
+        """Wait for a batch, for the time to send less than one, or for a flush."""
+        self.more_at = 0 if self._hurried else self.wake_at  # set before it looks, so that a later event wakes it
         began, queued = time.monotonic(), len(self.queue)
         if queued < (1 if self._hurried else self._options.batch_events) and not self._urgent:
             self._wake.wait(pace.seconds(queued, began))

@@ -28,11 +28,11 @@ class Pace:
         return now >= self._due_at
 
     def sent_all(self, now: float) -> None:
-        """Begin to wait anew for the time to send less than a batch."""
+        """Restart the wait before less than a batch is sent."""
         self._due_at = now + self._flush_seconds
 
     def seconds(self, queued: int, now: float) -> float:
-        """Return how long to wait with so many queued, if events come as they did."""
+        """Return how long to wait with that many queued, at the recent rate of events."""
         left = min(max(self._due_at - now, 0.0), _LONGEST_SECONDS)
         if not self._per_second:
             return left

@@ -36,7 +36,7 @@ Queue = deque[Union[Event, Label, Mark]]
 
 
 def mark(queue: Queue) -> Mark:
-    """Return the mark behind all that is queued; many who wait with nothing in between share one."""
+    """Return the mark behind everything queued; consecutive waiters share one."""
     with suppress(IndexError):
         last = queue[-1]
         if isinstance(last, Mark):
@@ -47,7 +47,7 @@ def mark(queue: Queue) -> Mark:
 
 
 def take(queue: Queue, most: int) -> tuple[list[Union[Event, Label]], Optional[Mark]]:
-    """Take so many events and labels off the queue at most, up to the first mark, which is taken and returned too."""
+    """Take at most that many events and labels off the queue, up to and including the first mark."""
     taken: list[Union[Event, Label]] = []
     while len(taken) < most:
         try:

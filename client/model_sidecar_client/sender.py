@@ -38,7 +38,7 @@ class Sender:
         self.in_hand = 0
         self.refusal: str | None = None
         """Why the sidecar refused the event that it refused last."""
-        # Held while events go from one number to another, so that who adds them up sees each once; never by `log`.
+        # Held while events move from one counter to another, so that a sum sees each once; never by `log`.
         self.moving = threading.RLock()
 
     def send(self, events: Sequence[Event | Label]) -> None:
@@ -46,7 +46,7 @@ class Sender:
         try:
             self._send(events)
         except Exception:
-            # A mistake of ours must neither end the thread nor go unseen.
+            # A bug here must neither end the thread nor go unseen.
             log.exception("events could not be sent")
             self._drop("failed", self.in_hand)
 
@@ -55,7 +55,7 @@ class Sender:
         self._stop = Bell()
 
     def stop(self) -> None:
-        """Wait no more before another try: what is not sent by the next is dropped."""
+        """Retry without waiting: what the next try does not send is dropped."""
         self._stopped = True
         self._stop.ring()
 

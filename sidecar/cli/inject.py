@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answer admission reviews until told to stop."""
+    """Answer admission reviews until SIGTERM or SIGINT."""
     from sidecar.kubernetes.inject import service
 
     log.set_up(level=args.log_level, form=args.log_format)

@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Receive notifications until told to stop."""
+    """Receive notifications until SIGTERM or SIGINT."""
     from sidecar.kubernetes.rollback import service
 
     log.set_up(level=args.log_level, form=args.log_format)

@@ -130,7 +130,7 @@ def _add_web_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until told to stop."""
+    """Serve until SIGTERM or SIGINT."""
     # Before numpy is imported: OpenBLAS would start one thread per core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _without_certificates():

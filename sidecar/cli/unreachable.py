@@ -18,7 +18,7 @@ HINTS: "Mapping[int, str]" = {
 
 
 def reason(error: BaseException) -> str:
-    """Say in the words of the system why nobody answered, without what a library adds."""
+    """Return the system's own reason why there was no answer, without what a library adds."""
     cause = getattr(error, "os_error", error)
     number = cause.errno if isinstance(cause, OSError) else None
     told = os.strerror(number) if number and number > 0 else getattr(cause, "strerror", None) or str(error)

@@ -50,7 +50,7 @@ class DataFile:
     nested: frozenset[str] = frozenset()
 
     def position(self, column: str) -> int:
-        """Return where a column is; raises DataError where there is none of that name, or more than one."""
+        """Return the index of a column; raises DataError unless exactly one has the name."""
         found = [i for i, name in enumerate(self.columns) if name == column]
         if not found:
             raise DataError(f"{self.path}: no column named {column!r}; there are: {', '.join(self.columns)}")

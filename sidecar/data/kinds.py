@@ -125,7 +125,7 @@ def counts(form: Form, type_name: str, v: str, judgement: str, writing: Writing)
 
 
 def fits(form: Form, type_name: str, v: str, way: Way, writing: Writing) -> str:
-    """Return SQL that tells whether a value that is there can be read as a number, a boolean or a time."""
+    """Return SQL that says whether a non-null value can be read as a number, a boolean or a time."""
     if way == "time":
         if form == "parquet" and type_name not in _TEXTS:
             return "TRUE" if type_name.startswith(("timestamp", "date")) else "FALSE"
@@ -145,7 +145,7 @@ def fits(form: Form, type_name: str, v: str, way: Way, writing: Writing) -> str:
 
 
 def number_of(form: Form, v: str, writing: Writing) -> str:
-    """Return SQL for the number that a value is; NULL if it is none."""
+    """Return SQL for the value as a number; NULL if it is not one."""
     return _csv_number(v, writing) if form == "csv" else f"TRY_CAST({v} AS DOUBLE)"
 
 
@@ -155,7 +155,7 @@ def text_of(form: Form, v: str) -> str:
 
 
 def _csv_number(v: str, writing: Writing) -> str:
-    """Return SQL that reads a text as a number; NULL if it is none.
+    """Return SQL that reads a text as a number; NULL if it is not one.
 
     With a decimal comma, points, spaces and apostrophes may group the digits before it by three.
     """

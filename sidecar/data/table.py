@@ -21,7 +21,7 @@ _TALLY_FIELDS = len(fields(Tally))
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Tell nobody about progress."""
+    """Report no progress."""
 
 
 class Table:
@@ -95,7 +95,7 @@ class Table:
         return totals
 
     def few_whole_numbers(self, column: str, most: int) -> bool:
-        """Tell whether a column of numbers holds whole ones alone, and at most so many different ones."""
+        """Return whether a column holds only whole numbers, and at most `most` distinct ones."""
         found: set[float] = set()
         for file in self.files:
             with _reading(file.path):

@@ -1,4 +1,4 @@
-"""Times: columns of them in seconds of Unix time, whatever they are written as."""
+"""Times: columns of any notation in seconds of Unix time."""
 
 from collections.abc import Sequence
 

@@ -16,7 +16,7 @@ _WEIGHT = re.compile(r"[01](\.\d{0,3})?")
 
 
 def prefers_openmetrics(accept: str) -> bool:
-    """Tell whether an `Accept` header prefers OpenMetrics 1.0 to the text format, which is for all who do not say.
+    """Return whether an `Accept` header prefers OpenMetrics 1.0 to the text format, the default.
 
     >>> prefers_openmetrics("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
     True

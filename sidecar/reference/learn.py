@@ -20,7 +20,7 @@ MOST_VALUES = 4_000_000
 """Values kept at the most: past this many, learning ends with fewer events."""
 
 MOST_DISTINCT = 1000
-"""Distinct texts of one feature that are told apart; what comes after them is `other`."""
+"""Distinct texts of one feature that are kept; later ones are `other`."""
 
 _OTHER_TEXT = "\0other"
 _MISSING, _OTHER = -1, -2
@@ -69,7 +69,7 @@ class Learner:
 
     @property
     def wanted_rows(self) -> int:
-        """Number of rows that make a reference: as configured, or fewer where memory would not hold so many columns."""
+        """Rows that make a reference: as configured, or fewer where so many columns would not fit in memory."""
         columns = max(1, len(self._numbers) + len(self._codes))
         return min(self._settings.events, max(100, MOST_VALUES // columns))
 

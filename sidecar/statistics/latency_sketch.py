@@ -15,10 +15,10 @@ RELATIVE_ERROR = 0.011
 """Bound on the relative error of a quantile between FLOOR and CEILING."""
 
 FLOOR = 1e-6
-"""Seconds; whatever is faster is counted as this."""
+"""Seconds; smaller values are counted as this one."""
 
 CEILING = 1e4
-"""Seconds; whatever is slower is counted as this."""
+"""Seconds; larger values are counted as this one."""
 
 _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GAMMA = math.log(_GAMMA)

@@ -1,4 +1,4 @@
-"""Levels: how far drift has gone, in the words that alerts and people use."""
+"""Levels: how far drift has gone, by the names that alerts use."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -21,7 +21,7 @@ class ByPid:
 
 
 def mark_process() -> mmap.mmap | ByPid:
-    """Return what is 1 at index 0 in this process, and 0 in its forks, also those that Python is not told of."""
+    """Return what is 1 at index 0 in this process, and 0 in its forks, also those without Python's hooks."""
     if sys.platform != "linux":
         return ByPid()
     page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

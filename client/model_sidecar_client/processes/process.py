@@ -1,4 +1,4 @@
-"""The process: its clients begin anew in the child of a fork, and send what they hold when it ends."""
+"""The process: its clients reset in the child of a fork, and send what they hold when it ends."""
 
 import atexit
 import os
@@ -8,10 +8,10 @@ from typing import Protocol
 
 
 class Watched(Protocol):
-    """What is told of forks and of the end."""
+    """Receives the events of a process: forks and the end."""
 
     def begin_in_child(self) -> None:
-        """Begin anew in the child of a fork, where no thread but one goes on."""
+        """Reset in the child of a fork, where only the forking thread exists."""
 
     def close(self) -> None:
         """End, in bounded time."""
@@ -23,7 +23,7 @@ _finalized_pid = 0
 
 
 def watch(watched: Watched) -> None:
-    """Tell this object of forks and of the end of the process, for as long as somebody else holds it."""
+    """Notify this object of forks and of the end of the process, while it is referenced elsewhere."""
     global _registered
     _WATCHED.add(watched)
     if not _registered:

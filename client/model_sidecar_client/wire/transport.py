@@ -85,7 +85,7 @@ def default_target() -> str:
 
 
 def transport(target: str, *, timeout_seconds: float) -> Transport:
-    """Return the way to a target; raises ValueError where it is none."""
+    """Return the transport for a target; raises ValueError for an invalid one."""
     if target.startswith("/"):
         return SocketFile(target, timeout_seconds=timeout_seconds)
     parts = urlsplit(target)
@@ -127,7 +127,7 @@ class Http:
             self.close()
             raise Unanswered(str(error)) from error
         except (OSError, HTTPException) as error:
-            # Closed without an answer: the connection was idle for too long, or the sidecar is gone.
+            # Closed without an answer: the connection was idle for too long, or the sidecar has stopped.
             self.close()
             raise Unreachable(str(error)) from error
         return _answer(response, content, len(body.events))

@@ -1,4 +1,4 @@
-"""Study: one backtest, from the history to everything that is told of it."""
+"""Study: one backtest, from the history to its results."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager

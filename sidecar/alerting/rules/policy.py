@@ -11,7 +11,7 @@ Action = Literal["alert", "rollback", "scale_down"]
 
 
 class PolicyChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Change some of an alert's policy; what is not given stays."""
+    """Changes to an alert's policy; fields that are not given keep their value."""
 
     for_: Duration | None = msgspec.field(name="for", default=None)
     severity: Severity | None = None

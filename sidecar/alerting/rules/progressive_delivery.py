@@ -17,7 +17,7 @@ _FLAGGER = {"namespace": "{{ namespace }}", "model": "{{ variables.model }}"}
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query that gives one number, or nothing, and the largest number with which to go on."""
+    """A query that gives one number or nothing, and the largest number at which a rollout continues."""
 
     name: str
     query: str

@@ -38,7 +38,7 @@ class Summary:
     errors: list[str] = field(default_factory=list)
 
     def add(self, answer: dict[str, Any], *, rows: int) -> None:
-        """Count the answer to a body of so many rows."""
+        """Count the answer to a body of `rows` rows."""
         for error in answer.get("errors", ()):
             if len(self.errors) < MOST_ERRORS:
                 self.errors.append(f"row {self.sent + error['index'] + 1}: {error['path']}: {error['reason']}")

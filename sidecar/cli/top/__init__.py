@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the sidecar until told to stop, or once."""
+    """Show the sidecar until interrupted, or once."""
     with needs_extra():
         return _top(args)
 

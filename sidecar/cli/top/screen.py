@@ -73,7 +73,7 @@ def _gravity(drift: Report, window: str) -> int:
 
 
 def _worst(drift: Report, window: str) -> str:
-    """Return the gravest level of any feature; where there is none yet, it is unknown."""
+    """Return the gravest level of any feature, `unknown` before there is one."""
     counts = _counts(drift, window)
     return next((word for word in STYLES if counts[word]), UNKNOWN)
 

@@ -42,7 +42,7 @@ def container(wanted: Wanted, settings: Settings) -> Json:
         "ports": [{"name": PORT_NAME, "containerPort": wanted.port, "protocol": "TCP"}],
         "resources": {"requests": {"cpu": wanted.cpu_request, "memory": wanted.memory_request}, "limits": limits},
         # The socket is there once configuration and reference are loaded. A service mesh may keep requests of the
-        # kubelet out, so this is none, and there is no liveness probe.
+        # kubelet out, so this runs a command, and there is no liveness probe.
         "startupProbe": {
             "exec": {"command": ["test", "-S", f"{wanted.socket_dir}/stream"]},
             "periodSeconds": 1,

@@ -24,7 +24,7 @@ _MIRROR = "kubernetes.io/config.mirror"
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What is done to a pod, and what its owner is told."""
+    """The patch of a pod, and warnings for its owner."""
 
     operations: list[Json]
     warnings: list[str]
@@ -130,7 +130,7 @@ def _metadata(pod: Pod, settings: Settings, asked: Wanted, warnings: list[str]) 
         if not own:
             annotations |= scraped
         elif {k: pod.annotations().get(k) for k in scraped} != scraped:
-            # They belong together: with some of the pod's and some of ours, what is scraped is neither.
+            # They belong together: a mix of the pod's and the sidecar's would scrape neither.
             warnings.append(f"the pod has the annotation {own[0]} already: scrape port {asked.port} as well")
     return [
         *_put("/metadata/labels", pod.metadata.labels, labels),
@@ -181,7 +181,7 @@ def _application(container: Container, path: str, asked: Wanted, warnings: list[
 
 
 def _append(path: str, there: Sequence[object] | None, new: list[Json] | list[int]) -> list[Json]:
-    """Append to a list, which is made where there is none."""
+    """Append to a list, creating it if missing."""
     if not new:
         return []
     if not there:
@@ -190,7 +190,7 @@ def _append(path: str, there: Sequence[object] | None, new: list[Json] | list[in
 
 
 def _put(path: str, there: Mapping[str, str] | None, new: Mapping[str, str]) -> list[Json]:
-    """Add what is missing in a mapping, which is made where there is none."""
+    """Add missing keys to a mapping, creating it if missing."""
     missing = {key: value for key, value in new.items() if key not in (there or {})}
     if not missing:
         return []

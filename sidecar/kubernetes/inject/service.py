@@ -46,7 +46,7 @@ class Options:
 
 
 class Service:
-    """Answer admission reviews until told to stop."""
+    """Answer admission reviews until SIGTERM or SIGINT."""
 
     def __init__(self, options: Options) -> None:
         """Load everything; raises ConfigError."""
@@ -57,7 +57,7 @@ class Service:
         self._stopping = asyncio.Event()
 
     async def serve(self) -> None:
-        """Listen, and go on until SIGTERM or SIGINT; raises OSError where the address cannot be had."""
+        """Serve until SIGTERM or SIGINT; raises OSError when the address cannot be bound."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -76,7 +76,7 @@ class Service:
                 log.warning("without TLS the API server does not come: see --web.config.file", address=address)
             log.info("listening", address=address, version=__version__, image=self._settings.image)
             await self._stopping.wait()
-            # The API server goes on coming until the endpoint is gone everywhere; what it finds closed is not injected.
+            # The API server sends reviews until the endpoint is removed everywhere; refused ones are not injected.
             log.info("stopping", linger_seconds=self._options.linger_seconds)
             await asyncio.sleep(self._options.linger_seconds)
         log.info("stopped")

@@ -28,7 +28,7 @@ _DONE: dict[Action, str] = {"rollback": "ModelRolledBack", "scale_down": "ModelS
 
 
 class Audit:
-    """Keep account of decisions. `cluster` is None where there is none to write Events to."""
+    """Record decisions. Without a cluster, `cluster` is None and no Events are written."""
 
     def __init__(self, metrics: Metrics, cluster: Cluster | None) -> None:
         self._metrics = metrics
@@ -55,7 +55,7 @@ class Audit:
         try:
             await cluster.create(EVENT, workload.namespace, event(decision, workload))
         except Conflict:
-            return  # told already, at another delivery of the same alert
+            return  # written at an earlier delivery of the same alert
         except ClusterError as error:
             self._metrics.add(EVENT_FAILURES)
             log.warning("event not written", workload=workload, namespace=workload.namespace, error=error)

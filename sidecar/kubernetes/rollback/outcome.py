@@ -68,4 +68,4 @@ TOLD = frozenset(
         Outcome.UNSUPPORTED,
     }
 )
-"""Outcomes that are told by an Event on the workload: what was done, and what a person should look at."""
+"""Outcomes written as an Event on the workload: actions, and what a person should look at."""

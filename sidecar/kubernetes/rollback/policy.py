@@ -264,7 +264,7 @@ def _is_http_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not fit, or a port that is none
+    except ValueError:  # unbalanced brackets, or an invalid port
         return False
 
 

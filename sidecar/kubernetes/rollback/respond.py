@@ -43,7 +43,7 @@ class Decision:
 
 
 class Responder:
-    """Decide on alerts and carry out what is decided. `cluster` is None where there is none to ask."""
+    """Decide on alerts and carry out what is decided. `cluster` is None without a cluster."""
 
     def __init__(
         self,

@@ -37,7 +37,7 @@ from sidecar.kubernetes.rollback.web.receiver import Receiver
 log = Log("sidecar.rollback")
 
 SHUTDOWN_SECONDS = 30.0
-"""How long an action that is under way may take to end, once told to stop."""
+"""Time that an action in progress has to end after SIGTERM."""
 
 _PROBES = frozenset({"/-/healthy", "/-/ready"})
 
@@ -59,7 +59,7 @@ class Options:
 
 
 class Service:
-    """Receive notifications until told to stop."""
+    """Receive notifications until SIGTERM or SIGINT."""
 
     def __init__(self, options: Options) -> None:
         """Load everything; raises ConfigError."""
@@ -72,7 +72,7 @@ class Service:
         self._stopping = asyncio.Event()
 
     async def serve(self) -> None:
-        """Listen, and go on until SIGTERM or SIGINT; raises ConfigError, or OSError where the address cannot be had."""
+        """Serve until SIGTERM or SIGINT; raises ConfigError, or OSError when the address cannot be bound."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)

@@ -1,4 +1,4 @@
-"""Blocks: rows counted by so many at a time, in the order that they come, to see how blocks differ."""
+"""Blocks: rows counted in blocks of equal size, in their order, to see how blocks differ."""
 
 from collections.abc import Sequence
 

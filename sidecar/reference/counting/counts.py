@@ -52,7 +52,7 @@ class Moments:
     max: float | None = None
 
     def add(self, values: Floats) -> None:
-        """Take in values; what is not finite is left out."""
+        """Add values; those that are not finite are left out."""
         finite = values[np.isfinite(values)]
         if not finite.size:
             return

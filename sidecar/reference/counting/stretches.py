@@ -22,7 +22,7 @@ Counts = NDArray[np.int64]
 
 
 def most_blocks(bins: int) -> int:
-    """Return how many blocks are kept at the most, with so many bins of all features."""
+    """Return the largest number of blocks kept, for a total number of bins."""
     return max(64, min(_MOST_BLOCKS, _MOST_BLOCK_CELLS // bins))
 
 

@@ -23,7 +23,7 @@ WINDOW_SECONDS = 3600.0
 """The window that the design effect is for, where rows have times: the one that alerts read."""
 
 LEAST_CYCLES = 2
-"""Cycles below which a season cannot be told from what happened once."""
+"""Cycles below which a season cannot be distinguished from a single event."""
 
 LEAST_SLOT_ROWS = 50
 """Rows below which a slot is compared with little more than the whole, towards which it is smoothed."""

@@ -12,7 +12,7 @@ Document = dict[str, Any]
 Operations = list[dict[str, Any]]
 
 ATTEMPTS = 5
-"""How often an object is read and decided on again after somebody else changed it in between."""
+"""How often an object is read and decided on again after a concurrent change."""
 
 KindName = Literal["Deployment", "Rollout", "InferenceService"]
 """Kinds of workload that are acted on."""

@@ -69,7 +69,7 @@ def revisions(replica_sets: tuple[Object, ...], marks: Marks) -> list[Revision]:
 
 
 def rolled_out(owner: Object, current: Revision) -> datetime | None:
-    """Return when the current revision was last rolled out: later than its creation where it was gone back to."""
+    """Return when the current revision was last rolled out: after its creation, if it was a rollback."""
     conditions = (owner.get("status") or {}).get("conditions") or []
     updated = [_moment(c.get("lastUpdateTime")) for c in conditions if c.get("type") == "Progressing"]
     return max((moment for moment in (current.created, *updated) if moment is not None), default=None)

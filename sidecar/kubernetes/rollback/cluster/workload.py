@@ -82,7 +82,7 @@ def owned_by(document: Object, owner: Object) -> bool:
 
 
 def manager(document: Object) -> str | None:
-    """Name who would put back what is changed on an object: Argo CD, Flux, or the operator that controls it.
+    """Name the controller that would revert changes of an object: Argo CD, Flux, or its operator.
 
     The label `app.kubernetes.io/instance`, by which Argo CD tracks where it is set up so, is also what every Helm chart
     sets; there its field manager gives Argo CD away.

@@ -30,7 +30,7 @@ from sidecar.kubernetes.rollback.policy import Policy
 async def carry_out(
     cluster: Cluster, executor: Executor, policy: Policy, act: Act, *, claim_timeout_seconds: float
 ) -> None:
-    """Carry out an action once; raises ClusterError, a Conflict where somebody else was faster, or Failed."""
+    """Carry out an action once; raises ClusterError, a Conflict where another receiver was faster, or Failed."""
     if executor.one_patch:
         await executor.carry_out(cluster, policy, act)
         return
@@ -46,7 +46,7 @@ async def carry_out(
 
 
 async def _note(cluster: Cluster, workload: Workload, document: Object, record: Record) -> None:
-    """Write how it ended, whatever else has changed on the workload since it was claimed."""
+    """Write the outcome, even if the workload has changed since it was claimed."""
     for _ in range(ATTEMPTS):
         try:
             history = histories.read([annotations(document)])

@@ -81,7 +81,7 @@ def earlier(current: Revision, past: list[Revision], history: History) -> Revisi
 
 
 def _after(revision: Revision, current: Revision) -> bool:
-    """Tell whether a revision with a lower number was made later: then the current one has been gone back to."""
+    """Return whether a revision with a lower number was made later: the current one is then a rollback."""
     return revision.created is not None and current.created is not None and revision.created > current.created
 
 

@@ -31,7 +31,7 @@ class Executors:
         self._webhook = webhook
 
     def choose(self, policy: Policy, workload: Workload) -> Executor | None:
-        """Return the executor for a workload, or None where there is none."""
+        """Return the executor for a workload, or None."""
         if policy.executor == "webhook" or (policy.managed == "webhook" and _manager(policy, workload)):
             return self._webhook
         if policy.action == "scale_down" and workload.autoscaler is not None:
@@ -47,6 +47,6 @@ class Executors:
 
 
 def _manager(policy: Policy, workload: Workload) -> str | None:
-    """Name who would put back what the action changes: the workload, or the bounds of its autoscaler."""
+    """Name the controller that would revert the action: of the workload, or of the bounds of its autoscaler."""
     scaled = workload.autoscaler if policy.action == "scale_down" else None
     return manager(workload.document) or (manager(scaled) if scaled else None)

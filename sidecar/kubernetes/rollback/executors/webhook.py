@@ -1,4 +1,4 @@
-"""Webhook: hand the action on, as a signed POST, to whatever knows how to carry it out.
+"""Webhook: hand the action on, as a signed POST, to a service that carries it out.
 
 Where it goes does not share a transaction with the history, so this takes a claim before and a note after it. Whoever
 is killed in between leaves a claim, and the request is made again once it runs out: at least once, and with the same

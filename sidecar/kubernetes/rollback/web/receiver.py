@@ -37,7 +37,7 @@ DEADLINE_SECONDS = 25.0
 RETRY_AFTER_SECONDS = 10
 
 MALFORMED_TOLD = 20
-"""Alerts of a notification that cannot be used and are logged and told one by one."""
+"""Unusable alerts of a notification that are logged and listed one by one."""
 
 _INDEX = f"""model-sidecar {__version__}, rollback receiver
 POST /alerts     notifications of Alertmanager
@@ -124,7 +124,7 @@ class Receiver:
         if remaining_seconds <= 0:
             return self._responder.defer(alert, f"the alerts before it took {DEADLINE_SECONDS:g} seconds")
         try:
-            # Given up in the middle, it is as if the process had been killed: the next delivery goes on from there.
+            # Giving up in the middle equals a killed process: the next delivery resumes from there.
             async with asyncio.timeout(remaining_seconds):
                 return await self._responder.respond(alert)
         except TimeoutError:
