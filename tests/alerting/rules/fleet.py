@@ -214,7 +214,7 @@ def _increase(counter: Counter, until: float, window: float, scrape: int) -> flo
 def _rises(counter: Counter, until: float, window: float, scrape: int) -> tuple[Floats, Floats, float]:
     """Return when each rise between two scrapes began, the rises, and how much they are stretched in all."""
     first = -(-max(0.0, until - window) // scrape) * scrape
-    if _open_left() and first == until - window:
+    if open_left() and first == until - window:
         first += scrape
     samples = [(at, counter(at)) for at in np.arange(first, until + 0.5, scrape)]
     seen = [(at, value) for at, value in samples if value is not None]
@@ -236,7 +236,7 @@ def _rises(counter: Counter, until: float, window: float, scrape: int) -> tuple[
 
 
 @cache
-def _open_left() -> bool:
+def open_left() -> bool:
     """Say whether a range leaves out a sample exactly at its left end, as since Prometheus 3."""
     version = call("promtool", "--version")
     text = (version.stdout or version.stderr).split("version ")[1]
