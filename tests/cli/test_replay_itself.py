@@ -165,3 +165,11 @@ def test_infinities_are_missing_on_both_sides(tmp_path: Path, form: str) -> None
     assert observed(profile, replayed(path, form, categorical=[])).read(now=0.0).statistics["psi"] == pytest.approx(
         0, abs=1e-5
     )
+
+
+@pytest.mark.parametrize("form", ["ndjson", "columns", "json"])
+def test_times_that_are_named_as_categories_are_sent_as_they_were_counted(form: str, tmp_path: Path) -> None:
+    path = as_json_lines({"text0": ["2026-01-01", "2026-01-02"] * 20, "number0": [1.0, 2.0] * 20}, tmp_path)
+    profile = files.build([path], categorical=["text0"])
+    assert [feature.name for feature in profile.features] == ["text0", "number0"]
+    observed(profile, replayed(path, form, categorical=["text0"]))

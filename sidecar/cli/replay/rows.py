@@ -62,7 +62,8 @@ class Rows:
             self._table.require_same_columns()
         tallies = self._table.tally(wanted, progress=progress)
         if not named:
-            for name in [name for name in self._features if tallies[name].kind in ("time", "nested")]:
+            unnamed = [name for name in self._features if name not in self._categorical]
+            for name in [name for name in unnamed if tallies[name].kind in ("time", "nested")]:
                 notice(f"column {name!r} is left out: it holds {tallies[name].kind} values")
                 self._features.remove(name)
         columns = list(dict.fromkeys((*self._features, *self._others.values())))
