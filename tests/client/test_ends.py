@@ -118,6 +118,8 @@ for process in processes: process.join()
     "Pool fork": """
 with multiprocessing.get_context("fork").Pool(4) as pool:
     pool.map(work, range(80))
+    pool.close()
+    pool.join()
 """,
     "Pool with an initializer": """
 def begin():
@@ -126,6 +128,8 @@ def begin():
 client.close()
 with multiprocessing.get_context("fork").Pool(4, initializer=begin) as pool:
     pool.map(work, range(80))
+    pool.close()
+    pool.join()
 """,
     "ProcessPoolExecutor fork": """
 with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
@@ -195,6 +199,8 @@ SPAWNED = """
 if __name__ == "__main__":
     with multiprocessing.get_context("{method}").{pool} as pool:
         list(pool.map(work, range(80)))
+        pool.close()
+        pool.join()
 """
 for method in ("spawn", "forkserver"):
     ENDS[f"Pool {method}"] = SPAWNED.format(method=method, pool="Pool(2)")
