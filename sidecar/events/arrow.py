@@ -148,14 +148,15 @@ def _column(name: str, chunked: "pa.ChunkedArray") -> Any:
     types, kind = pa.types, chunked.type
     if types.is_null(kind):
         return np.full(len(chunked), np.nan).tobytes() if name != "error" else [None] * len(chunked)
-    if types.is_dictionary(kind) and not _is_text(kind.value_type):
+    if types.is_dictionary(kind) and _is_scalar(kind.value_type):
         return _column(name, pa.chunked_array([c.dictionary_decode() for c in chunked.chunks], type=kind.value_type))
     if types.is_integer(kind) or types.is_floating(kind):
         return _buffer(chunked.combine_chunks().cast(pa.float64(), safe=False), "<f8", missing=float("nan"))
     if types.is_boolean(kind):
         values = chunked.to_pylist()
         return [value is True for value in values] if name == "error" else values
-    if not (types.is_dictionary(kind) or _is_text(kind)):
+    if not _is_text(kind.value_type if types.is_dictionary(kind) else kind):
+        # Not even looked into: expanding a dictionary of anything else may take any amount of memory.
         return {"type": str(kind)}  # refused where the column is listed
     texts, codes = _coded(chunked)
     return {"values": texts, "codes": codes.tobytes()}
@@ -198,3 +199,11 @@ def _is_text(kind: "pa.DataType") -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_scalar(kind: "pa.DataType") -> bool:
+    """Return whether a value takes at most eight bytes, so that a dictionary of them can be expanded."""
+    import pyarrow as pa
+
+    types = pa.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_null(kind))

@@ -94,6 +94,12 @@ def one_long_text(rows: int) -> bytes:
     return stream(pa.record_batch({"f0": pa.array(np.zeros(rows)), "unlisted": texts}))
 
 
+def one_long_value(value: object, rows: int) -> bytes:
+    """A dictionary of one long value that is no text: expanded, each row would take as much as all of the body."""
+    values = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([value]))
+    return stream(pa.record_batch({"f0": pa.array(np.zeros(rows)), "unlisted": values}))
+
+
 ROWS = 5_000
 COLUMNS = {"f0": ["x"] + [1.0] * (ROWS - 1)}
 BODIES: dict[str, tuple[bytes, str, int]] = {
@@ -134,6 +140,8 @@ BODIES: dict[str, tuple[bytes, str, int]] = {
     "Arrow, 1,000 null columns": (nulls(1_000, 100_000), ARROW, 413),
     "Arrow, null columns within the budget": (nulls(1_000, 4_900), ARROW, 202),
     "Arrow, a null in a dictionary of a long text": (one_long_text(4_900), ARROW, 202),
+    "Arrow, a dictionary of long bytes": (one_long_value(b"x" * 100_000, 4_900), ARROW, 202),
+    "Arrow, a dictionary of long lists": (one_long_value([0.0] * 12_500, 4_900), ARROW, 202),
     "Arrow, compressed": (
         stream(pa.record_batch({"f0": pa.array(np.zeros(50_000))}), compression="zstd"),
         ARROW,
